@@ -1,0 +1,48 @@
+# `make run` is all that a new user needs; `make help` lists the rest.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+CORES ?= all
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: help install run demo ingest clear-demo why test lint rulegraph lock
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 24
+
+install: ## .venv with everything in requirements.lock
+	@cmp -s requirements.lock .venv/requirements.lock || { \
+	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 ...")' && \
+	  { $(PYTHON) -m venv .venv || { echo "ERROR: $(PYTHON) cannot make .venv; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; } && \
+	  .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
+	  cp requirements.lock .venv/requirements.lock; }
+
+run: install ## make the demo drops if there are no drops, run all that is stale, say what happened
+	@python scripts/make_demo_drops.py --if-missing
+	@snakemake --cores $(CORES) --quiet host progress
+	@python scripts/summarize_run.py
+
+demo: install ## make the twelve demo drops
+	@python scripts/make_demo_drops.py
+
+ingest: install ## SOURCE=folder of five CSVs [DROP=2026-03-29]: check them and add them as a drop
+	@python scripts/ingest_drop.py "$(SOURCE)" $(if $(DROP),--drop $(DROP))
+
+clear-demo: install ## take the demo drops out, to start with your own
+	@python scripts/clear_demo.py
+
+why: install ## what is stale, and what changed
+	@snakemake --cores 1 --dry-run --quiet host
+
+test: install ## all tests
+	@python -m pytest
+
+lint: install ## ruff and snakemake --lint
+	@ruff check && ruff format --check && snakemake --lint
+
+rulegraph: install ## draw docs/rulegraph.svg anew (needs Graphviz)
+	@snakemake --rulegraph all | dot -Tsvg > docs/rulegraph.svg
+
+lock: install ## resolve requirements.lock anew from pyproject.toml
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --extra test --custom-compile-command "make lock" pyproject.toml -o requirements.lock

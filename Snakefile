@@ -1,0 +1,46 @@
+"""Five CSV files a week in, a trustworthy churn model out: `snakemake --cores N`.
+
+DVC's stages (dvc.yaml) run here in parallel; the release rules, which act on the world outside, run only here.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version
+
+min_version("9.0")
+sys.path[:0] = [f"{workflow.basedir}/scripts", f"{workflow.basedir}/workflow"]
+
+from churn.command import UserError
+from churn.drops import read_drops
+from churn.params import read_params
+from churn.registry import knows_version, tracking_uri
+from freshness import Freshness
+
+try:
+    params = read_params(Path("params.yaml"))
+    DROPS = [str(drop) for drop in read_drops(Path("data/drops.yaml"))]
+except UserError as error:
+    raise WorkflowError(str(error))
+
+fresh = Freshness(workflow, hint="dvc pull; or, for the demo's drops, make demo")
+
+
+wildcard_constraints:
+    drop=r"\d{4}-\d{2}-\d{2}",
+
+
+include: "workflow/rules/prepare.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/monitor.smk"
+include: "workflow/rules/release.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "reports/release/promote_model.json",
+        "reports/release/publish_drift_report.json",
+        f"data/scores/{DROPS[-1]}/scores.parquet",

@@ -1,0 +1,127 @@
+"""Build the training rows and the holdout: features and label at as-of dates in the past.
+
+Which dates, and which drop knows what at each of them: churn.as_of.
+
+Reads
+    data/clean/<drop>/payments_clean.parquet, user_base.parquet of every drop in data/drops.yaml
+Writes
+    train.parquet, holdout.parquet: user_id, as_of_date, the features (float64, null where unknown), label (int32,
+    1 churned); sorted by as-of date and user
+    build_training_set.json: the dates, rows and churn rate at each, and the features that no training row knows
+"""
+
+import argparse
+from datetime import date, timedelta
+from pathlib import Path
+
+import ibis
+import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend
+
+from churn.as_of import Drop, check_lookback, choose_as_of_dates, earliest_since, newest_until
+from churn.clean_drops import fetch_row, open_drop, read_payments, read_users
+from churn.command import UserError, run_command
+from churn.drops import read_drops
+from churn.features import compute_features, compute_labels, forget_facts
+from churn.files import write_json, write_whole
+from churn.params import read_params
+
+
+def build_training_set(clean: Path, drops: Path, train: Path, holdout: Path, metrics: Path, params: dict) -> None:
+    """Write the training rows, the holdout and their metrics.
+
+    Parameters
+    ----------
+    clean : Path
+        Folder of the cleaned drops.
+    drops : Path
+        data/drops.yaml, the list of drops.
+    train, holdout, metrics : Path
+        The files to write.
+    params : dict
+        `lookback_days` (section build_features) and `horizon_days` (section build_training_set).
+
+    Raises
+    ------
+    UserError
+        When the history is too short.
+    """
+    connection = ibis.duckdb.connect()
+    opened = [open_drop(connection, clean, drop) for drop in read_drops(drops)]
+    training_dates, holdout_date = choose_as_of_dates(opened, params["lookback_days"], params["horizon_days"])
+    rows = {day: label_features(connection, clean, opened, day, params) for day in (*training_dates, holdout_date)}
+    train_rows = ibis.union(*(rows[day] for day in training_dates)) if training_dates[1:] else rows[training_dates[0]]
+    for table, target in (train_rows, train), (rows[holdout_date], holdout):
+        with write_whole(target) as path:
+            table.order_by("as_of_date", "user_id").to_parquet(path, compression="zstd")
+    summary = summarize(connection, rows, train_rows, training_dates, holdout_date, params)
+    write_json(summary, metrics)
+    print(f"as-of dates: training {', '.join(map(str, training_dates))}; holdout {holdout_date}")
+
+
+def label_features(connection: Backend, clean: Path, drops: list[Drop], as_of: date, params: dict) -> ir.Table:
+    """Compute features and label of one as-of date, each from the drop that knows it."""
+    history = earliest_since(drops, as_of)
+    check_lookback(history, as_of, params["lookback_days"])
+    known = newest_until(drops, as_of)
+    users = read_users(connection, clean, known.date) if known else _demographics(connection, clean, drops)
+    payments = read_payments(connection, clean, history.date)
+    features = compute_features(payments, users, as_of, params["lookback_days"])
+    future = earliest_since(drops, as_of + timedelta(days=params["horizon_days"]))
+    # Kept as a table: the union and both counts read it, and it should be computed once.
+    labelled = compute_labels(read_payments(connection, clean, future.date), features, as_of, params["horizon_days"])
+    return connection.create_table(f"labelled_{as_of}", labelled)
+
+
+def summarize(
+    connection: Backend,
+    rows: dict[date, ir.Table],
+    train_rows: ir.Table,
+    training_dates: list[date],
+    holdout_date: date,
+    params: dict,
+) -> dict:
+    """Count rows and churners at each date; find the features that no training row knows."""
+    features = [column for column in train_rows.columns if column not in ("user_id", "as_of_date", "label")]
+    known = fetch_row(connection, train_rows.aggregate([train_rows[name].count() for name in features]))
+    return {
+        "training_dates": [str(day) for day in training_dates],
+        "holdout_date": str(holdout_date),
+        "horizon_days": params["horizon_days"],
+        "lookback_days": params["lookback_days"],
+        "as_of_dates": {str(day): _count(connection, day, table) for day, table in rows.items()},
+        "features_unknown": [name for name, count in zip(features, known, strict=True) if count == 0],
+    }
+
+
+def _demographics(connection: Backend, clean: Path, drops: list[Drop]) -> ir.Table:
+    return forget_facts(read_users(connection, clean, min(drop.date for drop in drops)))
+
+
+def _count(connection: Backend, day: date, table: ir.Table) -> dict:
+    rows, churned = fetch_row(connection, table.aggregate([table.count(), table.label.sum()]))
+    if not rows:
+        raise UserError(
+            f"No user has a payment in the lookback before {day}. Deliver more payments, or raise "
+            "build_features.lookback_days in params.yaml."
+        )
+    return {"rows": rows, "churned": int(churned), "churn_rate": churned / rows}
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--clean", type=Path, required=True, help="folder of the cleaned drops")
+    parser.add_argument("--drops", type=Path, required=True, help="list of the drops, data/drops.yaml")
+    parser.add_argument("--train", type=Path, required=True, help="Parquet file of training rows to write")
+    parser.add_argument("--holdout", type=Path, required=True, help="Parquet file of holdout rows to write")
+    parser.add_argument("--metrics", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
+    args = parser.parse_args()
+    sections = read_params(args.params)
+    params = sections["build_features"] | sections["build_training_set"]
+    build_training_set(args.clean, args.drops, args.train, args.holdout, args.metrics, params)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,34 @@
+"""How every script meets its user: one clear message for a mistake, never a traceback."""
+
+import logging
+import sys
+from collections.abc import Callable
+from datetime import date
+
+
+class UserError(Exception):
+    """A mistake that the user can mend.
+
+    The message says what is wrong, where (file, line or column), which value, and how to mend it.
+    """
+
+
+def run_command(main: Callable[[], None]) -> None:
+    """Run a script's `main`; end with exit code 1 and one message when it raises `UserError`."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("churn").setLevel(logging.INFO)
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"ERROR: {error}")
+
+
+def parse_drop(text: str) -> date:
+    """Turn a drop's name into its date; raise `UserError` for any other form than YYYY-MM-DD."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    if day is None or day.isoformat() != text:
+        raise UserError(f"A drop is named by its ISO date, YYYY-MM-DD; {text!r} is none.")
+    return day

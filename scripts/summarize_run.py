@@ -1,0 +1,94 @@
+"""Say in a few lines what the last run ended in, and where to look next.
+
+Reads
+    metrics/*.json, reports/release/*.json, data/drops.yaml
+Writes
+    nothing but lines to the terminal
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from churn.command import UserError, run_command
+from churn.drops import read_drops
+from churn.registry import tracking_uri
+
+
+def summarize_run(root: Path) -> list[str]:
+    """Return the summary's lines.
+
+    Parameters
+    ----------
+    root : Path
+        The repository's folder.
+
+    Raises
+    ------
+    UserError
+        When the pipeline has not run to its end yet.
+    """
+    train, drift = read(root / "metrics/train_model.json"), read(root / "metrics/detect_drift.json")
+    training_set = read(root / "metrics/build_training_set.json")
+    evaluation, promotion = (
+        read(root / "reports/release/evaluation.json"),
+        read(root / "reports/release/promote_model.json"),
+    )
+    published = read(root / "reports/release/publish_drift_report.json")
+    newest = read_drops(root / "data/drops.yaml")[-1]
+    production = evaluation["production"]
+    rows = [
+        ("Decision", f"{evaluation['decision']}. {evaluation['reason']}"),
+        ("Candidate", describe_model(evaluation["candidate"])),
+        ("Production", f"{describe_model(production)} before this run" if production else "none before this run"),
+        ("", f"version {promotion['production_version']} now"),
+        ("Holdout", describe_holdout(training_set, train)),
+        ("Baselines", ", ".join(f"{name} {auc:.4f}" for name, auc in sorted(train["baselines"].items()))),
+        ("Drift", describe_drift(drift)),
+        ("Look next", f"drift report  {published['uri']}"),
+        ("", "explanation   reports/explainability/shap_summary.png"),
+        ("", f"scores        data/scores/{newest}/scores.parquet"),
+        ("", f"runs          mlflow ui --backend-store-uri {tracking_uri()}"),
+    ]
+    return [f"{name:<11} {text}" for name, text in rows]
+
+
+def describe_model(model: dict) -> str:
+    """Name a version and its ROC AUC."""
+    return f"version {model['version']}, ROC AUC {model['roc_auc']:.4f}"
+
+
+def describe_holdout(training_set: dict, train: dict) -> str:
+    """Tell the holdout's date, size and churn rate."""
+    return (
+        f"{train['holdout_rows']:,} users as of {training_set['holdout_date']}; {train['holdout_churn_rate']:.1%} "
+        f"churned within {training_set['horizon_days']} days; trained on {train['train_rows']:,} rows as of "
+        f"{', '.join(training_set['training_dates'])}"
+    )
+
+
+def describe_drift(drift: dict) -> str:
+    """Tell the drift's verdict, or why there is none."""
+    if "drift_share" not in drift:
+        return drift["reason"]
+    verdict = "detected" if drift["drift_detected"] else "none"
+    return f"{verdict}; {drift['drift_share']:.0%} of the columns drifted"
+
+
+def read(path: Path) -> dict:
+    """Return a JSON file's content, or tell the user that the run has not come so far."""
+    if not path.exists():
+        raise UserError(f"{path} is missing: the pipeline has not run to its end. Run: snakemake --cores all")
+    return json.loads(path.read_text())
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--root", type=Path, default=Path(), help="the repository's folder; default: here")
+    args = parser.parse_args()
+    print("\n".join(summarize_run(args.root)))
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,68 @@
+"""Effects: steps that act on the world outside (a registry, a store of reports), which DVC does not know.
+
+An effect leaves a receipt when it succeeds: the content of what it used and the settings under which it ran. It is
+stale while today's differ from them.
+
+    python workflow/effects.py NAME COMMAND ...     runs the command of an effect, then keeps its receipt
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+RECEIPTS = Path(".snakemake/freshness/receipts")
+PLAN = Path(".snakemake/freshness/plan.json")
+LOCK = Path("dvc.lock")
+
+
+def receipt_of(uses: list[str], settings: dict[str, str]) -> dict[str, str]:
+    """Return what an effect rests on today: the content hash of each path that it uses, and its settings."""
+    return {path: content_hash(path) for path in uses} | settings
+
+
+def read_receipt(name: str) -> dict[str, str]:
+    """Return what the effect rested on when it last succeeded; empty when it never did."""
+    path = RECEIPTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def differing(today: dict[str, str], then: dict[str, str]) -> dict[str, list[str]] | None:
+    """Return what differs, as [then, today], or None."""
+    return {key: [then.get(key), value] for key, value in today.items() if then.get(key) != value} or None
+
+
+def content_hash(path: str) -> str:
+    """Return DVC's hash of a stage's output, the content's own of any other file, "" when there is none."""
+    if path in locked_hashes():
+        return locked_hashes()[path]
+    return hashlib.md5(Path(path).read_bytes()).hexdigest() if Path(path).is_file() else ""
+
+
+@cache
+def locked_hashes() -> dict[str, str]:
+    """Return the hash of every stage's output in dvc.lock, by path."""
+    if not LOCK.exists():
+        return {}
+    stages = (yaml.load(LOCK.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}).get("stages", {})
+    return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
+
+
+def run_effect(name: str, command: list[str]) -> int:
+    """Run an effect's command; when it succeeds, keep the receipt; return the exit code."""
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    code = subprocess.run(command, env=environment, check=False).returncode
+    if code == 0:
+        step = next(step for step in json.loads(PLAN.read_text()) if step["name"] == name)
+        RECEIPTS.mkdir(parents=True, exist_ok=True)
+        (RECEIPTS / f"{name}.json").write_text(json.dumps(receipt_of(step["deps"], step["settings"]), indent=2))
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(run_effect(sys.argv[1], sys.argv[2:]))

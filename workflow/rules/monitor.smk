@@ -1,0 +1,44 @@
+# Drift: the newest drop beside those before it.
+
+
+rule detect_drift:
+    input:
+        fresh.stage("detect_drift"),
+    output:
+        report=directory("reports/drift"),
+        metrics=update("metrics/detect_drift.json"),
+    log:
+        "logs/detect_drift.log",
+    benchmark:
+        "logs/detect_drift.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    message:
+        "Compare the newest drop's features with those before it"
+    shell:
+        "{fresh.run} detect_drift > {log} 2>&1"
+
+
+rule publish_drift_report:
+    input:
+        fresh.effect(
+            "publish_drift_report",
+            uses=["reports/drift"],
+            makes="reports/release/publish_drift_report.json",
+            settings={"DRIFT_REPORT_URI": os.environ.get("DRIFT_REPORT_URI", "")},
+        ),
+    output:
+        "reports/release/publish_drift_report.json",
+    log:
+        "logs/publish_drift_report.log",
+    benchmark:
+        "logs/publish_drift_report.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    message:
+        "Publish the drift report"
+    shell:
+        "{fresh.act} publish_drift_report python scripts/publish_drift_report.py"
+        " --report reports/drift --receipt {output} > {log} 2>&1"

@@ -1,0 +1,95 @@
+# From the five CSVs of each drop to the training set.
+
+
+rule track_drop:
+    input:
+        fresh.stage("data/raw/{drop}.dvc"),
+    output:
+        update("data/raw/{drop}.dvc"),
+    log:
+        "logs/track_drop/{drop}.log",
+    benchmark:
+        "logs/track_drop/{drop}.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+    message:
+        "Bring DVC's pointer up to date: {wildcards.drop} was edited"
+    shell:
+        "{fresh.run} data/raw/{wildcards.drop}.dvc > {log} 2>&1"
+
+
+rule clean_payments:
+    input:
+        fresh.stage("clean_payments@{drop}"),
+    output:
+        clean="data/clean/{drop}/payments_clean.parquet",
+        rejects="data/clean/{drop}/payments_rejects.parquet",
+    log:
+        "logs/clean_payments/{drop}.log",
+    benchmark:
+        "logs/clean_payments/{drop}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    message:
+        "Clean the payments of {wildcards.drop}"
+    shell:
+        "{fresh.run} clean_payments@{wildcards.drop} > {log} 2>&1"
+
+
+rule build_user_base:
+    input:
+        fresh.stage("build_user_base@{drop}"),
+    output:
+        user_base="data/clean/{drop}/user_base.parquet",
+        rejects="data/clean/{drop}/user_base_rejects.parquet",
+    log:
+        "logs/build_user_base/{drop}.log",
+    benchmark:
+        "logs/build_user_base/{drop}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    message:
+        "Join the user files of {wildcards.drop}"
+    shell:
+        "{fresh.run} build_user_base@{wildcards.drop} > {log} 2>&1"
+
+
+rule build_features:
+    input:
+        fresh.stage("build_features@{drop}"),
+    output:
+        features="data/features/{drop}/churn_features.parquet",
+    log:
+        "logs/build_features/{drop}.log",
+    benchmark:
+        "logs/build_features/{drop}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    message:
+        "Compute the features of {wildcards.drop}"
+    shell:
+        "{fresh.run} build_features@{wildcards.drop} > {log} 2>&1"
+
+
+rule build_training_set:
+    input:
+        fresh.stage("build_training_set"),
+    output:
+        train="data/training/train.parquet",
+        holdout="data/training/holdout.parquet",
+        metrics=update("metrics/build_training_set.json"),
+    log:
+        "logs/build_training_set.log",
+    benchmark:
+        "logs/build_training_set.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    message:
+        "Build the training rows and the holdout"
+    shell:
+        "{fresh.run} build_training_set > {log} 2>&1"

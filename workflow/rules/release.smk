@@ -1,0 +1,122 @@
+# From a candidate to Production and its scores. Nothing here is a DVC stage: `dvc repro` never reaches the registry.
+
+REGISTRY = {"MLFLOW_TRACKING_URI": tracking_uri()}
+
+
+rule register_candidate:
+    input:
+        fresh.effect(
+            "register_candidate",
+            uses=[
+                "data/training/train.parquet",
+                "data/training/holdout.parquet",
+                "metrics/build_training_set.json",
+                "metrics/detect_drift.json",
+                "metrics/train_model.json",
+                "models/candidate",
+                "plots/train_model",
+                "reports/explainability",
+            ],
+            makes="reports/release/register_candidate.json",
+            settings=REGISTRY,
+            lost=not knows_version(Path("reports/release/register_candidate.json")),
+        ),
+    output:
+        "reports/release/register_candidate.json",
+    log:
+        "logs/register_candidate.log",
+    benchmark:
+        "logs/register_candidate.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    message:
+        "Register the candidate in MLflow"
+    shell:
+        "{fresh.act} register_candidate python scripts/register_candidate.py --receipt {output} > {log} 2>&1"
+
+
+rule evaluate_candidate:
+    input:
+        fresh.effect(
+            "evaluate_candidate",
+            uses=[
+                "reports/release/register_candidate.json",
+                "data/training/holdout.parquet",
+                "models/candidate",
+            ],
+            makes="reports/release/evaluation.json",
+            settings=REGISTRY
+            | {
+                "min_delta": str(params["evaluate_candidate"]["min_delta"]),
+                "CHURN_PROMOTION_MIN_DELTA": os.environ.get(
+                    "CHURN_PROMOTION_MIN_DELTA", ""
+                ),
+            },
+        ),
+    output:
+        "reports/release/evaluation.json",
+    log:
+        "logs/evaluate_candidate.log",
+    benchmark:
+        "logs/evaluate_candidate.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    message:
+        "Compare the candidate with Production on the same holdout"
+    shell:
+        "{fresh.act} evaluate_candidate python scripts/evaluate_candidate.py"
+        " --candidate reports/release/register_candidate.json --holdout data/training/holdout.parquet"
+        " --evaluation {output} > {log} 2>&1"
+
+
+rule promote_model:
+    input:
+        fresh.effect(
+            "promote_model",
+            uses=["reports/release/evaluation.json"],
+            makes="reports/release/promote_model.json",
+            settings=REGISTRY,
+        ),
+    output:
+        "reports/release/promote_model.json",
+    log:
+        "logs/promote_model.log",
+    benchmark:
+        "logs/promote_model.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+    message:
+        "Promote the candidate, or record why not"
+    shell:
+        "{fresh.act} promote_model python scripts/promote_model.py"
+        " --evaluation reports/release/evaluation.json --receipt {output} > {log} 2>&1"
+
+
+rule score_users:
+    input:
+        fresh.effect(
+            "score_users",
+            uses=[
+                "reports/release/promote_model.json",
+                f"data/features/{DROPS[-1]}/churn_features.parquet",
+            ],
+            makes=f"data/scores/{DROPS[-1]}/scores.parquet",
+            settings=REGISTRY,
+        ),
+    output:
+        "data/scores/{drop}/scores.parquet",
+    log:
+        "logs/score_users/{drop}.log",
+    benchmark:
+        "logs/score_users/{drop}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    message:
+        "Score the users of {wildcards.drop} with Production"
+    shell:
+        "{fresh.act} score_users python scripts/score_users.py"
+        " --features data/features/{wildcards.drop}/churn_features.parquet --scores {output} > {log} 2>&1"

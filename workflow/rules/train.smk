@@ -1,0 +1,39 @@
+# From the training set to a candidate and its explanation.
+
+
+rule train_model:
+    input:
+        fresh.stage("train_model"),
+    output:
+        model=directory("models/candidate"),
+        plots=directory("plots/train_model"),
+        metrics=update("metrics/train_model.json"),
+    log:
+        "logs/train_model.log",
+    benchmark:
+        "logs/train_model.tsv"
+    threads: 2
+    resources:
+        mem_mb=4000,
+    message:
+        "Train the candidate on Spark"
+    shell:
+        "{fresh.run} train_model > {log} 2>&1"
+
+
+rule explain_model:
+    input:
+        fresh.stage("explain_model"),
+    output:
+        report=directory("reports/explainability"),
+    log:
+        "logs/explain_model.log",
+    benchmark:
+        "logs/explain_model.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    message:
+        "Explain the candidate with SHAP"
+    shell:
+        "{fresh.run} explain_model > {log} 2>&1"
