@@ -41,7 +41,7 @@ lint: install ## ruff and snakemake --lint
 	@ruff check && ruff format --check && snakemake --lint
 
 rulegraph: install ## draw docs/rulegraph.svg anew (needs Graphviz)
-	@snakemake --rulegraph all | dot -Tsvg > docs/rulegraph.svg
+	@snakemake all --rulegraph dot 2>/dev/null | dot -Tsvg > docs/rulegraph.svg
 
 lock: install ## resolve requirements.lock anew from pyproject.toml
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -17,10 +17,12 @@ from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from statistics import mean
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
 from tqdm import tqdm
 
 from churn.command import run_command
@@ -31,7 +33,7 @@ from churn.onnx_export import export_scorer
 from churn.params import read_section
 from churn.scorer import load_scorer
 from churn.spark import start_spark
-from churn.spark_model import make_estimator, make_preparation, save_spark_model, score_rows
+from churn.spark_model import make_estimator, make_preparation, prepare_rows, save_spark_model, score_rows
 from churn.training_rows import assign_folds, choose_features, read_rows
 
 RECENCY = "days_since_last_payment"
@@ -74,8 +76,7 @@ def train_model(
         best = choose_point(grid)
         candidate = fit_pipeline(frame, features, params["log_features"], grid_point(best, params))
         save_candidate(candidate, features, params["log_features"], spark, model)
-        rfm = fit_pipeline(frame, RFM, RFM, {"regParam": 0.0})
-        baseline = score_rows(rfm, load_frame(spark, holdout_rows, Path(folder, "holdout.parquet")))
+        baseline = score_baseline(frame, load_frame(spark, holdout_rows, Path(folder, "holdout.parquet")))
     # By the scorer, not by Spark: it is what Production will score with.
     scored = holdout_rows["label"].to_numpy(), load_scorer(model / "scorer.onnx").score(holdout_rows)
     with write_whole(plots) as path:
@@ -99,7 +100,7 @@ def train_model(
 def load_frame(spark: SparkSession, rows: pa.Table, path: Path) -> DataFrame:
     """Hand a table to Spark through the file `path`; few rows stay in one partition, where sums have one order."""
     pq.write_table(rows, path)
-    frame = spark.read.parquet(path.as_uri())
+    frame = spark.read.schema(from_arrow_schema(rows.schema)).parquet(path.as_uri())
     partitions = len(rows) // ROWS_PER_PARTITION
     return frame.repartition(partitions) if partitions > 1 else frame.coalesce(1)
 
@@ -121,28 +122,29 @@ def search_grid(frame: DataFrame, features: list[str], params: dict) -> list[dic
     list of dict
         For each grid point its parameters, `fold_<n>` (ROC AUC in that fold) and `cv_roc_auc`, their mean.
     """
-    names = sorted(params["grid"])
+    names, folds = sorted(params["grid"]), range(params["folds"])
     points = [dict(zip(names, values, strict=True)) for values in product(*(params["grid"][name] for name in names))]
-    results = [dict(point) for point in points]
-    progress = tqdm(total=len(points) * params["folds"], desc="grid search", unit="fit", disable=None)
-    with progress, ThreadPool(FITS_AT_A_TIME) as pool:
-        for number in range(params["folds"]):
-            preparation = make_preparation(features, params["log_features"]).fit(frame.filter(frame.fold != number))
-            prepared = preparation.transform(frame).select("scaled", "label", "fold").localCheckpoint()
-            scores = pool.imap(partial(validate_point, prepared, number), points)
-            for result, score in zip(results, scores, strict=True):
-                result[f"fold_{number + 1}"] = score
-                progress.update()
-            prepared.unpersist()
-    for result in results:
-        result["cv_roc_auc"] = mean(result[f"fold_{number + 1}"] for number in range(params["folds"]))
+    with ThreadPool(FITS_AT_A_TIME) as pool:
+        split = pool.map(partial(split_fold, frame, features, params["log_features"]), folds)
+        todo = [(training, point) for training, _ in split for point in points]
+        fits = pool.imap(lambda fit: make_estimator(fit[1]).fit(fit[0]), todo)
+        models = list(tqdm(fits, total=len(todo), desc="grid search", unit="fit", disable=None))
+        scores = pool.map(lambda fold: score_rows(models[fold * len(points) :][: len(points)], split[fold][1]), folds)
+    results = []
+    for number, point in enumerate(points):
+        aucs = [roc_auc(label, probabilities[number]) for label, probabilities in scores]
+        by_fold = {f"fold_{fold + 1}": auc for fold, auc in enumerate(aucs)}
+        results.append(point | by_fold | {"cv_roc_auc": mean(aucs)})
     return results
 
 
-def validate_point(prepared: DataFrame, fold: int, point: dict) -> float:
-    """Fit one grid point on the rows outside a fold; return its ROC AUC on the fold."""
-    fitted = make_estimator(point).fit(prepared.filter(prepared.fold != fold))
-    return roc_auc(*score_rows(fitted, prepared.filter(prepared.fold == fold)))
+def split_fold(
+    frame: DataFrame, features: list[str], log_features: list[str], fold: int
+) -> tuple[DataFrame, DataFrame]:
+    """Return the rows outside a fold and those in it, prepared by what the rows outside tell alone."""
+    training, held_out = frame.filter(frame.fold != fold), frame.filter(frame.fold == fold)
+    preparation = make_preparation(features, log_features).fit(training)
+    return prepare_rows(preparation, training), preparation.transform(held_out)
 
 
 def choose_point(grid: list[dict]) -> dict:
@@ -159,8 +161,14 @@ def grid_point(result: dict, params: dict) -> dict:
 def fit_pipeline(frame: DataFrame, features: Sequence[str], log_features: Sequence[str], point: dict) -> PipelineModel:
     """Fit preparation and classifier on all rows."""
     preparation = make_preparation(features, log_features).fit(frame)
-    prepared = preparation.transform(frame).select("scaled", "label")
-    return PipelineModel([*preparation.stages, make_estimator(point).fit(prepared)])
+    return PipelineModel([*preparation.stages, make_estimator(point).fit(prepare_rows(preparation, frame))])
+
+
+def score_baseline(frame: DataFrame, holdout: DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return label and probability of the holdout's rows by recency, frequency and amount alone."""
+    *preparation, classifier = fit_pipeline(frame, RFM, RFM, {"regParam": 0.0}).stages
+    label, (probability,) = score_rows([classifier], PipelineModel(preparation).transform(holdout))
+    return label, probability
 
 
 def save_candidate(

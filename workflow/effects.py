@@ -8,7 +8,6 @@ stale while today's differ from them.
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
 from functools import cache
@@ -55,8 +54,7 @@ def locked_hashes() -> dict[str, str]:
 
 def run_effect(name: str, command: list[str]) -> int:
     """Run an effect's command; when it succeeds, keep the receipt; return the exit code."""
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-    code = subprocess.run(command, env=environment, check=False).returncode
+    code = subprocess.run(command, check=False).returncode
     if code == 0:
         step = next(step for step in json.loads(PLAN.read_text()) if step["name"] == name)
         RECEIPTS.mkdir(parents=True, exist_ok=True)

@@ -10,14 +10,13 @@ In a Snakefile:
     rule clean:
         input: fresh.stage("clean@{drop}")
         output: "clean/{drop}.parquet"
-        shell: "{fresh.run} clean@{wildcards.drop}"
+        shell: "python workflow/freshness.py clean@{wildcards.drop}"
 """
 
 import contextlib
 import fcntl
 import json
 import os
-import shlex
 import shutil
 import signal
 import subprocess
@@ -58,9 +57,8 @@ class Freshness:
 
     def __init__(self, workflow, wait: int = 60, hint: str = "dvc pull"):
         self.workflow = workflow
-        folder = Path(workflow.basedir) / "workflow"
-        self.run = shlex.join([sys.executable, f"{folder}/freshness.py"])
-        self.act = shlex.join([sys.executable, f"{folder}/effects.py"])
+        # Jobs, and the stages that DVC runs in them, use the Python that has Snakemake and DVC.
+        os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         self.will_run_cache: dict[str, bool] = {}
         if workflow.is_main_process:
             self.alone = self._take_turn()
@@ -112,11 +110,12 @@ class Freshness:
         inputs = [str(token_path(name))]
         for dep in step.deps:
             for maker in self._makers(dep):
-                paths = [path for path in maker.makes if maker.kind == "pointer" or overlap(path, dep)]
-                # Below a job that runs, Snakemake ignores other reasons to run when all that it takes from that
-                # job is ancient, the token too. So what a running step makes is a plain input.
-                running = self._will_run(maker.name)
-                inputs += paths if running else map(ancient, paths)
+                if self._will_run(maker.name):
+                    # Plain: below a job that runs, Snakemake ignores other reasons to run when all that it takes from
+                    # that job is ancient, the token too.
+                    inputs += [path for path in maker.makes if maker.kind == "pointer" or overlap(path, dep)]
+                elif maker.kind != "pointer":
+                    inputs += [ancient(path) for path in maker.makes if overlap(path, dep)]
         return list(dict.fromkeys(inputs))
 
     def _makers(self, dep: str) -> list[Step]:
@@ -261,12 +260,9 @@ def run_stage(name: str) -> int:
     if name.endswith(".dvc"):
         # `repro` and `add` may move the data away and link it back from the cache; this never does.
         command = ["commit", "--force", "--no-relink"]
-    # The stage's `python` must be the one that has DVC and Snakemake.
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     process = subprocess.Popen(
         [sys.executable, "-m", "dvc", "--wait-for-lock", *command, name],
         start_new_session=True,
-        env=os.environ | {"PATH": path},
     )
     for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
         signal.signal(number, lambda received, _: os.killpg(process.pid, received))

@@ -16,7 +16,7 @@ from churn.files import write_json
 
 MODEL, BASELINE, CHANCE = "#1f6feb", "#d9822b", "#8c8c8c"
 CURVE_POINTS = 200
-Scored = tuple[np.ndarray, np.ndarray]
+Scored = Curve = tuple[np.ndarray, np.ndarray]
 
 
 def save_plots(model: Scored, baseline: Scored, grid: list[dict], best: dict, folder: Path) -> None:
@@ -34,30 +34,28 @@ def save_plots(model: Scored, baseline: Scored, grid: list[dict], best: dict, fo
         The folder to make.
     """
     folder.mkdir()
-    curve = thin(*roc_curve(*model), names=("false_positive_rate", "true_positive_rate"))
-    write_json(curve, folder / "roc.json")
-    curve = thin(*precision_recall_curve(*model), names=("recall", "precision"))
-    write_json(curve, folder / "precision_recall.json")
+    write_json(_records(roc_curve(*model), "false_positive_rate", "true_positive_rate"), folder / "roc.json")
+    write_json(_records(precision_recall_curve(*model), "recall", "precision"), folder / "precision_recall.json")
     write_json(calibration(*model), folder / "calibration.json")
     write_json(grid, folder / "grid.json")
     _draw(folder / "roc.png", lambda axes: draw_roc(axes, model, baseline))
     _draw(folder / "precision_recall.png", lambda axes: draw_precision_recall(axes, model, baseline))
     _draw(folder / "calibration.png", lambda axes: draw_calibration(axes, *model))
-    _draw(folder / "grid.png", lambda axes: draw_grid(axes, grid, best), height=1.6 + 0.33 * len(grid))
+    _draw(folder / "grid.png", lambda axes: draw_grid(axes, grid, best), width=8, height=1.4 + 0.3 * len(grid))
 
 
-def thin(x: np.ndarray, y: np.ndarray, names: tuple[str, str]) -> list[dict]:
-    """Turn a curve into records, of at most 200 points spread evenly along x; both ends are kept."""
-    nearest = np.searchsorted(x, np.linspace(x[0], x[-1], CURVE_POINTS - 1))
-    kept = np.unique([*nearest, len(x) - 1])
-    return [dict(zip(names, point, strict=True)) for point in zip(x[kept].tolist(), y[kept].tolist(), strict=True)]
+def thin(curve: Curve) -> Curve:
+    """Keep at most 200 points of a curve, spread evenly along x, with both ends."""
+    x, y = curve
+    kept = np.unique([*np.searchsorted(x, np.linspace(x[0], x[-1], CURVE_POINTS - 1)), len(x) - 1])
+    return x[kept], y[kept]
 
 
 def draw_roc(axes: Axes, model: Scored, baseline: Scored) -> None:
     """Draw the ROC curve beside the baseline's and chance."""
-    axes.plot(*roc_curve(*model), color=MODEL, linewidth=2, label=f"model: AUC {roc_auc(*model):.3f}")
+    axes.plot(*thin(roc_curve(*model)), color=MODEL, linewidth=2, label=f"model: AUC {roc_auc(*model):.3f}")
     label = f"recency, frequency, amount: AUC {roc_auc(*baseline):.3f}"
-    axes.plot(*roc_curve(*baseline), color=BASELINE, label=label)
+    axes.plot(*thin(roc_curve(*baseline)), color=BASELINE, label=label)
     axes.plot([0, 1], [0, 1], color=CHANCE, linestyle="--", label="chance: AUC 0.500")
     axes.set(
         title="Who will churn? ROC curve on the holdout",
@@ -74,9 +72,8 @@ def draw_precision_recall(axes: Axes, model: Scored, baseline: Scored) -> None:
         (model, MODEL, 2, "model"),
         (baseline, BASELINE, 1.5, "recency, frequency, amount"),
     ):
-        recall, precision = precision_recall_curve(*scored)
-        area = average_precision(*scored)
-        axes.step(recall, precision, where="pre", color=colour, linewidth=width, label=f"{name}: AUC {area:.3f}")
+        label = f"{name}: AUC {average_precision(*scored):.3f}"
+        axes.plot(*thin(precision_recall_curve(*scored)), color=colour, linewidth=width, label=label)
     rate = float(model[0].mean())
     axes.axhline(rate, color=CHANCE, linestyle="--", label=f"chance, the churn rate: {rate:.3f}")
     axes.set(
@@ -85,7 +82,7 @@ def draw_precision_recall(axes: Axes, model: Scored, baseline: Scored) -> None:
         ylabel="Precision: share of the flagged users who churn",
     )
     _unit_square(axes)
-    axes.legend(loc="best")
+    axes.legend(loc="lower left")
 
 
 def draw_calibration(axes: Axes, label: np.ndarray, probability: np.ndarray) -> None:
@@ -122,6 +119,10 @@ def draw_grid(axes: Axes, grid: list[dict], best: dict) -> None:
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
 
 
+def _records(curve: Curve, x: str, y: str) -> list[dict]:
+    return [{x: along, y: up} for along, up in np.transpose(thin(curve)).tolist()]
+
+
 def _name_point(point: dict) -> str:
     names = [name for name in sorted(point) if name != "cv_roc_auc" and not name.startswith("fold_")]
     return ", ".join(f"{name} {point[name]:g}" for name in names)
@@ -132,8 +133,8 @@ def _unit_square(axes: Axes) -> None:
     axes.grid(alpha=0.3)
 
 
-def _draw(target: Path, draw: Callable[[Axes], None], height: float = 6.0) -> None:
-    figure, axes = plt.subplots(figsize=(7.5, height), layout="constrained")
+def _draw(target: Path, draw: Callable[[Axes], None], width: float = 6.4, height: float = 6.4) -> None:
+    figure, axes = plt.subplots(figsize=(width, height), layout="constrained")
     draw(axes)
     # Without the version of matplotlib, so that the bytes tell of the picture alone.
     figure.savefig(target, dpi=110, metadata={"Software": None})

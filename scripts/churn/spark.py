@@ -24,14 +24,15 @@ SETTINGS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.session.timeZone": "UTC",
-    # One task more costs more than it saves on tables of this size.
+    # Short work: compiling a query, or one task more, takes longer than it saves.
+    "spark.sql.codegen.wholeStage": "false",
     "spark.sql.shuffle.partitions": "1",
     # How a file is cut into partitions must not depend on the number of cores: the order of sums would.
     "spark.sql.files.minPartitionNum": "1",
     "spark.sql.adaptive.enabled": "false",
     # A BLAS of the machine, where there is one, sums in an order of its own.
     "spark.driver.extraJavaOptions": "-Ddev.ludovic.netlib.blas.nativeLib=none -XX:-UsePerfData "
-    # Short work: the optimizing compiler and a parallel collector cost more than they save.
+    # Java's optimizing compiler and its parallel collector are for longer runs, too.
     "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
 }
 

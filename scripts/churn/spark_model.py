@@ -36,14 +36,27 @@ def make_preparation(features: Sequence[str], log_features: Sequence[str]) -> Pi
 
 def make_estimator(point: dict) -> LogisticRegression:
     """Return the untrained classifier of one point of the grid: the only place that names its family."""
+    # At Spark's own 1e-6 the fits take twice as many passes, and no ROC AUC differs in its third digit.
     return LogisticRegression(featuresCol="scaled", tol=1e-4, **point)
 
 
-def score_rows(model: Model, frame: DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Return label and probability of churn of each row, shape (rows,), in no certain order."""
-    probability = vector_to_array("probability")[1].alias("probability")
-    scored = model.transform(frame).select("label", probability).toArrow()
-    return scored["label"].to_numpy(), scored["probability"].to_numpy()
+def prepare_rows(preparation: PipelineModel, frame: DataFrame) -> DataFrame:
+    """Return `scaled` and `label`, computed once and kept.
+
+    A checkpoint, not a cache: with every pass over a frame Spark sends along all that it was made from.
+    """
+    return preparation.transform(frame).select("scaled", "label").localCheckpoint()
+
+
+def score_rows(models: Sequence[Model], frame: DataFrame) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return the label of each row and its probability of churn by each model, each of shape (rows,)."""
+    columns = [f"probability_{number}" for number in range(len(models))]
+    for model, column in zip(models, columns, strict=True):
+        # All models in one pass over the rows, and without the columns that no one asks for.
+        settings = {model.probabilityCol: column, model.rawPredictionCol: "", model.predictionCol: ""}
+        frame = model.transform(frame, settings)
+    scored = frame.select("label", *(vector_to_array(column)[1].alias(column) for column in columns)).toArrow()
+    return scored["label"].to_numpy(), [scored[column].to_numpy() for column in columns]
 
 
 def save_spark_model(model: PipelineModel, folder: Path) -> None:

@@ -11,13 +11,15 @@ rule detect_drift:
         "logs/detect_drift.log",
     benchmark:
         "logs/detect_drift.tsv"
+    conda:
+        "../envs/pipeline.yaml"
     threads: 1
     resources:
         mem_mb=2000,
     message:
         "Compare the newest drop's features with those before it"
     shell:
-        "{fresh.run} detect_drift > {log} 2>&1"
+        "python workflow/freshness.py detect_drift > {log} 2>&1"
 
 
 rule publish_drift_report:
@@ -34,11 +36,13 @@ rule publish_drift_report:
         "logs/publish_drift_report.log",
     benchmark:
         "logs/publish_drift_report.tsv"
+    conda:
+        "../envs/pipeline.yaml"
     threads: 1
     resources:
         mem_mb=1000,
     message:
         "Publish the drift report"
     shell:
-        "{fresh.act} publish_drift_report python scripts/publish_drift_report.py"
+        "python workflow/effects.py publish_drift_report python scripts/publish_drift_report.py"
         " --report reports/drift --receipt {output} > {log} 2>&1"

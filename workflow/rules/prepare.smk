@@ -10,13 +10,15 @@ rule track_drop:
         "logs/track_drop/{drop}.log",
     benchmark:
         "logs/track_drop/{drop}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
     threads: 1
     resources:
         mem_mb=500,
     message:
         "Bring DVC's pointer up to date: {wildcards.drop} was edited"
     shell:
-        "{fresh.run} data/raw/{wildcards.drop}.dvc > {log} 2>&1"
+        "python workflow/freshness.py data/raw/{wildcards.drop}.dvc > {log} 2>&1"
 
 
 rule clean_payments:
@@ -29,13 +31,15 @@ rule clean_payments:
         "logs/clean_payments/{drop}.log",
     benchmark:
         "logs/clean_payments/{drop}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
     threads: 1
     resources:
         mem_mb=1000,
     message:
         "Clean the payments of {wildcards.drop}"
     shell:
-        "{fresh.run} clean_payments@{wildcards.drop} > {log} 2>&1"
+        "python workflow/freshness.py clean_payments@{wildcards.drop} > {log} 2>&1"
 
 
 rule build_user_base:
@@ -48,13 +52,15 @@ rule build_user_base:
         "logs/build_user_base/{drop}.log",
     benchmark:
         "logs/build_user_base/{drop}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
     threads: 1
     resources:
         mem_mb=1000,
     message:
         "Join the user files of {wildcards.drop}"
     shell:
-        "{fresh.run} build_user_base@{wildcards.drop} > {log} 2>&1"
+        "python workflow/freshness.py build_user_base@{wildcards.drop} > {log} 2>&1"
 
 
 rule build_features:
@@ -66,13 +72,15 @@ rule build_features:
         "logs/build_features/{drop}.log",
     benchmark:
         "logs/build_features/{drop}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
     threads: 1
     resources:
         mem_mb=1000,
     message:
         "Compute the features of {wildcards.drop}"
     shell:
-        "{fresh.run} build_features@{wildcards.drop} > {log} 2>&1"
+        "python workflow/freshness.py build_features@{wildcards.drop} > {log} 2>&1"
 
 
 rule build_training_set:
@@ -86,10 +94,12 @@ rule build_training_set:
         "logs/build_training_set.log",
     benchmark:
         "logs/build_training_set.tsv"
+    conda:
+        "../envs/pipeline.yaml"
     threads: 1
     resources:
         mem_mb=2000,
     message:
         "Build the training rows and the holdout"
     shell:
-        "{fresh.run} build_training_set > {log} 2>&1"
+        "python workflow/freshness.py build_training_set > {log} 2>&1"

@@ -27,13 +27,15 @@ rule register_candidate:
         "logs/register_candidate.log",
     benchmark:
         "logs/register_candidate.tsv"
+    conda:
+        "../envs/pipeline.yaml"
     threads: 1
     resources:
         mem_mb=1000,
     message:
         "Register the candidate in MLflow"
     shell:
-        "{fresh.act} register_candidate python scripts/register_candidate.py --receipt {output} > {log} 2>&1"
+        "python workflow/effects.py register_candidate python scripts/register_candidate.py --receipt {output} > {log} 2>&1"
 
 
 rule evaluate_candidate:
@@ -60,13 +62,15 @@ rule evaluate_candidate:
         "logs/evaluate_candidate.log",
     benchmark:
         "logs/evaluate_candidate.tsv"
+    conda:
+        "../envs/pipeline.yaml"
     threads: 1
     resources:
         mem_mb=1000,
     message:
         "Compare the candidate with Production on the same holdout"
     shell:
-        "{fresh.act} evaluate_candidate python scripts/evaluate_candidate.py"
+        "python workflow/effects.py evaluate_candidate python scripts/evaluate_candidate.py"
         " --candidate reports/release/register_candidate.json --holdout data/training/holdout.parquet"
         " --evaluation {output} > {log} 2>&1"
 
@@ -85,13 +89,15 @@ rule promote_model:
         "logs/promote_model.log",
     benchmark:
         "logs/promote_model.tsv"
+    conda:
+        "../envs/pipeline.yaml"
     threads: 1
     resources:
         mem_mb=500,
     message:
         "Promote the candidate, or record why not"
     shell:
-        "{fresh.act} promote_model python scripts/promote_model.py"
+        "python workflow/effects.py promote_model python scripts/promote_model.py"
         " --evaluation reports/release/evaluation.json --receipt {output} > {log} 2>&1"
 
 
@@ -112,11 +118,13 @@ rule score_users:
         "logs/score_users/{drop}.log",
     benchmark:
         "logs/score_users/{drop}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
     threads: 1
     resources:
         mem_mb=1000,
     message:
         "Score the users of {wildcards.drop} with Production"
     shell:
-        "{fresh.act} score_users python scripts/score_users.py"
+        "python workflow/effects.py score_users python scripts/score_users.py"
         " --features data/features/{wildcards.drop}/churn_features.parquet --scores {output} > {log} 2>&1"

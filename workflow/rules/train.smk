@@ -12,13 +12,15 @@ rule train_model:
         "logs/train_model.log",
     benchmark:
         "logs/train_model.tsv"
+    conda:
+        "../envs/pipeline.yaml"
     threads: 2
     resources:
         mem_mb=4000,
     message:
         "Train the candidate on Spark"
     shell:
-        "{fresh.run} train_model > {log} 2>&1"
+        "python workflow/freshness.py train_model > {log} 2>&1"
 
 
 rule explain_model:
@@ -30,10 +32,12 @@ rule explain_model:
         "logs/explain_model.log",
     benchmark:
         "logs/explain_model.tsv"
+    conda:
+        "../envs/pipeline.yaml"
     threads: 1
     resources:
         mem_mb=2000,
     message:
         "Explain the candidate with SHAP"
     shell:
-        "{fresh.run} explain_model > {log} 2>&1"
+        "python workflow/freshness.py explain_model > {log} 2>&1"

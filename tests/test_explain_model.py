@@ -1,0 +1,61 @@
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from candidates import Candidate, shared_candidate
+from churn.scorer import load_scorer
+from conftest import run_script
+from explain_model import choose_sample, explain_model, explain_rows
+
+
+@pytest.fixture(scope="module")
+def candidate(tmp_path_factory: pytest.TempPathFactory) -> Candidate:
+    return shared_candidate(tmp_path_factory)
+
+
+def test_values_and_base_value_sum_to_the_model_s_log_odds(candidate):
+    rows = pq.read_table(candidate.holdout)
+    scorer = load_scorer(candidate.model / "scorer.onnx")
+    explanation = explain_rows(candidate.model / "scorer.onnx", scorer.features, rows)
+    probability = scorer.score(rows)
+    log_odds = np.log(probability / (1 - probability))
+    assert np.allclose(explanation.values.sum(axis=1) + explanation.base_values, log_odds, atol=1e-5)
+
+
+def test_the_average_training_user_is_explained_by_the_base_value(candidate):
+    rows = pq.read_table(candidate.train)
+    scorer = load_scorer(candidate.model / "scorer.onnx")
+    explanation = explain_rows(candidate.model / "scorer.onnx", scorer.features, rows)
+    assert np.allclose(explanation.values.mean(axis=0), 0, atol=1e-5)
+
+
+def test_the_sample_is_the_same_users_in_whatever_order_the_rows_come():
+    rows = pa.table({"user_id": np.arange(1000)})
+    sample = choose_sample(rows, 100)
+    assert sample == choose_sample(rows.take(np.arange(1000)[::-1]), 100)
+    assert len(choose_sample(rows, 5000)) == 1000
+    assert 400 < np.mean(sample["user_id"].to_numpy()) < 600
+
+
+def test_the_same_bytes_from_the_command_line_and_from_python(candidate, tmp_path):
+    explain_model(candidate.model, candidate.holdout, tmp_path / "here", {"sample_rows": 1000})
+    paths = ("--model", candidate.model, "--holdout", candidate.holdout, "--output", tmp_path / "there")
+    run_script("explain_model", *paths)
+    for name in ("shap_summary.png", "mean_abs_shap.json"):
+        assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
+    means = json.loads((tmp_path / "here" / "mean_abs_shap.json").read_text())
+    assert list(means) == sorted(load_scorer(candidate.model / "scorer.onnx").features)
+    assert means["days_since_last_payment"] > means["payments_sum"]
+
+
+def test_a_holdout_without_a_feature_is_named(candidate, tmp_path):
+    pq.write_table(pq.read_table(candidate.holdout).drop_columns(["age"]), tmp_path / "holdout.parquet")
+    answer = run_script(
+        "explain_model",
+        *("--model", candidate.model, "--holdout", tmp_path / "holdout.parquet", "--output", tmp_path / "output"),
+        fails=True,
+    )
+    assert "needs the feature age" in answer.stderr
+    assert not (tmp_path / "output").exists()

