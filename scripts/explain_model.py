@@ -3,22 +3,28 @@
 Reads
     models/candidate/scorer.onnx; holdout.parquet: user_id and the features
 Writes
-    shap_summary.png: a point for each explained user and feature, beside the mean |SHAP| of each feature
+    shap_summary.png: a point for each explained user and feature, the strongest feature first
     mean_abs_shap.json: feature to mean |SHAP| (log-odds) over the explained users
 """
 
 import argparse
+import warnings
 from pathlib import Path
 
-import matplotlib
+import matplotlib as mpl
 
-matplotlib.use("Agg")
+mpl.use("Agg")
+
 import matplotlib.pyplot as plt
 import numpy as np
 import onnx
 import pyarrow as pa
 import pyarrow.parquet as pq
-import shap
+
+with warnings.catch_warnings():
+    # shap 0.51 calls what matplotlib 3.11 is going to deprecate.
+    warnings.simplefilter("ignore", PendingDeprecationWarning)
+    import shap
 
 from churn.command import run_command
 from churn.files import write_json, write_whole

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from train_model import train_model
 
 PARAMS = {
@@ -25,6 +25,14 @@ PARAMS = {
     "folds": 2,
     "grid": {"regParam": [0.01, 0.1], "elasticNetParam": [0.5]},
 }
+
+
+# PySpark leaves the sockets through which it collects rows to the garbage collector.
+IGNORE_SOCKETS = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"
+)
+
+_trained: list["Candidate"] = []
 
 
 @dataclass(frozen=True)
@@ -73,8 +81,9 @@ def train_candidate(source: Path, target: Path, master: str = "local[2]") -> Can
     return candidate
 
 
-@cache
 def shared_candidate(factory: pytest.TempPathFactory) -> Candidate:
     """Return the candidate that all tests share; they do not change it."""
-    folder = factory.mktemp("candidate")
-    return train_candidate(folder, folder)
+    if not _trained:
+        folder = factory.mktemp("candidate")
+        _trained.append(train_candidate(folder, folder))
+    return _trained[0]

@@ -59,7 +59,7 @@ def copy_repository(target: Path) -> Path:
         if name.startswith(("data/", "metrics/", "dvc.lock", ".git/")) or not (ROOT / name).exists():
             continue
         (target / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, target / name)
+        shutil.copy2(ROOT / name, target / name, follow_symlinks=False)
     (target / "data" / "raw").mkdir(parents=True)
     (target / "data" / "drops.yaml").write_text("source: none\ndrops: []\n")
     run("git", "init", "--quiet", cwd=target)

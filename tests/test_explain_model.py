@@ -4,10 +4,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from candidates import Candidate, shared_candidate
-from churn.scorer import load_scorer
+from candidates import IGNORE_SOCKETS, Candidate, shared_candidate
 from conftest import run_script
+
+from churn.scorer import load_scorer
 from explain_model import choose_sample, explain_model, explain_rows
+
+pytestmark = IGNORE_SOCKETS
 
 
 @pytest.fixture(scope="module")

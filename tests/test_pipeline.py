@@ -36,7 +36,8 @@ def go(door: str, repository: Path, **environment: str) -> str:
     answer = run(*command, cwd=repository, **environment)
     assert "up to date" in run("dvc", "status", cwd=repository).stdout
     targets = () if door == "snakemake" else ("reports/explainability", "reports/drift")
-    assert "Nothing to be done" in run("snakemake", "-n", *targets, cwd=repository, **environment).stderr
+    rehearsal = run("snakemake", "-n", *targets, cwd=repository, **environment)
+    assert "Nothing to be done" in rehearsal.stdout + rehearsal.stderr
     return answer.stdout + answer.stderr
 
 

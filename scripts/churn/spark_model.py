@@ -13,7 +13,7 @@ from pyspark.ml.feature import Imputer, SQLTransformer, StandardScaler, VectorAs
 from pyspark.ml.functions import vector_to_array
 from pyspark.sql import DataFrame
 
-UID = re.compile(r"([A-Za-z]+)_[0-9a-f]{12}\b")
+UID = re.compile(r"([A-Za-z]+)_[0-9a-f]{12}(?![0-9a-f])")
 
 
 def make_preparation(features: Sequence[str], log_features: Sequence[str]) -> Pipeline:
@@ -70,7 +70,7 @@ def save_spark_model(model: PipelineModel, folder: Path) -> None:
         leftover.unlink()
     _rewrite_json(sorted(folder.rglob("metadata/part-*")))
     for path in sorted(folder.rglob("data/part-*")):
-        pq.write_table(pq.read_table(path), path, store_schema=False)
+        pq.write_table(pq.read_table(path), path)
     _rename_parts(folder)
 
 

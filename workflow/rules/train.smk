@@ -14,7 +14,7 @@ rule train_model:
         "logs/train_model.tsv"
     conda:
         "../envs/pipeline.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=4000,
     message:
