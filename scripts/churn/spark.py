@@ -39,7 +39,7 @@ SETTINGS = {
 
 @contextmanager
 def start_spark(master: str) -> Iterator[SparkSession]:
-    """Give a session that is stopped, and whose temporary files are removed, when the block ends.
+    """Give a session that is stopped when the block ends.
 
     Parameters
     ----------
@@ -51,13 +51,14 @@ def start_spark(master: str) -> Iterator[SparkSession]:
     UserError
         When there is no Java that Spark can use, or it does not start.
     """
-    folder = tempfile.mkdtemp(prefix="churn-spark-")
-    builder = SparkSession.builder.master(master).appName("churn")
-    settings = SETTINGS | {"spark.local.dir": folder, "spark.sql.warehouse.dir": f"{folder}/warehouse"}
+    # Spark makes folders of its own in it, and removes them when its JVM ends.
+    temporary = tempfile.gettempdir()
+    settings = SETTINGS | {"spark.local.dir": temporary, "spark.sql.warehouse.dir": f"{temporary}/spark-warehouse"}
+    builder = SparkSession.builder.master(master).appName("churn").config(map=settings)
     java = find_java()
     try:
         with _environment(java):
-            session = builder.config(map=settings).getOrCreate()
+            session = builder.getOrCreate()
         try:
             yield session
         finally:
@@ -68,8 +69,6 @@ def start_spark(master: str) -> Iterator[SparkSession]:
         raise UserError(
             f"Spark did not start on {java}; what it said stands above. Set JAVA_HOME to a JDK 17."
         ) from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def find_java() -> Path:
