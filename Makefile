@@ -14,7 +14,7 @@ install: ## .venv with everything in requirements.lock
 	@cmp -s requirements.lock .venv/requirements.lock || { \
 	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 ...")' && \
 	  { $(PYTHON) -m venv .venv || { echo "ERROR: $(PYTHON) cannot make .venv; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; } && \
-	  .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
+	  .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock && \
 	  cp requirements.lock .venv/requirements.lock; }
 
 run: install ## make the demo drops if there are no drops, run all that is stale, say what happened
