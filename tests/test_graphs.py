@@ -96,7 +96,8 @@ def test_every_rule_has_its_directives_in_one_order():
     order = ["input", "output", "log", "benchmark", "conda", "threads", "resources", "message", "shell"]
     for file in (ROOT / "workflow" / "rules").glob("*.smk"):
         for rule in re.split(r"^rule ", file.read_text(), flags=re.M)[1:]:
-            assert re.findall(r"^    (\w+):", rule, re.M) == order, f"{file.name}: {rule.splitlines()[0]}"
+            found = re.findall(r"^    (\w+):", rule, re.M)
+            assert [name for name in found if name != "priority"] == order, f"{file.name}: {rule.splitlines()[0]}"
 
 
 def test_the_snakefile_fits_on_a_screen():

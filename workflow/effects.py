@@ -13,8 +13,6 @@ import sys
 from functools import cache
 from pathlib import Path
 
-import yaml
-
 RECEIPTS = Path(".snakemake/freshness/receipts")
 PLAN = Path(".snakemake/freshness/plan.json")
 LOCK = Path("dvc.lock")
@@ -46,6 +44,8 @@ def content_hash(path: str) -> str:
 @cache
 def locked_hashes() -> dict[str, str]:
     """Return the hash of every stage's output in dvc.lock, by path."""
+    import yaml
+
     if not LOCK.exists():
         return {}
     stages = (yaml.load(LOCK.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}).get("stages", {})

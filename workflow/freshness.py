@@ -26,13 +26,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
-
 from effects import differing, read_receipt, receipt_of
 
 STATE = Path(".snakemake/freshness")
 TOKENS, PLAN = STATE / "tokens", STATE / "plan.json"
 GOOD_LOCK = STATE / "dvc.lock.good"
+# DVC, looking every 50 ms whether another DVC has left the repository, not every half second: jobs take turns often.
+PATIENT_DVC = """
+import sys
+import dvc.lock
+from dvc.cli import main
+dvc.lock.DEFAULT_TIMEOUT = 0.3
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 @dataclass
@@ -237,6 +243,8 @@ def refuse_missing_data(steps: list[Step], hint: str) -> None:
 
 def remove_dead_rwlock() -> bool:
     """Remove .dvc/tmp/rwlock when no process that it names is alive; tell whether it was removed."""
+    import psutil
+
     path = Path(".dvc/tmp/rwlock")
     try:
         locks = json.loads(path.read_text())
@@ -261,7 +269,7 @@ def run_stage(name: str) -> int:
         # `repro` and `add` may move the data away and link it back from the cache; this never does.
         command = ["commit", "--force", "--no-relink"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "dvc", "--wait-for-lock", *command, name],
+        [sys.executable, "-c", PATIENT_DVC, "--wait-for-lock", *command, name],
         start_new_session=True,
     )
     for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:

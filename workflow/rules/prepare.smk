@@ -1,4 +1,4 @@
-# From the five CSVs of each drop to the training set.
+# From the five CSVs of each drop to the training set. What training waits for goes first.
 
 
 rule track_drop:
@@ -31,6 +31,7 @@ rule clean_payments:
         "logs/clean_payments/{drop}.log",
     benchmark:
         "logs/clean_payments/{drop}.tsv"
+    priority: 1
     conda:
         "../envs/pipeline.yaml"
     threads: 1
@@ -52,6 +53,7 @@ rule build_user_base:
         "logs/build_user_base/{drop}.log",
     benchmark:
         "logs/build_user_base/{drop}.tsv"
+    priority: 1
     conda:
         "../envs/pipeline.yaml"
     threads: 1
@@ -94,6 +96,7 @@ rule build_training_set:
         "logs/build_training_set.log",
     benchmark:
         "logs/build_training_set.tsv"
+    priority: 1
     conda:
         "../envs/pipeline.yaml"
     threads: 1

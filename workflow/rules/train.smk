@@ -12,6 +12,7 @@ rule train_model:
         "logs/train_model.log",
     benchmark:
         "logs/train_model.tsv"
+    priority: 1
     conda:
         "../envs/pipeline.yaml"
     threads: 1
