@@ -92,8 +92,10 @@ def log_contents(client: "MlflowClient", run: "Run", params: dict) -> None:
 
     run_id = run.info.run_id
     client.log_batch(run_id, params=[Param(name, str(value)[:6000]) for name, value in flatten(params).items()])
-    client.log_artifacts(run_id, "reports/explainability", "explainability")
-    client.log_artifacts(run_id, "plots/train_model", "plots")
+    for folder, name in ("reports/explainability", "explainability"), ("plots/train_model", "plots"):
+        # File by file: Snakemake leaves a hidden mark of its own in the folders.
+        for path in sorted(Path(folder).glob("[!.]*")):
+            client.log_artifact(run_id, str(path), name)
     client.log_artifacts(run_id, str(CANDIDATE / "spark"), "spark_model")
     with tempfile.TemporaryDirectory() as folder:
         save_dataset(Path(folder) / "churn_features.parquet")
