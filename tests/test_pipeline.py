@@ -1,7 +1,6 @@
 """The whole small pipeline, really run, through both doors: on demo drops and on real payments."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -224,19 +223,3 @@ def test_the_five_user_sample_says_what_is_too_little(tmp_path):
     answer = run("snakemake", "--cores", "2", cwd=repository, fails=True)
     assert "Drop 2024-06-15 has too little history" in answer.stderr
     assert "cover 55 days, but a lookback of 90 days" in answer.stderr
-
-
-def test_no_java_on_the_machine_is_enough(demo_copy):
-    """Hide every Java from PATH; the Python package that brings one is enough, and gives the same bytes."""
-    lock = locked(demo_copy)
-    folders = [folder for folder in os.environ["PATH"].split(os.pathsep) if not (Path(folder) / "java").exists()]
-    hidden = demo_copy.parent / "bin"
-    hidden.mkdir()
-    for tool in ("python", "sh", "env", "uname", "dirname", "bash", "git", "ps", "nice"):
-        if found := shutil.which(tool):
-            (hidden / tool).symlink_to(found)
-    import sys
-
-    path = os.pathsep.join([str(Path(sys.executable).parent), *folders, str(hidden)])
-    run("dvc", "repro", "--single-item", "--force", "train_model", cwd=demo_copy, PATH=path, JAVA_HOME="")
-    assert locked(demo_copy) == lock
