@@ -94,7 +94,7 @@ def test_a_run_ends_in_production_with_everything_that_belongs_to_it(demo):
     assert evaluation["decision"] == "promote" and evaluation["production"] is None
     client = registry(demo)
     version = client.get_model_version_by_alias("churn-model", "production")
-    assert version.version == evaluation["candidate"]["version"] == 1 or version.version == "1"
+    assert str(version.version) == evaluation["candidate"]["version"] == "1"
     assert version.tags["reason"] == evaluation["reason"]
     run_of_it = client.get_run(version.run_id)
     assert client.get_experiment(run_of_it.info.experiment_id).name == "churn_retention"
