@@ -31,12 +31,16 @@ from effects import differing, read_receipt, receipt_of
 STATE = Path(".snakemake/freshness")
 TOKENS, PLAN = STATE / "tokens", STATE / "plan.json"
 GOOD_LOCK = STATE / "dvc.lock.good"
-# DVC, looking every 50 ms whether another DVC has left the repository, not every half second: jobs take turns often.
-PATIENT_DVC = """
+# DVC for many short jobs that take turns: it looks every 50 ms whether another DVC has left the repository, not every
+# half second, and reads dvc.lock, which has no comments to keep, with the parser that keeps none: six times as fast.
+SWIFT_DVC = """
 import sys
 import dvc.lock
 from dvc.cli import main
+from dvc.utils.serialize import _yaml
 dvc.lock.DEFAULT_TIMEOUT = 0.3
+if "repro" in sys.argv:
+    _yaml.parse_yaml_for_update = _yaml.parse_yaml
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -269,7 +273,7 @@ def run_stage(name: str) -> int:
         # `repro` and `add` may move the data away and link it back from the cache; this never does.
         command = ["commit", "--force", "--no-relink"]
     process = subprocess.Popen(
-        [sys.executable, "-c", PATIENT_DVC, "--wait-for-lock", *command, name],
+        [sys.executable, "-c", SWIFT_DVC, "--wait-for-lock", *command, name],
         start_new_session=True,
     )
     for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
