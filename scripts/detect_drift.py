@@ -11,7 +11,6 @@ Writes
 """
 
 import argparse
-import gc
 import warnings
 from datetime import date
 from pathlib import Path
@@ -143,14 +142,10 @@ def run_evidently(
     current: pa.Table, reference: pa.Table, methods: dict[str, dict], drift_share: float
 ) -> tuple[dict[str, float], str]:
     """Return every column's statistic, and Evidently's page; each column must have a value on both sides."""
-    # Importing Evidently makes a million objects that stay: looking for garbage among them costs a second.
-    gc.disable()
     from evidently import DataDefinition, Dataset, Report
     from evidently.presets import DataDriftPreset
     from threadpoolctl import threadpool_limits
 
-    gc.freeze()
-    gc.enable()
     kinds = {
         f"{kind}_columns": [name for name, method in methods.items() if method["kind"] == kind]
         for kind in ("numerical", "categorical")

@@ -6,6 +6,7 @@ stale while today's differ from them.
     python workflow/effects.py NAME COMMAND ...     runs the command of an effect, then keeps its receipt
 """
 
+import fcntl
 import hashlib
 import json
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 RECEIPTS = Path(".snakemake/freshness/receipts")
 PLAN = Path(".snakemake/freshness/plan.json")
 LOCK = Path("dvc.lock")
+DVC_LOCK = Path(".dvc/tmp/lock")
 
 
 def receipt_of(uses: list[str], settings: dict[str, str]) -> dict[str, str]:
@@ -48,7 +50,11 @@ def locked_hashes() -> dict[str, str]:
 
     if not LOCK.exists():
         return {}
-    stages = (yaml.load(LOCK.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}).get("stages", {})
+    with DVC_LOCK.open("a") as lock:
+        # A stage may end this moment, and DVC writes dvc.lock in place: half a file would be read.
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        text = LOCK.read_text()
+    stages = (yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}).get("stages", {})
     return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
 
 

@@ -82,7 +82,7 @@ rule build_features:
     message:
         "Compute the features of {wildcards.drop}"
     shell:
-        "python workflow/freshness.py build_features@{wildcards.drop} > {log} 2>&1"
+        "nice -n 19 python workflow/freshness.py build_features@{wildcards.drop} > {log} 2>&1"
 
 
 rule build_training_set:
