@@ -32,7 +32,8 @@ clear-demo: install ## take the demo drops out, to start with your own
 	@python scripts/clear_demo.py
 
 why: install ## what is stale, and what changed
-	@snakemake --cores 1 --dry-run --quiet host
+	@said=$$(snakemake --cores 1 --dry-run 2>&1) || { echo "$$said" >&2; exit 1; }
+	@python workflow/why.py
 
 test: install ## all tests
 	@python -m pytest

@@ -1,6 +1,7 @@
 """The bridge alone: a small pipeline of fast stages, through both doors."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -61,8 +62,8 @@ class Repository:
         (self.folder / "raw").mkdir(parents=True)
         (self.folder / "workflow").mkdir()
         shutil.copytree(ROOT / "profiles", self.folder / "profiles")
-        for module in "freshness.py", "effects.py":
-            shutil.copy(ROOT / "workflow" / module, self.folder / "workflow")
+        for module in (ROOT / "workflow").glob("*.py"):
+            shutil.copy(module, self.folder / "workflow")
         files = {"dvc.yaml": DVC_YAML, "stage.py": STAGE, "Snakefile": SNAKEFILE, "params.yaml": "join: 1\nother: 1\n"}
         files |= {
             "raw/a.csv": "x\ny\n",
@@ -154,6 +155,19 @@ def test_only_the_parameter_of_a_stage_makes_it_stale(repository, door):
     assert repository.ran(door) == []
     params.write_text("join: 2\nother: 2\n")
     assert repository.ran(door) == ["joined.txt"]
+
+
+def test_the_reason_is_told_before_and_while_it_runs(repository):
+    (repository.folder / "raw" / "a.csv").write_text("changed\n")
+    (repository.folder / "params.yaml").write_text("join: 2\nother: 1\n")
+    repository.command("snakemake", "--dry-run")
+    told = repository.command("python", "workflow/why.py")
+    assert re.search(r"^clean@a\n    raw/a.csv: [0-9a-f]{8} -> [0-9a-f]{8}$", told, re.MULTILINE), told
+    assert "join\n    params.yaml join: 1 -> 2\n    reads what clean@a will make\n" in told
+    assert "clean@b" not in told
+    assert "Why: params.yaml join: 1 -> 2" in repository.command("snakemake", "--cores", "2")
+    repository.command("snakemake", "--dry-run")
+    assert repository.command("python", "workflow/why.py") == "Nothing is stale.\n"
 
 
 def test_a_lost_or_altered_output_is_restored_not_computed(repository, door):

@@ -14,8 +14,10 @@ import sys
 from functools import cache
 from pathlib import Path
 
-RECEIPTS = Path(".snakemake/freshness/receipts")
-PLAN = Path(".snakemake/freshness/plan.json")
+from steps import STATE, read_plan
+from why import print_reasons
+
+RECEIPTS = STATE / "receipts"
 LOCK = Path("dvc.lock")
 DVC_LOCK = Path(".dvc/tmp/lock")
 
@@ -31,9 +33,11 @@ def read_receipt(name: str) -> dict[str, str]:
     return json.loads(path.read_text()) if path.exists() else {}
 
 
-def differing(today: dict[str, str], then: dict[str, str]) -> dict[str, list[str]] | None:
-    """Return what differs, as [then, today], or None."""
-    return {key: [then.get(key), value] for key, value in today.items() if then.get(key) != value} or None
+def differing(today: dict[str, str], then: dict[str, str]) -> list[str]:
+    """Return a line for each thing that differs."""
+    if not then:
+        return ["never run here"]
+    return [f"{key}: {then.get(key)!r} -> {value!r}" for key, value in today.items() if then.get(key) != value]
 
 
 def content_hash(path: str) -> str:
@@ -60,11 +64,12 @@ def locked_hashes() -> dict[str, str]:
 
 def run_effect(name: str, command: list[str]) -> int:
     """Run an effect's command; when it succeeds, keep the receipt; return the exit code."""
+    print_reasons(name)
     code = subprocess.run(command, check=False).returncode
     if code == 0:
-        step = next(step for step in json.loads(PLAN.read_text()) if step["name"] == name)
+        step = next(step for step in read_plan() if step.name == name)
         RECEIPTS.mkdir(parents=True, exist_ok=True)
-        (RECEIPTS / f"{name}.json").write_text(json.dumps(receipt_of(step["deps"], step["settings"]), indent=2))
+        (RECEIPTS / f"{name}.json").write_text(json.dumps(receipt_of(step.deps, step.settings), indent=2))
     return code
 
 

@@ -23,14 +23,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from effects import differing, read_receipt, receipt_of
+from steps import STATE, Step, makers_of, overlap, read_plan, write_plan
+from why import explain, print_reasons
 
-STATE = Path(".snakemake/freshness")
-TOKENS, PLAN = STATE / "tokens", STATE / "plan.json"
-GOOD_LOCK = STATE / "dvc.lock.good"
+TOKENS, GOOD_LOCK = STATE / "tokens", STATE / "dvc.lock.good"
 # DVC for many short jobs that take turns: it looks every 50 ms whether another DVC has left the repository, not every
 # half second, reads dvc.lock, which has no comments to keep, with the parser that keeps none (six times as fast), and
 # ends too soon for its garbage to matter.
@@ -46,23 +45,6 @@ if "repro" in sys.argv:
     _yaml.parse_yaml_for_update = _yaml.parse_yaml
 sys.exit(main(sys.argv[1:]))
 """
-
-
-@dataclass
-class Step:
-    """One step: what it reads, what it makes, and why it is stale (None while it is fresh)."""
-
-    name: str
-    kind: str
-    deps: list[str]
-    outs: list[str]
-    why: object = None
-    settings: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def makes(self) -> list[str]:
-        """What its rule's outputs are: a pointer's rule brings the pointer up to date, not the data."""
-        return [self.name] if self.kind == "pointer" else self.outs
 
 
 class Freshness:
@@ -81,11 +63,11 @@ class Freshness:
                 forget_killed_jobs()
                 for step in steps:
                     write_token(step)
-                PLAN.write_text(json.dumps([vars(step) for step in steps]))
+                write_plan(steps)
         else:
             # A job's own Snakemake parses again: it takes the plan that the main one made.
             self.alone = False
-            steps = [Step(**step) for step in json.loads(PLAN.read_text())]
+            steps = read_plan()
         self.steps = {step.name: step for step in steps}
 
     def stage(self, name: str) -> Callable:
@@ -98,11 +80,11 @@ class Freshness:
         It is stale when its receipt (the content of what it used, and the settings) differs from today's, or when
         what it made outside is `lost`.
         """
-        changed = "what it made is gone" if lost else differing(receipt_of(uses, settings), read_receipt(name))
+        changed = ["what it made is gone"] if lost else differing(receipt_of(uses, settings), read_receipt(name))
         step = self.steps.setdefault(name, Step(name, "effect", uses, [makes], changed, settings))
         if self.alone:
             write_token(step)
-            PLAN.write_text(json.dumps([vars(step) for step in self.steps.values()]))
+            write_plan(list(self.steps.values()))
         return lambda wildcards: self._inputs(name)
 
     def _take_turn(self) -> bool:
@@ -122,7 +104,7 @@ class Freshness:
         step = self.steps[name]
         inputs = [str(token_path(name))]
         for dep in step.deps:
-            for maker in self._makers(dep):
+            for maker in makers_of(dep, list(self.steps.values())):
                 if self._will_run(maker.name):
                     # Plain: below a job that runs, Snakemake ignores other reasons to run when all that it takes from
                     # that job is ancient, the token too.
@@ -131,26 +113,16 @@ class Freshness:
                     inputs += [ancient(path) for path in maker.makes if overlap(path, dep)]
         return list(dict.fromkeys(inputs))
 
-    def _makers(self, dep: str) -> list[Step]:
-        return [step for step in self.steps.values() if any(overlap(out, dep) for out in step.outs)]
-
     def _will_run(self, name: str) -> bool:
         if name not in self.will_run_cache:
             step, ask = self.steps[name], self.workflow.dag_settings
             forced = set(ask.forcerun) | (set(ask.targets) if ask.forcetargets else set())
             rule_and_outs = {name.partition("@")[0], *step.makes}
+            makers = [maker for dep in step.deps for maker in makers_of(dep, list(self.steps.values()))]
             self.will_run_cache[name] = bool(
-                step.why
-                or ask.forceall
-                or forced & rule_and_outs
-                or any(self._will_run(maker.name) for dep in step.deps for maker in self._makers(dep))
+                step.why or ask.forceall or forced & rule_and_outs or any(self._will_run(one.name) for one in makers)
             )
         return self.will_run_cache[name]
-
-
-def overlap(out: str, dep: str) -> bool:
-    """Tell whether one path is the other, or lies in it."""
-    return out == dep or out.startswith(f"{dep}/") or dep.startswith(f"{out}/")
 
 
 def token_path(name: str) -> Path:
@@ -162,7 +134,7 @@ def write_token(step: Step) -> None:
     """Make the token newer than every output of a stale step, and older than all of a fresh one."""
     token, now = token_path(step.name), time.time()
     # New content each time: Snakemake takes a newer input with the checksum that it recorded for unchanged.
-    token.write_text(f"{step.why or 'fresh'} {time.time_ns() if step.why else ''}")
+    token.write_text("\n".join([*step.why, str(time.time_ns())]) if step.why else "fresh")
     if not step.why:
         os.utime(token, (0, 0))
     for out in map(Path, step.makes):
@@ -231,7 +203,7 @@ def describe(repo) -> list[Step]:
             kind="stage" if isinstance(stage, PipelineStage) else "pointer",
             deps=sorted({relative(dep.fs_path) for dep in stage.deps if dep.protocol == "local" and not stage.frozen}),
             outs=[relative(out.fs_path) for out in stage.outs],
-            why=status.get(stage.addressing),
+            why=explain(stage, status.get(stage.addressing, [])),
         )
         for stage in repo.index.stages
     ]
@@ -271,6 +243,7 @@ def run_stage(name: str) -> int:
 
     When DVC is killed, whatever it had started dies with it.
     """
+    print_reasons(name)
     command = ["repro", "--single-item"]
     if name.endswith(".dvc"):
         # `repro` and `add` may move the data away and link it back from the cache; this never does.

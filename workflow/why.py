@@ -1,0 +1,94 @@
+"""Why a step runs, in words: what changed, from what, to what.
+
+python workflow/why.py          what `snakemake --dry-run` found: each stale step, and what changed
+"""
+
+from steps import PLAN, Step, makers_of, read_plan
+
+HASH_LENGTH = 8
+
+
+def explain(stage, status: list) -> list[str]:
+    """Return a line for each thing in which a DVC stage or pointer differs from its last run.
+
+    Parameters
+    ----------
+    stage : dvc.stage.Stage
+        The stage, as loaded from dvc.yaml and dvc.lock.
+    status : list
+        What `dvc status` says of it: "changed command", or {"changed deps": {path: state}}.
+    """
+    if status and not any(item.hash_info for item in [*stage.deps, *stage.outs]):
+        return ["never run"]
+    lines = []
+    for change in status:
+        if isinstance(change, str):
+            lines.append(change)
+            continue
+        for kind, paths in change.items():
+            items = stage.outs if kind == "changed outs" else stage.deps
+            for path, state in paths.items():
+                named = {_has_params(item): item for item in items if str(item) == path}
+                if isinstance(state, dict):
+                    lines += _params_lines(path, named[True])
+                else:
+                    lines.append(_path_line(path, named.get(False), state))
+    return lines
+
+
+def differences(then: object, now: object, name: str) -> list[str]:
+    """Return a line for each value that differs; of nested values the innermost."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        keys = dict.fromkeys([*then, *now])
+        return [line for key in keys for line in differences(then.get(key), now.get(key), f"{name}.{key}")]
+    return [] if then == now else [f"{name}: {then!r} -> {now!r}"]
+
+
+def reasons(step: Step, steps: list[Step]) -> list[str]:
+    """Return why a step runs: what changed, and the steps that run before it and make what it reads."""
+    makers = {maker.name: maker for dep in step.deps for maker in makers_of(dep, steps)}
+    stale = [maker.name for maker in makers.values() if maker is not step and reasons(maker, steps)]
+    return [*step.why, *([f"reads what {', '.join(stale)} will make"] if stale else [])]
+
+
+def print_reasons(name: str) -> None:
+    """Print at the top of a job's log why the step runs; nothing when no Snakemake has looked."""
+    if not PLAN.exists():
+        return
+    steps = read_plan()
+    for step in steps:
+        if step.name == name:
+            lines = reasons(step, steps) or ["nothing changed; Snakemake was asked to run it"]
+            print("\n".join(f"Why: {line}" for line in lines), flush=True)
+
+
+def _has_params(item) -> bool:
+    # A file can be a dep as a whole, and another for some of its parameters.
+    return hasattr(item, "read_params")
+
+
+def _params_lines(path: str, item) -> list[str]:
+    then, now = item.hash_info.value or {}, item.read_params()
+    names = dict.fromkeys([*then, *now])
+    return [line for name in names for line in differences(then.get(name), now.get(name), f"{path} {name}")]
+
+
+def _path_line(path: str, item, state: str) -> str:
+    then = item and item.hash_info.value
+    if state == "modified" and then:
+        return f"{path}: {then[:HASH_LENGTH]} -> {item.get_hash().value[:HASH_LENGTH]}"
+    return f"{path}: {state}"
+
+
+def main() -> None:
+    """Print every step that would run, with its reasons."""
+    steps = read_plan()
+    stale = {step.name: lines for step in steps if (lines := reasons(step, steps))}
+    for name, lines in stale.items():
+        print("\n    ".join([name, *lines]))
+    if not stale:
+        print("Nothing is stale.")
+
+
+if __name__ == "__main__":
+    main()
