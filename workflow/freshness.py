@@ -80,7 +80,9 @@ class Freshness:
         It is stale when its receipt (the content of what it used, and the settings) differs from today's, or when
         what it made outside is `lost`.
         """
-        changed = ["what it made is gone"] if lost else differing(receipt_of(uses, settings), read_receipt(name))
+        changed = differing(receipt_of(uses, settings), read_receipt(name))
+        if lost and not changed:
+            changed = ["what it made is gone"]
         step = self.steps.setdefault(name, Step(name, "effect", uses, [makes], changed, settings))
         if self.alone:
             write_token(step)
