@@ -44,22 +44,31 @@ def differences(then: object, now: object, name: str) -> list[str]:
     return [] if then == now else [f"{name}: {then!r} -> {now!r}"]
 
 
-def reasons(step: Step, steps: list[Step]) -> list[str]:
-    """Return why a step runs: what changed, and the steps that run before it and make what it reads."""
-    makers = {maker.name: maker for dep in step.deps for maker in makers_of(dep, steps)}
-    stale = [maker.name for maker in makers.values() if maker is not step and reasons(maker, steps)]
-    return [*step.why, *([f"reads what {', '.join(stale)} will make"] if stale else [])]
+def reasons(steps: list[Step]) -> dict[str, list[str]]:
+    """Return why each step would run: what changed, and the steps that run before it and make what it reads.
+
+    A step that would not run has no lines.
+    """
+    found: dict[str, list[str]] = {}
+
+    def look(step: Step) -> list[str]:
+        if step.name not in found:
+            makers = {maker.name: maker for dep in step.deps for maker in makers_of(dep, steps)}
+            stale = [maker.name for maker in makers.values() if look(maker)]
+            found[step.name] = [*step.why, *([f"reads what {', '.join(stale)} will make"] if stale else [])]
+        return found[step.name]
+
+    for step in steps:
+        look(step)
+    return found
 
 
 def print_reasons(name: str) -> None:
     """Print at the top of a job's log why the step runs; nothing when no Snakemake has looked."""
     if not PLAN.exists():
         return
-    steps = read_plan()
-    for step in steps:
-        if step.name == name:
-            lines = reasons(step, steps) or ["nothing changed; Snakemake was asked to run it"]
-            print("\n".join(f"Why: {line}" for line in lines), flush=True)
+    lines = reasons(read_plan()).get(name) or ["nothing changed; Snakemake was asked to run it"]
+    print("\n".join(f"Why: {line}" for line in lines), flush=True)
 
 
 def _has_params(item) -> bool:
@@ -82,8 +91,7 @@ def _path_line(path: str, item, state: str) -> str:
 
 def main() -> None:
     """Print every step that would run, with its reasons."""
-    steps = read_plan()
-    stale = {step.name: lines for step in steps if (lines := reasons(step, steps))}
+    stale = {name: lines for name, lines in reasons(read_plan()).items() if lines}
     for name, lines in stale.items():
         print("\n    ".join([name, *lines]))
     if not stale:
