@@ -94,3 +94,21 @@ def write_csv(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """The small pipeline, run once."""
+    from small_pipeline import EVERYTHING, Repository
+
+    repository = Repository(tmp_path_factory.mktemp("finished") / "repository")
+    repository.create()
+    assert repository.ran("snakemake") == EVERYTHING
+    repository.commit("Everything has run")
+    return repository
+
+
+@pytest.fixture
+def repository(finished, tmp_path):
+    """A copy of the small pipeline in which everything has run."""
+    return finished.copy(tmp_path / "repository")

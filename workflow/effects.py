@@ -9,22 +9,21 @@ stale while today's differ from them.
 import fcntl
 import hashlib
 import json
+import os
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
-from steps import STATE, read_plan
+from steps import STATE, Step, file_name, planned, read_plan, write_whole
 from why import print_reasons
 
-RECEIPTS = STATE / "receipts"
-LOCK = Path("dvc.lock")
+RECEIPTS, LOCKS = STATE / "receipts", STATE / "effects"
 DVC_LOCK = Path(".dvc/tmp/lock")
 
 
-def receipt_of(uses: list[str], settings: dict[str, str]) -> dict[str, str]:
-    """Return what an effect rests on today: the content hash of each path that it uses, and its settings."""
-    return {path: content_hash(path) for path in uses} | settings
+def receipt_of(uses: list[str], settings: dict[str, str], locked: dict[str, str]) -> dict[str, str]:
+    """Return what an effect rests on: the content hash of each path that it uses (DVC's where it has one), settings."""
+    return {path: locked.get(path) or content_hash(path) for path in uses} | settings
 
 
 def read_receipt(name: str) -> dict[str, str]:
@@ -41,35 +40,39 @@ def differing(today: dict[str, str], then: dict[str, str]) -> list[str]:
 
 
 def content_hash(path: str) -> str:
-    """Return DVC's hash of a stage's output, the content's own of any other file, "" when there is none."""
-    if path in locked_hashes():
-        return locked_hashes()[path]
+    """Return the hash of a file that no stage made, "" when there is none."""
     return hashlib.md5(Path(path).read_bytes()).hexdigest() if Path(path).is_file() else ""
 
 
-@cache
-def locked_hashes() -> dict[str, str]:
-    """Return the hash of every stage's output in dvc.lock, by path."""
+def locked_hashes(steps: list[Step]) -> dict[str, str]:
+    """Return the hash of every stage's output in the repository's dvc.lock files, by path."""
     import yaml
 
-    if not LOCK.exists():
-        return {}
-    with DVC_LOCK.open("a") as lock:
-        # A stage may end this moment, and DVC writes dvc.lock in place: half a file would be read.
-        fcntl.flock(lock, fcntl.LOCK_SH)
-        text = LOCK.read_text()
-    stages = (yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}).get("stages", {})
-    return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
+    hashes = {}
+    for path in {Path(step.lock_file) for step in steps if step.kind == "stage"}:
+        if path.exists():
+            with DVC_LOCK.open("a") as lock:
+                # `dvc repro` may write it this moment, in place: half a file would be read.
+                fcntl.flock(lock, fcntl.LOCK_SH)
+                text = path.read_text(encoding="utf-8")
+            stages = (yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}).get("stages", {})
+            outs = [out for stage in stages.values() for out in stage.get("outs", [])]
+            hashes |= {os.path.normpath(path.parent / out["path"]): out["md5"] for out in outs}
+    return hashes
 
 
 def run_effect(name: str, command: list[str]) -> int:
     """Run an effect's command; when it succeeds, keep the receipt; return the exit code."""
-    print_reasons(name)
-    code = subprocess.run(command, check=False).returncode
+    LOCKS.mkdir(parents=True, exist_ok=True)
+    with (LOCKS / file_name(name)).open("w") as lock:
+        # The command has the lock too: when Snakemake is killed, it may act on until the next run wants to.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        print_reasons(name)
+        code = subprocess.run(command, check=False, pass_fds=[lock.fileno()]).returncode
     if code == 0:
-        step = next(step for step in read_plan() if step.name == name)
-        RECEIPTS.mkdir(parents=True, exist_ok=True)
-        (RECEIPTS / f"{name}.json").write_text(json.dumps(receipt_of(step.deps, step.settings), indent=2))
+        step = planned(name)
+        receipt = receipt_of(step.deps, step.settings, locked_hashes(read_plan()))
+        write_whole(RECEIPTS / f"{name}.json", json.dumps(receipt, indent=2))
     return code
 
 

@@ -1,11 +1,12 @@
 """The steps of the pipeline as the bridge sees them, and the plan: what the last look at all of them found."""
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 STATE = Path(".snakemake/freshness")
-PLAN = STATE / "plan.json"
+PLAN, OUTCOMES = STATE / "plan.json", STATE / "outcomes"
 
 
 @dataclass
@@ -18,11 +19,35 @@ class Step:
     outs: list[str]
     why: list[str] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)
+    forced: bool = False
 
     @property
     def makes(self) -> list[str]:
         """What its rule's outputs are: a pointer's rule brings the pointer up to date, not the data."""
-        return [self.name] if self.kind == "pointer" else self.outs
+        if self.kind == "pointer":
+            return [self.name]
+        return self.outs or [str(self.stamp)]
+
+    @property
+    def stamp(self) -> Path:
+        """What stands for the output of a stage that has none."""
+        return STATE / "done" / file_name(self.name)
+
+    @property
+    def token(self) -> Path:
+        """The file that tells Snakemake whether the step is stale; DVC would read a name that ends in .dvc."""
+        return STATE / "tokens" / f"{file_name(self.name)}.token"
+
+    @property
+    def lock_file(self) -> str:
+        """Where DVC writes down what a stage read and made."""
+        folder = Path(self.name.partition(":")[0]).parent if ":" in self.name else Path()
+        return str(folder / "dvc.lock")
+
+
+def file_name(name: str) -> str:
+    """Return a name or path as the name of one file."""
+    return name.replace("%", "%25").replace("/", "%2F")
 
 
 def overlap(out: str, dep: str) -> bool:
@@ -35,11 +60,27 @@ def makers_of(dep: str, steps: list[Step]) -> list[Step]:
     return [step for step in steps if any(overlap(out, dep) for out in step.outs)]
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that nobody ever reads half of it, not even after a kill or on a full disk."""
+    new = STATE / f"{file_name(str(path))}.{os.getpid()}.new"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new.write_text(text, encoding="utf-8")
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
 def write_plan(steps: list[Step]) -> None:
     """Keep the steps for the jobs, which ask nobody again."""
-    PLAN.write_text(json.dumps([vars(step) for step in steps]))
+    write_whole(PLAN, json.dumps([vars(step) for step in steps]))
 
 
 def read_plan() -> list[Step]:
     """Return the steps as the main Snakemake process found them."""
     return [Step(**step) for step in json.loads(PLAN.read_text())]
+
+
+def planned(name: str) -> Step | None:
+    """Return a step of the plan; None when no Snakemake has looked, or none knew it."""
+    return next((step for step in read_plan() if step.name == name), None) if PLAN.exists() else None

@@ -3,7 +3,7 @@
 python workflow/why.py          what `snakemake --dry-run` found: each stale step, and what changed
 """
 
-from steps import PLAN, Step, makers_of, read_plan
+from steps import OUTCOMES, Step, file_name, makers_of, planned, read_plan
 
 HASH_LENGTH = 8
 
@@ -55,7 +55,8 @@ def reasons(steps: list[Step]) -> dict[str, list[str]]:
         if step.name not in found:
             makers = {maker.name: maker for dep in step.deps for maker in makers_of(dep, steps)}
             stale = [maker.name for maker in makers.values() if look(maker)]
-            found[step.name] = [*step.why, *([f"reads what {', '.join(stale)} will make"] if stale else [])]
+            asked = ["Snakemake was asked to run it"] if step.forced else []
+            found[step.name] = [*step.why, *asked, *([f"reads what {', '.join(stale)} will make"] if stale else [])]
         return found[step.name]
 
     for step in steps:
@@ -65,10 +66,21 @@ def reasons(steps: list[Step]) -> dict[str, list[str]]:
 
 def print_reasons(name: str) -> None:
     """Print at the top of a job's log why the step runs; nothing when no Snakemake has looked."""
-    if not PLAN.exists():
-        return
-    lines = reasons(read_plan()).get(name) or ["nothing changed; Snakemake was asked to run it"]
-    print("\n".join(f"Why: {line}" for line in lines), flush=True)
+    for line in reasons(read_plan())[name] if planned(name) else []:
+        print(f"Why: {line}", flush=True)
+
+
+def tell_outcomes() -> str:
+    """Return in one line how many of the stages that Snakemake started DVC ran, and which did not have to run."""
+    told = {step.name: OUTCOMES / file_name(step.name) for step in read_plan() if step.kind == "stage"}
+    outcomes = {name: path.read_text() for name, path in told.items() if path.exists()}
+    known = [name for name, outcome in outcomes.items() if outcome == "known"]
+    ran = f"{len(outcomes) - len(known)} ran"
+    return (
+        f"Stages: {ran}; {len(known)} did not have to, DVC knew the outcome: {', '.join(known)}"
+        if known
+        else f"Stages: {ran}"
+    )
 
 
 def _has_params(item) -> bool:

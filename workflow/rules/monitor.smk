@@ -19,7 +19,7 @@ rule detect_drift:
     message:
         "Compare the newest drop's features with those before it"
     shell:
-        "nice -n 19 python workflow/freshness.py detect_drift > {log} 2>&1"
+        "nice -n 19 python workflow/run_stage.py detect_drift > {log} 2>&1"
 
 
 rule publish_drift_report:

@@ -18,7 +18,7 @@ rule track_drop:
     message:
         "Bring DVC's pointer up to date: {wildcards.drop} was edited"
     shell:
-        "python workflow/freshness.py data/raw/{wildcards.drop}.dvc > {log} 2>&1"
+        "python workflow/run_stage.py data/raw/{wildcards.drop}.dvc > {log} 2>&1"
 
 
 rule clean_payments:
@@ -40,7 +40,7 @@ rule clean_payments:
     message:
         "Clean the payments of {wildcards.drop}"
     shell:
-        "python workflow/freshness.py clean_payments@{wildcards.drop} > {log} 2>&1"
+        "python workflow/run_stage.py clean_payments@{wildcards.drop} > {log} 2>&1"
 
 
 rule build_user_base:
@@ -62,7 +62,7 @@ rule build_user_base:
     message:
         "Join the user files of {wildcards.drop}"
     shell:
-        "python workflow/freshness.py build_user_base@{wildcards.drop} > {log} 2>&1"
+        "python workflow/run_stage.py build_user_base@{wildcards.drop} > {log} 2>&1"
 
 
 rule build_features:
@@ -82,7 +82,7 @@ rule build_features:
     message:
         "Compute the features of {wildcards.drop}"
     shell:
-        "nice -n 19 python workflow/freshness.py build_features@{wildcards.drop} > {log} 2>&1"
+        "nice -n 19 python workflow/run_stage.py build_features@{wildcards.drop} > {log} 2>&1"
 
 
 rule build_training_set:
@@ -105,4 +105,4 @@ rule build_training_set:
     message:
         "Build the training rows and the holdout"
     shell:
-        "python workflow/freshness.py build_training_set > {log} 2>&1"
+        "python workflow/run_stage.py build_training_set > {log} 2>&1"

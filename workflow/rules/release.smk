@@ -19,7 +19,9 @@ rule register_candidate:
             ],
             makes="reports/release/register_candidate.json",
             settings=REGISTRY,
-            lost=not knows_version(Path("reports/release/register_candidate.json")),
+            lost=lambda: not knows_version(
+                Path("reports/release/register_candidate.json")
+            ),
         ),
     output:
         "reports/release/register_candidate.json",

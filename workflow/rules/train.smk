@@ -21,7 +21,7 @@ rule train_model:
     message:
         "Train the candidate on Spark"
     shell:
-        "python workflow/freshness.py train_model > {log} 2>&1"
+        "python workflow/run_stage.py train_model > {log} 2>&1"
 
 
 rule explain_model:
@@ -41,4 +41,4 @@ rule explain_model:
     message:
         "Explain the candidate with SHAP"
     shell:
-        "python workflow/freshness.py explain_model > {log} 2>&1"
+        "python workflow/run_stage.py explain_model > {log} 2>&1"

@@ -1,0 +1,37 @@
+"""The command of a job that runs a stage of dvc.yaml, or brings a pointer (a `.dvc` file) up to date.
+
+python workflow/run_stage.py NAME
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from steps import planned, write_whole
+from why import print_reasons
+
+
+def run_stage(name: str) -> int:
+    """Bring a stage or pointer up to date by DVC, in a job of its own; return the exit code.
+
+    When DVC is killed, whatever it had started dies with it.
+    """
+    print_reasons(name)
+    step = planned(name)
+    job = [sys.executable, str(Path(__file__).with_name("dvc_job.py")), name]
+    process = subprocess.Popen([*job, *(["--force"] if step and step.forced else [])], start_new_session=True)
+    for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
+        signal.signal(number, lambda received, _: os.killpg(process.pid, received))
+    code = process.wait()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    if code == 0 and step and step.makes == [str(step.stamp)]:
+        write_whole(step.stamp, "")
+    return code if code >= 0 else 128 - code
+
+
+if __name__ == "__main__":
+    sys.exit(run_stage(sys.argv[1]))
