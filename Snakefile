@@ -38,6 +38,10 @@ include: "workflow/rules/monitor.smk"
 include: "workflow/rules/release.smk"
 
 
+onsuccess:
+    fresh.tell_outcomes()
+
+
 rule all:
     default_target: True
     input:

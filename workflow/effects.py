@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from steps import STATE, Step, file_name, planned, read_plan, write_whole
+from steps import STATE, Step, exit_after, file_name, planned, read_plan, write_whole
 from why import print_reasons
 
 RECEIPTS, LOCKS = STATE / "receipts", STATE / "effects"
@@ -77,4 +77,4 @@ def run_effect(name: str, command: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_effect(sys.argv[1], sys.argv[2:]))
+    exit_after(lambda: run_effect(sys.argv[1], sys.argv[2:]))

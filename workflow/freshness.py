@@ -8,13 +8,14 @@ In a Snakefile:
 
     fresh = Freshness(workflow)
     rule clean:
-        input: fresh.stage("clean@{drop}")
-        output: "clean/{drop}.parquet"
-        shell: "python workflow/run_stage.py clean@{wildcards.drop}"
+        input: fresh.stage("clean@{name}")
+        output: "clean/{name}.parquet"
+        shell: "python workflow/run_stage.py clean@{wildcards.name}"
 """
 
 import contextlib
 import fcntl
+import logging
 import os
 import shutil
 import sys
@@ -24,7 +25,7 @@ from pathlib import Path
 
 from ask_dvc import ask_dvc, refuse_missing_data
 from effects import differing, locked_hashes, read_receipt, receipt_of
-from steps import OUTCOMES, STATE, Step, makers_of, overlap, read_plan, write_plan, write_whole
+from steps import OUTCOMES, STATE, Step, makers_of, overlap, read_plan, stamp, write_plan, write_whole
 from why import reasons, tell_outcomes
 
 
@@ -43,11 +44,15 @@ class Freshness:
 
     def stage(self, name: str) -> Callable:
         """Return the input function of the rule that runs a stage or brings a pointer up to date."""
+        from snakemake.exceptions import WorkflowError
+
+        if "{" not in name and name not in self.steps:
+            raise WorkflowError(f"DVC knows no stage or pointer {name!r}; `dvc stage list --all` shows those it knows.")
         return lambda wildcards: self._inputs(name.format(**wildcards))
 
     def stamp(self, name: str) -> str:
         """Return the output of the rule of a stage that has none."""
-        return str(self._step(name).stamp)
+        return stamp(name)
 
     def effect(self, name: str, uses: list[str], makes: str, settings: dict[str, str], lost=lambda: False) -> Callable:
         """Return the input function of a rule that acts on the world outside.
@@ -74,18 +79,13 @@ class Freshness:
             forget_killed_jobs()
         return steps
 
-    def _step(self, name: str) -> Step:
-        from snakemake.exceptions import WorkflowError
-
-        if name not in self.steps:
-            raise WorkflowError(f"DVC knows no stage or pointer {name!r}; `dvc stage list --all` shows those it knows.")
-        return self.steps[name]
-
     def _inputs(self, name: str) -> list[str]:
         """Return the token and what other steps make; files that no step makes are the token's business."""
         from snakemake.io import ancient
 
-        step, why = self._step(name), self._decide()
+        if name not in self.steps:
+            return [f"a stage or pointer {name!r} in DVC"]
+        step, why = self.steps[name], self._decide()
         inputs = [str(step.token)]
         for dep in step.deps:
             for maker in makers_of(dep, list(self.steps.values())):
@@ -125,6 +125,8 @@ def writing_state() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        # Snakemake's own log is on that disk too: it would print a traceback for each line.
+        logging.raiseExceptions = False
         raise WorkflowError(f"Cannot write {error.filename or STATE}: {error.strerror}. Nothing was run.") from None
 
 
@@ -153,8 +155,8 @@ def write_token(step: Step) -> None:
     write_whole(step.token, "\n".join([*step.why, str(time.time_ns())]) if step.why else "fresh")
     if not step.why:
         os.utime(step.token, (0, 0))
-        if step.makes == [str(step.stamp)]:
-            write_whole(step.stamp, "")
+        if not step.outs:
+            write_whole(Path(stamp(step.name)), "")
     for out in map(Path, step.makes):
         # An output from the future would hide the token, and Snakemake would refuse what is made from it.
         if out.exists() and out.lstat().st_mtime >= now:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from steps import planned, write_whole
+from steps import exit_after, planned, stamp, write_whole
 from why import print_reasons
 
 
@@ -28,10 +28,10 @@ def run_stage(name: str) -> int:
     code = process.wait()
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    if code == 0 and step and step.makes == [str(step.stamp)]:
-        write_whole(step.stamp, "")
+    if code == 0 and step and not step.outs:
+        write_whole(Path(stamp(name)), "")
     return code if code >= 0 else 128 - code
 
 
 if __name__ == "__main__":
-    sys.exit(run_stage(sys.argv[1]))
+    exit_after(lambda: run_stage(sys.argv[1]))

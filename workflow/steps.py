@@ -2,8 +2,11 @@
 
 import json
 import os
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 STATE = Path(".snakemake/freshness")
 PLAN, OUTCOMES = STATE / "plan.json", STATE / "outcomes"
@@ -26,12 +29,7 @@ class Step:
         """What its rule's outputs are: a pointer's rule brings the pointer up to date, not the data."""
         if self.kind == "pointer":
             return [self.name]
-        return self.outs or [str(self.stamp)]
-
-    @property
-    def stamp(self) -> Path:
-        """What stands for the output of a stage that has none."""
-        return STATE / "done" / file_name(self.name)
+        return self.outs or [stamp(self.name)]
 
     @property
     def token(self) -> Path:
@@ -48,6 +46,11 @@ class Step:
 def file_name(name: str) -> str:
     """Return a name or path as the name of one file."""
     return name.replace("%", "%25").replace("/", "%2F")
+
+
+def stamp(name: str) -> str:
+    """Return the path that stands for the output of a stage that has none."""
+    return str(STATE / "done" / file_name(name))
 
 
 def overlap(out: str, dep: str) -> bool:
@@ -69,6 +72,14 @@ def write_whole(path: Path, text: str) -> None:
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)
+
+
+def exit_after(job: Callable[[], int]) -> NoReturn:
+    """End this process with a job's exit code; what the disk refuses is told in one line."""
+    try:
+        sys.exit(job())
+    except OSError as error:
+        sys.exit(f"ERROR: {error}")
 
 
 def write_plan(steps: list[Step]) -> None:

@@ -1,10 +1,13 @@
 """How every script meets its user: one clear message for a mistake, never a traceback."""
 
+import errno
 import gc
 import logging
 import sys
 from collections.abc import Callable
 from datetime import date
+
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class UserError(Exception):
@@ -25,6 +28,10 @@ def run_command(main: Callable[[], None]) -> None:
         main()
     except UserError as error:
         sys.exit(f"ERROR: {error}")
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        sys.exit(f"ERROR: {error.strerror}: {error.filename or 'the output'}. Mend that, then run again.")
 
 
 def parse_drop(text: str) -> date:
