@@ -112,3 +112,9 @@ def finished(tmp_path_factory):
 def repository(finished, tmp_path):
     """A copy of the small pipeline in which everything has run."""
     return finished.copy(tmp_path / "repository")
+
+
+@pytest.fixture(params=["dvc", "snakemake"])
+def door(request):
+    """Through which door the pipeline runs."""
+    return request.param

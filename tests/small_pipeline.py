@@ -5,8 +5,10 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import ClassVar
 
 from conftest import ENVIRONMENT, ROOT, run
+from dvc.repo import Repo
 
 DVC_YAML = """
 stages:
@@ -26,25 +28,38 @@ stages:
     deps: [joined.txt, collect.py, words.py]
     outs: [report]
 """
-# Every stage writes to a log outside that it ran. Cleaning sorts and upper-cases, so that some changes are undone.
+# Every stage writes to a log outside that it ran, and its output in two halves, with a pause of SLOW seconds between.
+# Cleaning sorts and upper-cases, so that some changes are undone.
 CLEAN = """
-import os, sys
+import sys
 from pathlib import Path
-source, output = map(Path, sys.argv[1:])
-with open(os.environ["RAN"], "a") as log:
-    log.write(f"{output}\\n")
-output.parent.mkdir(exist_ok=True)
-output.write_text("".join(sorted(source.read_text().upper().splitlines(True))))
+from slowly import write
+source, output = sys.argv[1:]
+write(output, "".join(sorted(Path(source).read_text().upper().splitlines(True))))
 """
 COLLECT = """
-import os, sys
+import sys
 from pathlib import Path
+from slowly import write
 from words import headed
 output, title, *sources = sys.argv[1:]
-with open(os.environ["RAN"], "a") as log:
-    log.write(f"{output}\\n")
-Path(output).parent.mkdir(exist_ok=True)
-Path(output).write_text(headed(title, [Path(source).read_text() for source in sources]))
+write(output, headed(title, [Path(source).read_text() for source in sources]))
+"""
+SLOWLY = """
+import os, sys, time
+from pathlib import Path
+def write(output, text):
+    with open(os.environ["RAN"], "a") as log:
+        log.write(f"{output}\\n")
+    Path(output).parent.mkdir(exist_ok=True)
+    try:
+        with open(output, "w", buffering=1) as file:
+            file.write(text[: len(text) // 2])
+            file.flush()
+            time.sleep(float(os.environ.get("SLOW", "0")))
+            file.write(text[len(text) // 2 :])
+    except OSError as error:
+        sys.exit(f"{output}: {error.strerror}")
 """
 WORDS = '''
 def headed(title, texts):
@@ -82,6 +97,7 @@ FILES = {
     "params.yaml": "join: all\nother: 1\n",
     "clean.py": CLEAN,
     "collect.py": COLLECT,
+    "slowly.py": SLOWLY,
     "words.py": WORDS,
     "raw/a.csv": "x\ny\n",
     "raw/b.csv": "z\n",
@@ -89,6 +105,7 @@ FILES = {
     ".dvcignore": "__pycache__\n.snakemake_timestamp\n",
 }
 BELOW_A = ["clean/a.txt", "joined.txt", "report/all.txt"]
+JOINED = ["joined.txt", "report/all.txt"]
 EVERYTHING = ["clean/a.txt", "clean/b.txt", "joined.txt", "report/all.txt"]
 DOORS = {"dvc": ("dvc", "repro"), "snakemake": ("snakemake", "--cores", "2")}
 
@@ -96,10 +113,17 @@ DOORS = {"dvc": ("dvc", "repro"), "snakemake": ("snakemake", "--cores", "2")}
 class Repository:
     """A repository of DVC and git in a folder; `log` is the file to which its stages write that they ran."""
 
+    doors: ClassVar = DOORS
+
     def __init__(self, folder: Path, log: Path | None = None):
         self.folder, self.log = folder, log or folder.parent / "ran.log"
 
-    def create(self, files: dict[str, str] = FILES, track: tuple[str, ...] = ("raw/a.csv", "raw/b.csv")) -> None:
+    def create(
+        self,
+        files: dict[str, str] = FILES,
+        track: tuple[str, ...] = ("raw/a.csv", "raw/b.csv"),
+        init: tuple[str, ...] = ("dvc", "init", "--quiet"),
+    ) -> None:
         for name, text in files.items():
             self.write(name, text)
         shutil.copytree(ROOT / "workflow" / "profiles", self.folder / "profiles")
@@ -107,7 +131,7 @@ class Repository:
         for module in (ROOT / "workflow").glob("*.py"):
             shutil.copy(module, self.folder / "workflow")
         self.command("git", "init", "--quiet", "--initial-branch", "main")
-        self.command("dvc", "init", "--quiet")
+        self.command(*init)
         if track:
             self.command("dvc", "add", "--quiet", *track)
 
@@ -127,16 +151,15 @@ class Repository:
         answer = run(*parts, cwd=self.folder, fails=fails, RAN=str(self.log))
         return answer.stdout + answer.stderr
 
-    def start(self, *parts: str) -> subprocess.Popen:
-        """Start a command that the test does not wait for, in a session of its own."""
+    def start(self, *parts: str, slow: float = 0) -> subprocess.Popen:
+        """Start a command that the test does not wait for."""
         return subprocess.Popen(
             parts,
             cwd=self.folder,
-            env=ENVIRONMENT | {"RAN": str(self.log)},
+            env=ENVIRONMENT | {"RAN": str(self.log), "SLOW": str(slow)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            start_new_session=True,
         )
 
     def commit(self, message: str) -> None:
@@ -146,9 +169,12 @@ class Repository:
     def ran(self, door: str) -> list[str]:
         """Go through a door; return the outputs of the stages that really ran, and check that nothing is left."""
         self.log.write_text("")
-        printed = self.command(*DOORS[door])
+        printed = self.command(*self.doors[door])
         assert door == "dvc" or "Using workflow specific profile profiles/default" in printed
-        self.check_finished()
+        if "Nothing to be done" not in printed:
+            assert "Nothing to be done" in self.command("snakemake", "--dry-run")
+        with Repo(self.folder) as repo:
+            assert repo.status() == {}
         return sorted(self.log.read_text().split())
 
     def outputs(self) -> list[Path]:
@@ -156,17 +182,26 @@ class Repository:
         made = [self.path("joined.txt"), *self.path("clean").iterdir(), *self.path("report").rglob("*")]
         return sorted(path for path in made if path.name != ".snakemake_timestamp")
 
-    def check_finished(self) -> None:
-        """Check that neither door has anything left to do."""
-        assert "Nothing to be done" in self.command("snakemake", "--dry-run")
-        assert "up to date" in self.command("dvc", "status")
-
     def check_cache(self) -> None:
         """Check that no object of DVC's cache was ever changed: its name is the hash of its content."""
-        objects = [path for path in (self.path(".dvc/cache/files/md5")).rglob("*") if path.is_file()]
+        # What begins with a dot is a copy that DVC could not end.
+        objects = [path for path in self.path(".dvc/cache/files/md5").glob("??/[!.]*") if path.is_file()]
         assert objects
         for path in objects:
             assert hashlib.md5(path.read_bytes()).hexdigest() == path.parent.name + path.stem, path
+
+    def check_outputs(self) -> None:
+        """Check that every output is what its inputs make: worked out here, not by the stages."""
+        title = self.read("params.yaml").partition("join: ")[2].splitlines()[0]
+        clean = ["".join(sorted(self.read(f"raw/{name}.csv").upper().splitlines(True))) for name in "ab"]
+        joined = f"{title}\n{''.join(clean)}"
+        expected = dict(zip(EVERYTHING, [*clean, joined, f"report\n{joined}"], strict=True))
+        assert {name: self.read(name) for name in EVERYTHING} == expected
+
+    def clone(self, folder: Path, *options: str) -> "Repository":
+        """Clone the git repository of this folder; what DVC keeps is not in it."""
+        run("git", "clone", "--quiet", *options, self.folder.as_uri(), folder, cwd=folder.parent)
+        return Repository(folder, self.log)
 
     def copy(self, folder: Path) -> "Repository":
         shutil.copytree(self.folder, folder, symlinks=True)

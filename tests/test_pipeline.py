@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from conftest import copy_repository, run, shared
+from conftest import ROOT, copy_repository, run, shared
 
 SCORE_WITHOUT_JAVA = """
 import json, os, sys
@@ -196,6 +196,45 @@ def test_production_that_moved_meanwhile_stops_the_promotion(demo_copy):
     message = run(*command, cwd=demo_copy, fails=True).stderr
     assert "Production of churn-model is version 1 now, but version 6 was compared" in message
     assert not (demo_copy / "receipt.json").exists()
+
+
+def survive_kills(step: str, repository: Path, **environment: str) -> int:
+    """Run a release step to its end, killed after each call to the registry; return how many kills there were."""
+    folder = "reports/release"
+    registered, evaluated = f"{folder}/register_candidate.json", f"{folder}/evaluation.json"
+    arguments = {
+        "register_candidate": ("--receipt", registered),
+        "evaluate_candidate": (
+            *("--candidate", registered, "--evaluation", evaluated, "--holdout", "data/training/holdout.parquet"),
+        ),
+        "promote_model": ("--evaluation", evaluated, "--receipt", f"{folder}/promote_model.json"),
+    }
+    command = ("python", ROOT / "tests" / "kill_after_each_call.py", f"scripts/{step}.py", *arguments[step])
+    return int(run(*command, cwd=repository, **environment).stdout.splitlines()[-1].split()[0])
+
+
+def test_release_steps_killed_after_each_call_to_the_registry_make_one_version(demo_copy):
+    for path in "mlartifacts", "reports/release":
+        shutil.rmtree(demo_copy / path)
+    (demo_copy / "mlflow.db").unlink()
+    assert survive_kills("register_candidate", demo_copy) > 15
+    assert survive_kills("evaluate_candidate", demo_copy) >= 1
+    assert survive_kills("promote_model", demo_copy) >= 4
+    client = registry(demo_copy)
+    version = client.get_model_version_by_alias("churn-model", "production")
+    # Another version in Production: with no gain asked for, the candidate takes its place.
+    other = client.create_model_version("churn-model", version.source, run_id=version.run_id).version
+    client.set_registered_model_alias("churn-model", "production", other)
+    assert survive_kills("evaluate_candidate", demo_copy, CHURN_PROMOTION_MIN_DELTA="0") >= 1
+    assert survive_kills("promote_model", demo_copy) >= 4
+    aliases = client.get_registered_model("churn-model").aliases
+    assert {alias: int(number) for alias, number in aliases.items()} == {"production": 1, "previous": int(other)}
+    go("snakemake", demo_copy)
+    versions = client.search_model_versions("name = 'churn-model'")
+    assert sorted(int(version.version) for version in versions) == [1, int(other)]
+    (experiment,) = [found for found in client.search_experiments() if found.name == "churn_retention"]
+    (one_run,) = client.search_runs([experiment.experiment_id])
+    assert one_run.info.status == "FINISHED"
 
 
 def test_a_store_that_does_not_answer_is_named(demo_copy):

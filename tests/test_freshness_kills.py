@@ -1,0 +1,98 @@
+"""Kill -9 of Snakemake, of DVC, of the stage, of its runner, of all, at random moments: the next run finishes.
+
+Twelve kills in the normal run; `KILLS=100 python -m pytest tests/test_freshness_kills.py -s` is the long campaign.
+"""
+
+import os
+import random
+import time
+from collections import Counter
+from pathlib import Path
+
+import psutil
+import pytest
+from small_pipeline import DOORS, Repository
+
+KILLS = int(os.environ.get("KILLS", "12"))
+SEED = int(os.environ.get("KILLS_SEED", "0"))
+# A run of the three stages that an edit makes stale takes about this long, with a pause in each.
+SECONDS, SLOW = 4.0, 0.3
+VICTIMS = {
+    "dvc": {"dvc": ["dvc repro"], "stage": ["clean.py", "collect.py"]},
+    "snakemake": {
+        "snakemake": ["bin/snakemake"],
+        "dvc": ["dvc_job.py"],
+        "stage": ["clean.py", "collect.py"],
+        "runner": ["run_stage.py"],
+    },
+}
+
+
+def processes(folder: Path) -> list[psutil.Process]:
+    """Return what runs in the repository, started by whomever."""
+    found = []
+    for process in psutil.process_iter(["cwd"]):
+        if process.info["cwd"] == str(folder) and process.pid != os.getpid():
+            found.append(process)
+    return found
+
+
+def kill(folder: Path, words: list[str]) -> bool:
+    """Kill what has one of the words in its command line; tell whether there was any."""
+    killed = False
+    for process in processes(folder):
+        try:
+            if any(word in " ".join(process.cmdline()) for word in words):
+                process.kill()
+                killed = True
+        except psutil.NoSuchProcess:
+            pass
+    return killed
+
+
+def go_on(repository: Repository, door: str) -> str:
+    """Run to the end, as a user would who waits when told that something is still running; return how it went."""
+    for attempt in range(60):
+        process = repository.start(*DOORS[door])
+        printed = process.communicate()[0]
+        if process.returncode == 0:
+            return "at once" if attempt == 0 else "after the living had ended"
+        assert "Traceback" not in printed, printed
+        if "is invalid" in printed and "dvc.lock" in printed and door == "dvc":
+            # `dvc repro` writes its lock file in place, and cannot mend it: Snakemake can.
+            return "through Snakemake, " + go_on(repository, "snakemake")
+        assert processes(repository.folder), f"nothing runs any more, and still:\n{printed}"
+        time.sleep(0.5)
+    raise AssertionError(printed)
+
+
+@pytest.mark.parametrize("number", range(KILLS))
+def test_the_next_run_of_either_door_finishes(finished, tmp_path_factory, number):
+    chance = random.Random(f"{SEED}-{number}")
+    repository = finished.copy(tmp_path_factory.mktemp("killed") / "repository")
+    door, after = chance.choice([*DOORS]), chance.choice([*DOORS])
+    victim, moment = chance.choice([*VICTIMS[door], "all"]), chance.uniform(0.1, SECONDS)
+    told = f"kill {number}: {victim} of {door} after {moment:.2f} s, then {after}"
+    repository.write("raw/a.csv", f"{number}\nb\n" * 1000)
+    repository.write("params.yaml", f"join: run{number}\n")
+    repository.log.write_text("")
+    running = repository.start(*DOORS[door], slow=SLOW)
+    time.sleep(moment)
+    words = VICTIMS[door].get(victim, [word for words in VICTIMS[door].values() for word in words])
+    hit = kill(repository.folder, words)
+    if victim == "snakemake" or not hit:
+        time.sleep(chance.uniform(0, 0.5))
+    else:
+        running.wait()
+    how = go_on(repository, after)
+    print(f"{told}: {'hit' if hit else 'had ended'}, finished {how}")
+    running.communicate()
+    deadline = time.monotonic() + 30
+    while processes(repository.folder) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    repository.check_outputs()
+    ran = Counter(repository.log.read_text().split())
+    assert repository.ran(after) == [], told
+    assert set(ran) <= {"clean/a.txt", "joined.txt", "report/all.txt"}, told
+    repository.check_outputs()
+    repository.check_cache()
