@@ -5,7 +5,7 @@ PYTHON ?= python3
 CORES ?= all
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help install run demo ingest clear-demo why test lint rulegraph lock
+.PHONY: help install run demo ingest clear-demo why test bench lint rulegraph lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 24
@@ -37,6 +37,9 @@ why: install ## what is stale, and what changed
 
 test: install ## all tests
 	@python -m pytest
+
+bench: install ## what the bridge costs, over DVC and Snakemake alone
+	@PYTHONPATH=tests python benchmarks/freshness.py
 
 lint: install ## ruff and snakemake --lint
 	@ruff check && ruff format --check && snakemake --lint

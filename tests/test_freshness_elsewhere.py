@@ -127,7 +127,7 @@ def elsewhere(tmp_path, door):
         "copy.py": COPY,
         "Snakefile": SNAKEFILE,
         "raw/table.txt": "one\n",
-        ".gitignore": "/single.txt\n/each\n/grid\n/grown.txt\n/measured.json\n/old.txt\n/sub/*.txt\n/raw/*.txt\n/.snakemake\n",
+        ".gitignore": "/*.txt\n/each\n/grid\n/measured.json\n/sub/*.txt\n/raw/*.txt\n/.snakemake\n",
         ".dvcignore": FILES[".dvcignore"],
     }
     repository.create(files, track=("raw/table.txt",))
