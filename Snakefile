@@ -1,7 +1,4 @@
-"""Five CSV files a week in, a trustworthy churn model out: `snakemake --cores N`.
-
-DVC's stages (dvc.yaml) run here in parallel; the release rules, which act on the world outside, run only here.
-"""
+"""Five CSV files a week in, a trustworthy churn model out: dvc.yaml's stages, in parallel, then the release rules."""
 
 import os
 import sys

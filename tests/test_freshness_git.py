@@ -157,6 +157,4 @@ def test_no_kind_of_link_ever_changes_an_object_of_the_cache(repository, kind):
     repository.path("joined.txt").unlink()
     assert repository.ran("dvc") == []
     repository.check_outputs()
-    repository.write("params.yaml", "join: some\n")
-    assert repository.ran("snakemake") == JOINED
     repository.check_cache()

@@ -155,14 +155,6 @@ def test_a_store_that_is_new_is_filled_again_and_no_stage_runs(demo_copy):
     assert "Train the candidate" not in printed and "Register the candidate" in printed
 
 
-def test_release_steps_run_twice_make_one_version(demo_copy):
-    shutil.rmtree(demo_copy / "reports" / "release")
-    go("snakemake", demo_copy)
-    assert len(registry(demo_copy).search_model_versions("name = 'churn-model'")) == 1
-    evaluation = read(demo_copy, "reports/release/evaluation.json")
-    assert evaluation["decision"] == "skip" and "in Production already" in evaluation["reason"]
-
-
 def test_a_candidate_is_promoted_only_for_a_real_gain_and_previous_is_kept(demo_copy):
     params = yaml.safe_load((demo_copy / "params.yaml").read_text())
     params["train_model"]["grid"] = {"regParam": [0.2], "elasticNetParam": [1.0]}
@@ -213,23 +205,26 @@ def survive_kills(step: str, repository: Path, **environment: str) -> int:
     return int(run(*command, cwd=repository, **environment).stdout.splitlines()[-1].split()[0])
 
 
-def test_release_steps_killed_after_each_call_to_the_registry_make_one_version(demo_copy):
+def test_release_steps_killed_after_each_call_or_run_twice_make_one_version(demo_copy):
     for path in "mlartifacts", "reports/release":
         shutil.rmtree(demo_copy / path)
     (demo_copy / "mlflow.db").unlink()
     assert survive_kills("register_candidate", demo_copy) > 15
-    assert survive_kills("evaluate_candidate", demo_copy) >= 1
+    survive_kills("evaluate_candidate", demo_copy)
     assert survive_kills("promote_model", demo_copy) >= 4
     client = registry(demo_copy)
     version = client.get_model_version_by_alias("churn-model", "production")
     # Another version in Production: with no gain asked for, the candidate takes its place.
     other = client.create_model_version("churn-model", version.source, run_id=version.run_id).version
     client.set_registered_model_alias("churn-model", "production", other)
-    assert survive_kills("evaluate_candidate", demo_copy, CHURN_PROMOTION_MIN_DELTA="0") >= 1
+    survive_kills("evaluate_candidate", demo_copy, CHURN_PROMOTION_MIN_DELTA="0")
     assert survive_kills("promote_model", demo_copy) >= 4
     aliases = client.get_registered_model("churn-model").aliases
     assert {alias: int(number) for alias, number in aliases.items()} == {"production": 1, "previous": int(other)}
+    # Run twice: Snakemake has no receipt of what the scripts did.
     go("snakemake", demo_copy)
+    evaluation = read(demo_copy, "reports/release/evaluation.json")
+    assert evaluation["decision"] == "skip" and "in Production already" in evaluation["reason"]
     versions = client.search_model_versions("name = 'churn-model'")
     assert sorted(int(version.version) for version in versions) == [1, int(other)]
     (experiment,) = [found for found in client.search_experiments() if found.name == "churn_retention"]
