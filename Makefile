@@ -41,8 +41,8 @@ test: install ## all tests
 bench: install ## what the bridge costs, over DVC and Snakemake alone
 	@PYTHONPATH=tests python benchmarks/freshness.py
 
-lint: install ## ruff and snakemake --lint
-	@ruff check && ruff format --check && snakemake --lint
+lint: install ## ruff, snakefmt and snakemake --lint
+	@ruff check && ruff format --check && snakefmt --check Snakefile workflow/rules && snakemake --lint
 
 rulegraph: install ## draw docs/rulegraph.svg anew (needs Graphviz)
 	@snakemake all --rulegraph dot 2>/dev/null | dot -Tsvg > docs/rulegraph.svg

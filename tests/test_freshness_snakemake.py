@@ -44,7 +44,7 @@ def test_only_what_belongs_to_the_target_runs(repository):
     assert repository.log.read_text().split() == ["clean/b.txt"]
 
 
-def test_the_graph_the_summary_and_the_lint(repository):
+def test_the_graph_and_the_summary(repository):
     graph = run("snakemake", "--rulegraph", "dot", cwd=repository.folder).stdout
     assert all(f'label = "{rule}"' in graph for rule in ("report", "join", "clean"))
     repository.write("params.yaml", "join: some\n")

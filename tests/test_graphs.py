@@ -102,3 +102,7 @@ def test_every_rule_has_its_directives_in_one_order():
 
 def test_the_snakefile_fits_on_a_screen():
     assert len((ROOT / "Snakefile").read_text().splitlines()) < 50
+
+
+def test_the_linters_find_nothing(demo_repository):
+    run("make", "lint", "--assume-old", "install", cwd=demo_repository)
