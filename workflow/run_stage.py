@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ask_dvc import remove_dead_rwlock
 from steps import exit_after, planned, stamp, write_whole
 from why import print_reasons
 
@@ -28,6 +29,8 @@ def run_stage(name: str) -> int:
     code = process.wait()
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    if code < 0:
+        remove_dead_rwlock()
     if code == 0 and step and not step.outs:
         write_whole(Path(stamp(name)), "")
     return code if code >= 0 else 128 - code
