@@ -18,11 +18,11 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
-from churn.as_of import Drop, check_lookback, choose_as_of_dates, earliest_since, newest_until
+from churn.as_of import Drop, check_lookback, choose_as_of_dates, earliest_since, newest_until, take_as_of_dates
 from churn.clean_drops import fetch_row, open_drop, read_payments, read_users
 from churn.command import UserError, run_command
 from churn.drops import read_drops
-from churn.features import compute_features, compute_labels, forget_facts
+from churn.features import compute_features, compute_labels
 from churn.files import write_json, write_whole
 from churn.params import read_params
 
@@ -39,16 +39,20 @@ def build_training_set(clean: Path, drops: Path, train: Path, holdout: Path, met
     train, holdout, metrics : Path
         The files to write.
     params : dict
-        `lookback_days` (section build_features) and `horizon_days` (section build_training_set).
+        `lookback_days` (section build_features), `horizon_days` and `as_of_dates` (section build_training_set).
 
     Raises
     ------
     UserError
-        When the history is too short.
+        When the history is too short, or the listed dates do not serve.
     """
     connection = ibis.duckdb.connect()
     opened = [open_drop(connection, clean, drop) for drop in read_drops(drops)]
-    training_dates, holdout_date = choose_as_of_dates(opened, params["lookback_days"], params["horizon_days"])
+    windows = params["lookback_days"], params["horizon_days"]
+    listed = [date.fromisoformat(day) for day in params["as_of_dates"]]
+    training_dates, holdout_date = (
+        take_as_of_dates(opened, listed, *windows) if listed else choose_as_of_dates(opened, *windows)
+    )
     rows = {day: label_features(connection, clean, opened, day, params) for day in (*training_dates, holdout_date)}
     train_rows = ibis.union(*(rows[day] for day in training_dates)) if training_dates[1:] else rows[training_dates[0]]
     for table, target in (train_rows, train), (rows[holdout_date], holdout):
@@ -63,10 +67,10 @@ def label_features(connection: Backend, clean: Path, drops: list[Drop], as_of: d
     """Compute features and label of one as-of date, each from the drop that knows it."""
     history = earliest_since(drops, as_of)
     check_lookback(history, as_of, params["lookback_days"])
-    known = newest_until(drops, as_of)
-    users = read_users(connection, clean, known.date) if known else _demographics(connection, clean, drops)
+    known = newest_until(drops, as_of) or min(drops, key=lambda drop: drop.date)
+    users = read_users(connection, clean, known.date)
     payments = read_payments(connection, clean, history.date)
-    features = compute_features(payments, users, as_of, params["lookback_days"])
+    features = compute_features(payments, users, known.date, as_of, params["lookback_days"])
     future = earliest_since(drops, as_of + timedelta(days=params["horizon_days"]))
     # Kept as a table: the union and both counts read it, and it should be computed once.
     labelled = compute_labels(read_payments(connection, clean, future.date), features, as_of, params["horizon_days"])
@@ -92,10 +96,6 @@ def summarize(
         "as_of_dates": {str(day): _count(connection, day, table) for day, table in rows.items()},
         "features_unknown": [name for name, count in zip(features, known, strict=True) if count == 0],
     }
-
-
-def _demographics(connection: Backend, clean: Path, drops: list[Drop]) -> ir.Table:
-    return forget_facts(read_users(connection, clean, min(drop.date for drop in drops)))
 
 
 def _count(connection: Backend, day: date, table: ir.Table) -> dict:

@@ -3,24 +3,26 @@
 Reads
     data/raw/<drop>/ACTIVE_USER.csv, DEMOGRAFICOS.csv, DINERO_CUENTA.csv, MARKETPLACE_DATA.csv (columns: churn.contract)
 Writes
-    user_base.parquet: CUS_CUST_ID_BUY and every other column of the four files, null where a file does not
-    know the user; sorted by user
+    user_base.parquet: CUS_CUST_ID_BUY, every other column of the four files, null where a file does not know the
+    user, and in_<file> for each, true where it does; sorted by user
     user_base_rejects.parquet: file, line, column, reason, raw
+    build_user_base/<drop>.json: for each file its rows in, kept and rejected, and the reasons with their counts
 """
 
 import argparse
+import tempfile
 from datetime import date
 from pathlib import Path
 
+import duckdb
+
 from churn.command import parse_drop, run_command
-from churn.contract import FILES, USER
+from churn.contract import USER, USER_FILES, presence_column
 from churn.params import read_section
-from churn.quarantine import connect, read_file, write_parquet, write_rejects
-
-USER_FILES = [name for name in FILES if name != "PAYMENTS.csv"]
+from churn.quarantine import read_file, write_accounts, write_parquet, write_rejects
 
 
-def build_user_base(raw: Path, drop: date, user_base: Path, rejects: Path, params: dict) -> None:
+def build_user_base(raw: Path, drop: date, user_base: Path, rejects: Path, metrics: Path, params: dict) -> None:
     """Write one row for every user whom any of the four files knows.
 
     Parameters
@@ -31,6 +33,8 @@ def build_user_base(raw: Path, drop: date, user_base: Path, rejects: Path, param
         The drop; a date in the files that is later makes a bad row.
     user_base, rejects : Path
         The Parquet files to write.
+    metrics : Path
+        The JSON file to write.
     params : dict
         Section build_user_base of params.yaml.
 
@@ -39,11 +43,16 @@ def build_user_base(raw: Path, drop: date, user_base: Path, rejects: Path, param
     UserError
         As `churn.quarantine.read_file` does.
     """
-    connection = connect()
-    tables = [read_file(connection, raw / name, drop, params["max_reject_share"]) for name in USER_FILES]
-    joined = tables[0] + "".join(f" FULL JOIN {table} USING ({USER})" for table in tables[1:])
-    write_parquet(connection, f"SELECT * FROM {joined} ORDER BY {USER}", user_base)
-    write_rejects(connection, rejects)
+    connection = duckdb.connect()
+    with tempfile.TemporaryDirectory() as folder:
+        good = {name: Path(folder, f"{name}.parquet") for name in USER_FILES}
+        found = {name: read_file(connection, raw / name, good[name], drop, params) for name in USER_FILES}
+        tables = [f"(SELECT *, true AS {presence_column(name)} FROM '{good[name]}')" for name in USER_FILES]
+        joined = tables[0] + "".join(f" FULL JOIN {table} USING ({USER})" for table in tables[1:])
+        present = ", ".join(f"coalesce({column}, false) AS {column}" for column in map(presence_column, USER_FILES))
+        write_parquet(connection, f"SELECT * REPLACE ({present}) FROM {joined} ORDER BY {USER}", user_base)
+    write_rejects({name: bad for name, (_, bad) in found.items()}, rejects)
+    write_accounts({name: account for name, (account, _) in found.items()}, metrics)
 
 
 def main() -> None:
@@ -53,9 +62,11 @@ def main() -> None:
     parser.add_argument("--drop", type=parse_drop, required=True, help="the drop's date, YYYY-MM-DD")
     parser.add_argument("--user-base", type=Path, required=True, help="Parquet file of users to write")
     parser.add_argument("--rejects", type=Path, required=True, help="Parquet file of bad rows to write")
+    parser.add_argument("--metrics", type=Path, required=True, help="JSON file of counts to write")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     args = parser.parse_args()
-    build_user_base(args.raw, args.drop, args.user_base, args.rejects, read_section(args.params, "build_user_base"))
+    params = read_section(args.params, "build_user_base")
+    build_user_base(args.raw, args.drop, args.user_base, args.rejects, args.metrics, params)
 
 
 if __name__ == "__main__":

@@ -4,21 +4,25 @@ Reads
     data/raw/<drop>/PAYMENTS.csv (columns: churn.contract)
 Writes
     payments_clean.parquet: FECHA (date), CUS_CUST_ID_SEL, CUS_CUST_ID_BUY, SPENT (decimal, 2 digits),
-    TPV_SEGMENT_DETAIL, DESCUENTO (decimal, fraction); sorted by all columns
+    TPV_SEGMENT_DETAIL, DESCUENTO (decimal, fraction); in the order of the CSV
     payments_rejects.parquet: file, line, column, reason, raw
+    clean_payments/<drop>.json: rows in, kept and rejected, and the reasons with their counts
 """
 
 import argparse
 from datetime import date
 from pathlib import Path
 
+import duckdb
+
 from churn.command import parse_drop, run_command
+from churn.files import write_whole
 from churn.params import read_section
-from churn.quarantine import connect, read_file, write_parquet, write_rejects
+from churn.quarantine import read_file, write_accounts, write_rejects
 
 
-def clean_payments(payments: Path, drop: date, clean: Path, rejects: Path, params: dict) -> None:
-    """Split PAYMENTS.csv into `clean` and `rejects`.
+def clean_payments(payments: Path, drop: date, clean: Path, rejects: Path, metrics: Path, params: dict) -> None:
+    """Split PAYMENTS.csv into `clean` and `rejects`, and count both.
 
     Parameters
     ----------
@@ -28,6 +32,8 @@ def clean_payments(payments: Path, drop: date, clean: Path, rejects: Path, param
         The drop; a payment dated later is a bad row.
     clean, rejects : Path
         The Parquet files to write.
+    metrics : Path
+        The JSON file to write.
     params : dict
         Section clean_payments of params.yaml.
 
@@ -36,10 +42,10 @@ def clean_payments(payments: Path, drop: date, clean: Path, rejects: Path, param
     UserError
         As `churn.quarantine.read_file` does.
     """
-    connection = connect()
-    table = read_file(connection, payments, drop, params["max_reject_share"])
-    write_parquet(connection, f"SELECT * FROM {table} ORDER BY ALL", clean)
-    write_rejects(connection, rejects)
+    with write_whole(clean) as good:
+        account, bad = read_file(duckdb.connect(), payments, good, drop, params)
+    write_rejects({payments.name: bad}, rejects)
+    write_accounts({payments.name: account}, metrics)
 
 
 def main() -> None:
@@ -49,10 +55,11 @@ def main() -> None:
     parser.add_argument("--drop", type=parse_drop, required=True, help="the drop's date, YYYY-MM-DD")
     parser.add_argument("--clean", type=Path, required=True, help="Parquet file of good rows to write")
     parser.add_argument("--rejects", type=Path, required=True, help="Parquet file of bad rows to write")
+    parser.add_argument("--metrics", type=Path, required=True, help="JSON file of counts to write")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     args = parser.parse_args()
     params = read_section(args.params, "clean_payments")
-    clean_payments(args.payments, args.drop, args.clean, args.rejects, params)
+    clean_payments(args.payments, args.drop, args.clean, args.rejects, args.metrics, params)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ Writes
 
 import argparse
 import json
+from datetime import date
 from pathlib import Path
 
 from churn.command import UserError, run_command
@@ -45,6 +46,8 @@ def summarize_run(root: Path) -> list[str]:
         ("Holdout", describe_holdout(training_set, train)),
         ("Baselines", ", ".join(f"{name} {auc:.4f}" for name, auc in sorted(train["baselines"].items()))),
         ("Drift", describe_drift(drift)),
+        ("Rows", describe_rows(root, newest)),
+        ("Users", describe_users(read(root / f"metrics/build_features/{newest}.json"))),
         ("Look next", f"drift report  {published['uri']}"),
         ("", "explanation   reports/explainability/shap_summary.png"),
         ("", f"scores        data/scores/{newest}/scores.parquet"),
@@ -73,6 +76,25 @@ def describe_drift(drift: dict) -> str:
         return drift["reason"]
     verdict = "detected" if drift["drift_detected"] else "none"
     return f"{verdict}; {drift['drift_share']:.0%} of the columns drifted"
+
+
+def describe_rows(root: Path, drop: date) -> str:
+    """Tell how many rows of a drop's files were kept, and the commonest reasons against the others."""
+    stages = ("clean_payments", "build_user_base")
+    accounts = [account for stage in stages for account in read(root / f"metrics/{stage}/{drop}.json").items()]
+    rows_in, kept = (sum(account[field] for _, account in accounts) for field in ("rows_in", "kept"))
+    reasons = [(count, f"{name}: {why}") for name, account in accounts for why, count in account["reasons"].items()]
+    told = "; ".join(f"{count:,} {why}" for count, why in sorted(reasons, reverse=True)[:3])
+    return f"{rows_in:,} in drop {drop}, {kept:,} kept, {rows_in - kept:,} rejected{told and f' ({told})'}"
+
+
+def describe_users(counts: dict) -> str:
+    """Tell who pays, and how the user files and the payments overlap."""
+    unknown = ", ".join(f"{count:,} not in {name}" for name, count in counts["payers_unknown_to"].items() if count)
+    return (
+        f"{counts['payers']:,} users pay ({unknown or 'all of them in every user file'}); "
+        f"{counts['users_who_never_pay']:,} users of the files never pay"
+    )
 
 
 def read(path: Path) -> dict:

@@ -2,7 +2,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from churn.as_of import Drop, check_lookback, choose_as_of_dates, earliest_since, newest_until
+from churn.as_of import Drop, check_lookback, choose_as_of_dates, earliest_since, newest_until, take_as_of_dates
 from churn.command import UserError
 
 START = date(2026, 1, 4)
@@ -77,3 +77,27 @@ def test_a_lookback_that_a_drop_does_not_cover_names_the_days():
     check_lookback(weekly(1, days=90)[0], START, 90)
     with pytest.raises(UserError, match="cover 89 days, but a lookback of 90 days before 2026-01-04 needs 90"):
         check_lookback(weekly(1, days=89)[0], START, 90)
+
+
+def listed(*weeks):
+    return [START + timedelta(weeks=week) for week in weeks]
+
+
+def test_listed_dates_serve_with_the_newest_as_the_holdout():
+    training, holdout = take_as_of_dates(weekly(12), listed(6, 0, 1), lookback_days=90, horizon_days=30)
+    assert (training, holdout) == (listed(0, 1), START + timedelta(weeks=6))
+
+
+@pytest.mark.parametrize(
+    ("weeks", "message"),
+    [
+        ((3,), "at least two dates"),
+        ((0, 8), "2026-03-01, whose label is not known: it needs payments up to 2026-03-31"),
+        ((0, 2, 6), "2026-01-18, less than 30 days before the holdout of 2026-02-15"),
+        ((-13, 6), "a lookback of 90 days before 2025-10-05"),
+    ],
+)
+def test_listed_dates_that_do_not_serve_say_why(weeks, message):
+    with pytest.raises(UserError) as caught:
+        take_as_of_dates(weekly(12), listed(*weeks), lookback_days=90, horizon_days=30)
+    assert message in str(caught.value)

@@ -1,9 +1,21 @@
 import json
 import shutil
+from datetime import date, timedelta
+from decimal import Decimal
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT, run, run_script, shared
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+
+from build_training_set import build_training_set
+
+HOLDOUT = date(1998, 5, 31)
+PARAMS = {"lookback_days": 90, "horizon_days": 30, "as_of_dates": ["1998-04-01", "1998-05-01", str(HOLDOUT)]}
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +34,10 @@ def clean_drop(folder, drop):
     clean = folder / "clean" / drop
     payments = ("--payments", folder / "raw" / drop / "PAYMENTS.csv", "--drop", drop)
     outputs = ("--clean", clean / "payments_clean.parquet", "--rejects", clean / "payments_rejects.parquet")
-    run_script("clean_payments", *payments, *outputs)
+    metrics = ("--metrics", folder / "metrics.json")
+    run_script("clean_payments", *payments, *outputs, *metrics)
     outputs = ("--user-base", clean / "user_base.parquet", "--rejects", clean / "user_base_rejects.parquet")
-    run_script("build_user_base", "--raw", folder / "raw" / drop, "--drop", drop, *outputs)
+    run_script("build_user_base", "--raw", folder / "raw" / drop, "--drop", drop, *outputs, *metrics)
 
 
 def build(folder, output, *drops, fails=False):
@@ -87,6 +100,59 @@ def test_too_little_history_and_an_empty_list_say_what_to_do(tmp_path):
     assert "lower one of the two in params.yaml" in message
     output = tmp_path / "features.parquet"
     drop = ("--clean", tmp_path / "clean", "--drop", "2024-06-15", "--output", output)
+    drop += ("--metrics", tmp_path / "metrics.json")
     message = run_script("build_features", *drop, fails=True).stderr
     assert "cover 55 days, but a lookback of 90 days" in message and not output.exists()
     assert "lists no drop" in build(tmp_path, tmp_path, fails=True).stderr
+
+
+def remove_the_future(payments):
+    return payments.filter(pc.less_equal(payments["FECHA"], pa.scalar(HOLDOUT)))
+
+
+def alter_the_future(payments):
+    later = pc.greater(payments["FECHA"], pa.scalar(HOLDOUT))
+    spent = pc.if_else(later, pa.scalar(Decimal("9999.99"), payments["SPENT"].type), payments["SPENT"])
+    return payments.set_column(payments.schema.get_field_index("SPENT"), "SPENT", spent)
+
+
+def add_a_future(payments):
+    more = payments.slice(0, 1000)
+    day = pa.array([HOLDOUT + timedelta(days=1)] * len(more), pa.date32())
+    return pa.concat_tables([payments, more.set_column(0, payments.schema.field(0), day)])
+
+
+def build_here(clean, folder, params=PARAMS):
+    folder.mkdir(exist_ok=True)
+    (folder / "drops.yaml").write_text(json.dumps({"drops": sorted(path.name for path in clean.iterdir())}))
+    outputs = [folder / name for name in ("train.parquet", "holdout.parquet", "metrics.json")]
+    build_training_set(clean, folder / "drops.yaml", *outputs, params)
+    return pq.read_table(outputs[0]), pq.read_table(outputs[1])
+
+
+@pytest.mark.parametrize("change", [remove_the_future, alter_the_future, add_a_future])
+def test_whatever_comes_after_a_date_leaves_its_features_as_they_are(cleaned, tmp_path, change):
+    clean = shutil.copytree(cleaned / "clean", tmp_path / "clean")
+    _, before = build_here(clean, tmp_path / "before")
+    for path in clean.glob("*/payments_clean.parquet"):
+        payments = pq.read_table(path)
+        assert not change(payments).equals(payments)
+        pq.write_table(change(payments), path)
+    _, after = build_here(clean, tmp_path / "after")
+    if change is not alter_the_future:
+        assert after["label"] != before["label"]
+    assert after.drop_columns("label").equals(before.drop_columns("label"))
+
+
+def test_labels_of_chance_cannot_be_learnt(cleaned, tmp_path):
+    train, holdout = build_here(cleaned / "clean", tmp_path)
+    names = ["days_since_last_payment", "active_days", "payments_sum", "payments_last_30d"]
+    rows = [np.column_stack([np.log1p(table[name].to_numpy()) for name in names]) for table in (train, holdout)]
+    label, truth = train["label"].to_numpy(), holdout["label"].to_numpy()
+
+    def learn(label):
+        return roc_auc_score(truth, LogisticRegression().fit(rows[0], label).decision_function(rows[1]))
+
+    chance = np.random.default_rng(0)
+    assert learn(label) > 0.6
+    assert abs(np.mean([learn(chance.permutation(label)) for _ in range(20)]) - 0.5) < 0.05

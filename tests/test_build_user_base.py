@@ -37,6 +37,7 @@ def build(write_csv, tmp_path):
             "build_user_base",
             *("--raw", tmp_path / "raw", "--drop", "2024-06-15"),
             *("--user-base", tmp_path / "base.parquet", "--rejects", tmp_path / "rejects.parquet"),
+            *("--metrics", tmp_path / "metrics.json"),
         )
         base = pq.read_table(tmp_path / "base.parquet").to_pylist()
         assert [row["CUS_CUST_ID_BUY"] for row in base] == sorted(row["CUS_CUST_ID_BUY"] for row in base)
@@ -65,12 +66,17 @@ def test_the_four_files_become_one_row_a_user(build):
         "SPENT_ML": Decimal("430.00"),
         "RECENCY_ML": date(2024, 5, 28),
         "FREQUENCY_ML": 6,
+        "in_ACTIVE_USER": True,
+        "in_DEMOGRAFICOS": True,
+        "in_DINERO_CUENTA": True,
+        "in_MARKETPLACE_DATA": True,
     }
 
 
 def test_a_user_whom_one_file_alone_knows_is_kept_with_nulls(build):
     users, _ = build(DINERO_CUENTA=["7,1,2,Pending"])
     assert users[7]["INVERSION"] == "Pending" and users[7]["AGE"] is None
+    assert users[7]["in_DINERO_CUENTA"] and not users[7]["in_DEMOGRAFICOS"]
     assert users[1]["AGE"] == 34 and users[1]["INVERSION"] is None
 
 

@@ -1,3 +1,4 @@
+import json
 from datetime import date
 from decimal import Decimal
 
@@ -38,15 +39,16 @@ BAD_ROWS = [
 def clean(write_csv, tmp_path):
     """Clean these lines; return the rows kept and rejected, or the message when the stage fails."""
 
-    def clean_payments(*lines, fails=False, share=1.0):
+    def clean_payments(*lines, fails=False, share=1.0, **others):
         params = tmp_path / "params.yaml"
         settings = yaml.safe_load((ROOT / "params.yaml").read_text())
-        settings["clean_payments"]["max_reject_share"] = share
+        settings["clean_payments"] |= {"max_reject_share": share, **others}
         params.write_text(yaml.safe_dump(settings))
         answer = run_script(
             "clean_payments",
             *("--payments", write_csv("PAYMENTS.csv", *lines), "--drop", "2024-06-15", "--params", params),
             *("--clean", tmp_path / "clean.parquet", "--rejects", tmp_path / "rejects.parquet"),
+            *("--metrics", tmp_path / "metrics.json"),
             fails=fails,
         )
         if fails:
@@ -57,8 +59,8 @@ def clean(write_csv, tmp_path):
     return clean_payments
 
 
-def test_good_rows_are_typed_and_sorted(clean):
-    kept, rejects = clean(HEADER, "2024-06-01,S,2,5.00,TopUps,", GOOD)
+def test_good_rows_are_typed_and_stay_in_order(clean):
+    kept, rejects = clean(HEADER, GOOD, "2024-06-01,S,2,5.00,TopUps,")
     assert rejects == []
     assert kept == [
         {
@@ -98,6 +100,23 @@ def test_columns_may_come_in_any_order_with_others_among_them(clean):
     assert kept[0]["SPENT"] == 5 and "EXTRA" not in kept[0]
 
 
+def test_columns_that_no_one_asked_for_can_be_refused(clean):
+    message = clean(f"{HEADER},EXTRA", f"{GOOD},x", fails=True, extra_columns="refuse")
+    assert "line 1: column EXTRA is not in the contract" in message and "extra_columns" in message
+
+
+def test_equal_payments_are_kept_or_all_but_the_first_rejected(clean, tmp_path):
+    copies = [GOOD, "2024-06-01,S,2,5,TopUps,", GOOD, "2024-05-10,SELLER_1,1001,120.50,Instore,0.0500"]
+    kept, rejects = clean(HEADER, *copies)
+    assert len(kept) == 4 and rejects == []
+    kept, rejects = clean(HEADER, *copies, duplicate_payments="drop", share=0.0)
+    assert len(kept) == 2
+    assert [(row["line"], row["column"], row["raw"]) for row in rejects] == [(4, None, GOOD), (5, None, copies[3])]
+    account = json.loads((tmp_path / "metrics.json").read_text())["PAYMENTS.csv"]
+    assert (account["rows_in"], account["kept"], account["rejected"]) == (4, 2, 2)
+    assert list(account["reasons"].values()) == [2]
+
+
 def test_too_many_bad_rows_fail_the_stage_and_are_shown(clean):
     message = clean(HEADER, *[GOOD] * 8, "2024-06-01,S,1,-5,Instore,0", fails=True, share=0.1)
     assert "1 of 9 rows are bad (11.1%" in message
@@ -121,7 +140,7 @@ def test_an_unreadable_file_is_named_with_the_way_out(clean, lines, message):
 
 
 def test_a_missing_file_and_a_wrong_drop_are_named(tmp_path):
-    outputs = ("--clean", tmp_path / "c.parquet", "--rejects", tmp_path / "r.parquet")
+    outputs = ("--clean", tmp_path / "c.parquet", "--rejects", tmp_path / "r.parquet", "--metrics", tmp_path / "m.json")
     gone = run_script(
         "clean_payments", "--payments", tmp_path / "PAYMENTS.csv", "--drop", "2024-06-15", *outputs, fails=True
     )

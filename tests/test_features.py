@@ -5,7 +5,9 @@ import ibis
 import pyarrow as pa
 import pytest
 
-from churn.features import compute_features, compute_labels, forget_facts
+from churn import features as feature_module
+from churn.command import UserError
+from churn.features import compute_features, compute_labels
 
 AS_OF = date(2024, 6, 15)
 PAYMENTS = {
@@ -65,7 +67,7 @@ def features():
     """Compute the features of these payments and users; return them by user."""
 
     def compute(payments, users=(USER,), lookback_days=90):
-        expression = compute_features(table(PAYMENTS, payments), table(USERS, users), AS_OF, lookback_days)
+        expression = compute_features(table(PAYMENTS, payments), table(USERS, users), AS_OF, AS_OF, lookback_days)
         rows = ibis.duckdb.connect().to_pyarrow(expression).to_pylist()
         return {row["user_id"]: row for row in rows}
 
@@ -136,10 +138,27 @@ def test_unknown_facts_stay_unknown(features):
         assert row[name] is None
 
 
-def test_forgotten_facts_leave_demographics_alone():
-    row = ibis.duckdb.connect().to_pyarrow(forget_facts(table(USERS, [USER]))).to_pylist()[0]
-    known = {name: value for name, value in row.items() if value is not None}
-    assert set(known) == {"CUS_CUST_ID_BUY", "AGE", "GENDER", "CARD_TYPE", "CITY"}
+def test_of_a_drop_after_the_as_of_date_only_demographics_count():
+    later = AS_OF + timedelta(days=1)
+    expression = compute_features(table(PAYMENTS, [payment(0)]), table(USERS, [USER]), later, AS_OF, 90)
+    row = ibis.duckdb.connect().to_pyarrow(expression).to_pylist()[0]
+    facts = feature_module.user_features(table(USERS, [USER]), AS_OF)
+    assert {name for name in facts if row[name] is not None} == {"age", "gender_is_female"}
+
+
+@pytest.mark.parametrize("kind", ["payment_features", "user_features"])
+def test_a_feature_that_is_the_label_in_disguise_is_refused(monkeypatch, kind):
+    payments, users = table(PAYMENTS, [payment(0), payment(-1)]), table(USERS, [USER])
+    honest = getattr(feature_module, kind)
+
+    def with_a_leak(known, *others):
+        paid_after = payments.filter(payments.FECHA > AS_OF).CUS_CUST_ID_BUY
+        leak = known.CUS_CUST_ID_BUY.isin(paid_after)
+        return honest(known, *others) | {"innocent_name": leak.any() if kind == "payment_features" else leak}
+
+    monkeypatch.setattr(feature_module, kind, with_a_leak)
+    with pytest.raises(UserError, match="Feature innocent_name reads rows that were not known at the as-of date"):
+        compute_features(payments, users, AS_OF, AS_OF, 90)
 
 
 def test_the_label_counts_from_the_day_after_to_the_horizons_last_day():

@@ -47,6 +47,37 @@ def check_lookback(drop: Drop, as_of: date, lookback_days: int) -> None:
         )
 
 
+def take_as_of_dates(
+    drops: list[Drop], listed: list[date], lookback_days: int, horizon_days: int
+) -> tuple[list[date], date]:
+    """Return the training dates, oldest first, and the holdout date, which is the newest of those listed.
+
+    Raises
+    ------
+    UserError
+        When a training label would overlap the holdout's features, or a date has no label or no whole lookback.
+    """
+    *training, holdout = sorted(listed)
+    where, horizon = "build_training_set.as_of_dates in params.yaml", timedelta(days=horizon_days)
+    last = max(drop.date for drop in drops) - horizon
+    if not training:
+        raise UserError(f"{where} lists {holdout} alone; list at least two dates: the newest is the holdout.")
+    if holdout > last:
+        raise UserError(
+            f"{where} lists {holdout}, whose label is not known: it needs payments up to {holdout + horizon}, and the "
+            f"newest drop is of {max(drop.date for drop in drops)}. The latest date with a label is {last}."
+        )
+    if overlapping := [day for day in training if day > holdout - horizon]:
+        raise UserError(
+            f"{where} lists {', '.join(map(str, overlapping))}, less than {horizon_days} days before the holdout of "
+            f"{holdout}: the training labels would tell what the holdout's features know. Take them out, or list a "
+            "later holdout."
+        )
+    for day in listed:
+        check_lookback(earliest_since(drops, day), day, lookback_days)
+    return training, holdout
+
+
 def choose_as_of_dates(drops: list[Drop], lookback_days: int, horizon_days: int) -> tuple[list[date], date]:
     """Choose the training dates and the holdout date.
 

@@ -2,13 +2,12 @@
 
 import csv
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 from churn.command import UserError
 
 USER = "CUS_CUST_ID_BUY"
-_ID = r"[0-9]{1,18}(\.0+)?"
-_WHOLE = r"-?[0-9]{1,9}(\.0+)?"
 
 
 @dataclass(frozen=True)
@@ -39,23 +38,26 @@ class Column:
     aliases: dict[str, str] = field(default_factory=dict)
 
 
-# type: (pattern of its text, how to read it, what to tell the user that it should be)
+@dataclass(frozen=True)
+class Type:
+    """A type of column: its name in SQL, which texts are read as it, and what to tell the user that it should be."""
+
+    sql: str
+    pattern: str
+    told: str
+
+
+_NUMBER = r"[+-]?[0-9]*\.?[0-9]+(e[+-]?[0-9]{1,2})?"
 TYPES = {
-    "id": (_ID, "TRY_CAST({text} AS BIGINT)", "a whole number"),
-    "whole": (_WHOLE, "TRY_CAST({text} AS INTEGER)", "a whole number"),
-    "money": (
-        r"[+-]?[0-9]*\.?[0-9]+(e[+-]?[0-9]{1,2})?",
-        "TRY_CAST({text} AS DECIMAL(18, 2))",
-        "an amount like 1234.56",
-    ),
-    "fraction": (
-        r"[+-]?[0-9]*\.?[0-9]+(e[+-]?[0-9]{1,2})?",
-        "TRY_CAST({text} AS DECIMAL(9, 6))",
-        "a fraction like 0.05",
-    ),
-    "date": (r"[0-9]{4}-[0-9]{2}-[0-9]{2}", "TRY_STRPTIME({text}, '%Y-%m-%d')::DATE", "a date of the form YYYY-MM-DD"),
-    "text": (r"(?s).*", "{text}", "text"),
+    "id": Type("BIGINT", r"[0-9]{1,18}(\.0+)?", "a whole number"),
+    "whole": Type("INTEGER", r"-?[0-9]{1,9}(\.0+)?", "a whole number"),
+    "money": Type("DECIMAL(18, 2)", _NUMBER, "an amount like 1234.56"),
+    "fraction": Type("DECIMAL(9, 6)", _NUMBER, "a fraction like 0.05"),
+    "date": Type("DATE", r"[0-9]{4}-[0-9]{2}-[0-9]{2}", "a date of the form YYYY-MM-DD"),
+    "text": Type("VARCHAR", r"(?s).*", "text"),
 }
+MAX_LINE_BYTES = 2_000_000
+FIRST_DAY = date(1970, 1, 1)
 
 _BUYER = Column("id", "the user (buyer)", required=True)
 
@@ -102,6 +104,14 @@ FILES: dict[str, dict[str, Column]] = {
 }
 
 
+USER_FILES = [name for name in FILES if name != "PAYMENTS.csv"]
+
+
+def presence_column(name: str) -> str:
+    """Return the column of the user base that tells whether a file knows the user."""
+    return f"in_{Path(name).stem}"
+
+
 def check_header(path: Path, name: str) -> list[str]:
     """Return the header of a CSV file, in its order, once it is sure that `FILES[name]` can be read from it.
 
@@ -114,8 +124,9 @@ def check_header(path: Path, name: str) -> list[str]:
         found = "is a folder" if path.is_dir() else "is missing"
         raise UserError(f"{path} {found}. A drop needs the five files {', '.join(FILES)}.")
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = next(csv.reader(file), [])
+        with path.open("rb") as file:
+            line = file.readline(MAX_LINE_BYTES).decode("utf-8-sig")
+        header = next(csv.reader([line]), [])
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}, line 1: cannot be read as CSV in UTF-8 ({error}). Save the file as UTF-8.") from None
     columns = list(FILES[name])
@@ -126,6 +137,10 @@ def check_header(path: Path, name: str) -> list[str]:
         raise UserError(
             f"{path}, line 1: column {', '.join(missing)} is missing; found {','.join(header)}. "
             f"Expected (in any order): {','.join(columns)}"
+        )
+    if "" in header:
+        raise UserError(
+            f"{path}, line 1: column {header.index('') + 1} has no name. Take it out of every line, or give it a name."
         )
     if repeated := sorted({cell for cell in header if header.count(cell) > 1}):
         raise UserError(f"{path}, line 1: column {', '.join(repeated)} stands there more than once.")

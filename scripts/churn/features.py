@@ -7,9 +7,12 @@ window that a name does not state is the lookback.
 from datetime import date, timedelta
 
 import ibis
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
-USER = "CUS_CUST_ID_BUY"
+from churn.command import UserError
+from churn.contract import USER
+
 DEMOGRAPHICS = ("AGE", "GENDER", "CARD_TYPE", "CITY")
 
 
@@ -66,15 +69,19 @@ def user_features(users: ir.Table, as_of: date) -> dict[str, ir.Value]:
     }
 
 
-def compute_features(payments: ir.Table, users: ir.Table, as_of: date, lookback_days: int) -> ir.Table:
-    """Compute every feature of every user with a payment in the lookback.
+def compute_features(
+    payments: ir.Table, users: ir.Table, users_drop: date, as_of: date, lookback_days: int
+) -> ir.Table:
+    """Compute every feature of every user with a payment in the lookback, from what was known on a day.
 
     Parameters
     ----------
     payments : ibis.Table
         Clean payments of a drop dated at or after `as_of`.
     users : ibis.Table
-        User base known at `as_of`, one row a user.
+        User base of a drop, one row a user.
+    users_drop : date
+        The date of that drop: when it is after `as_of`, only demographics count.
     as_of : date
         The day on which the features are known.
     lookback_days : int
@@ -84,12 +91,31 @@ def compute_features(payments: ir.Table, users: ir.Table, as_of: date, lookback_
     -------
     ibis.Table
         user_id, as_of_date and the features; one row a user, in no order.
+
+    Raises
+    ------
+    UserError
+        When a feature reads other rows than those known at `as_of`.
     """
     known = known_payments(payments, as_of, lookback_days)
-    paid = known.group_by(USER).aggregate(**_as_floats(payment_features(known)))
-    facts = users.select(USER, **_as_floats(user_features(users, as_of)))
+    known_users = users if users_drop <= as_of else forget_facts(users)
+    aggregates, facts = payment_features(known), user_features(known_users, as_of)
+    refuse_other_rows(aggregates, known)
+    refuse_other_rows(facts, known_users)
+    paid = known.group_by(USER).aggregate(**_as_floats(aggregates))
+    facts = known_users.select(USER, **_as_floats(facts))
     joined = paid.left_join(facts, USER).drop(f"{USER}_right")
     return joined.rename(user_id=USER).select("user_id", ibis.literal(as_of).name("as_of_date"), *_names(joined))
+
+
+def refuse_other_rows(features: dict[str, ir.Value], known: ir.Table) -> None:
+    """Raise `UserError` when a feature reaches a table's rows by another way than through those that were known."""
+    for name, feature in features.items():
+        if feature.op().find(ops.PhysicalTable, filter=lambda node: node is not known.op()):
+            raise UserError(
+                f"Feature {name} reads rows that were not known at the as-of date: the label would leak into it. "
+                "Compute it from the table that scripts/churn/features.py hands to it, and from no other."
+            )
 
 
 def compute_labels(payments: ir.Table, users: ir.Table, as_of: date, horizon_days: int) -> ir.Table:

@@ -27,7 +27,9 @@ def read_params(path: Path) -> dict:
         ) from None
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not valid YAML: {error}") from None
-    validator = jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text()))
+    validator = jsonschema.Draft202012Validator(
+        yaml.safe_load(SCHEMA.read_text()), format_checker=jsonschema.FormatChecker()
+    )
     errors = sorted(validator.iter_errors(params), key=lambda error: list(map(str, error.absolute_path)))
     if errors:
         raise UserError("\n".join(f"{path}: {_explain(error)}" for error in errors))

@@ -1,67 +1,184 @@
 """Read a CSV by its contract: good rows typed, bad rows aside with line, column, reason and raw text."""
 
-from collections.abc import Iterable
+from collections import Counter
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from churn.command import UserError
-from churn.contract import FILES, TYPES, USER, Column, check_header
-from churn.files import write_whole
+from churn.contract import FILES, check_header
+from churn.csv_lines import find_lines
+from churn.csv_values import DUPLICATE, Fault, checked_rows, faults_of
+from churn.files import write_json, write_whole
 
-REJECT_COLUMNS = "file VARCHAR, line BIGINT, column_name VARCHAR, reason VARCHAR, raw VARCHAR"
+REJECTS = pa.schema(
+    {"file": pa.string(), "line": pa.int64(), "column": pa.string(), "reason": pa.string(), "raw": pa.string()}
+)
 PARQUET = "(FORMAT parquet, COMPRESSION zstd)"
+SHAPES = {
+    "MISSING COLUMNS": "has too few fields",
+    "TOO MANY COLUMNS": "has too many fields",
+    "UNQUOTED VALUE": "has a quote that is not closed, or text after it",
+    "LINE SIZE OVER MAXIMUM": "is longer than 2 MB",
+    "INVALID ENCODING": "is not UTF-8",
+}
 
 
-def connect() -> duckdb.DuckDBPyConnection:
-    """Open an in-memory DuckDB with an empty table `rejects`."""
-    connection = duckdb.connect()
-    connection.execute(f"CREATE TABLE rejects ({REJECT_COLUMNS})")
-    return connection
+@dataclass(frozen=True)
+class Account:
+    """What became of a file's rows: `rows_in` are `kept` plus `rejected`; `reasons` counts the rejected ones."""
+
+    rows_in: int
+    kept: int
+    rejected: int
+    reasons: dict[str, int]
 
 
-def read_file(connection: duckdb.DuckDBPyConnection, path: Path, drop: date, max_reject_share: float) -> str:
-    """Load one CSV into a table of typed rows and its bad rows into `rejects`.
+@dataclass(frozen=True)
+class Reject:
+    """A bad row: its line (of the file, from 1), the column when one is at fault, the reason, and the line's text."""
+
+    line: int
+    column: str | None
+    reason: str
+    raw: str
+
+    @property
+    def why(self) -> str:
+        """Column and reason in one."""
+        return f"{self.column} {self.reason}" if self.column else self.reason
+
+
+def read_file(
+    connection: duckdb.DuckDBPyConnection, path: Path, good: Path, drop: date, params: dict
+) -> tuple[Account, list[Reject]]:
+    """Write the good rows of one CSV to a Parquet file; return what became of the rows, and the bad ones.
 
     Parameters
     ----------
     path : Path
         One of the files of `contract.FILES`, by name.
+    good : Path
+        The Parquet file to write: payments in the order of the CSV, users in none.
     drop : date
         No date in the file may be later.
-    max_reject_share : float
-        Share of the rows, 0 to 1, that may be rejected.
+    params : dict
+        max_reject_share (0 to 1), extra_columns (ignore or refuse) and, for payments, duplicate_payments (keep or
+        drop).
 
     Returns
     -------
-    str
-        The table's name: the file's, without its ending.
+    tuple of (Account, list of Reject)
+        The bad rows by rising line.
 
     Raises
     ------
     UserError
         When the file breaks its header, holds no row, rejects too many rows, or a row is unaccounted for.
     """
-    name, table = path.name, path.stem
-    columns = FILES[name]
-    header = check_header(path, name)
-    if extra := [column for column in header if column not in columns]:
-        print(f"{name}: columns that no one asked for are ignored: {', '.join(extra)}")
-    _load_records(connection, path, header)
-    typed = ", ".join(f'{_read_value(column, spec)} AS "{column}"' for column, spec in columns.items())
-    connection.execute(f"""
-        CREATE TEMP TABLE checked AS
-        SELECT record, {typed}, {_first_problem(columns, drop, table != "PAYMENTS")} AS problem
-        FROM records
-    """)
-    names = ", ".join(f'"{column}"' for column in columns)
-    connection.execute(f"CREATE TABLE {table} AS SELECT {names} FROM checked WHERE problem IS NULL")
-    _collect_rejects(connection, name)
-    _check_accounts(connection, path, max_reject_share)
-    for leftover in ("lines", "records", "checked", "misshapen", "shaped"):
-        connection.execute(f"DROP TABLE {leftover}")
-    return table
+    header = check_header(path, path.name)
+    tell_extra_columns(path, header, params["extra_columns"])
+    drop_duplicates = params.get("duplicate_payments") == "drop"
+    faults = faults_of(path.name, drop, drop_duplicates)
+    rows = checked_rows(path, header, faults, numbered=drop_duplicates)
+    names = ", ".join(f'"{column}"' for column in FILES[path.name])
+    order = "ORDER BY record" if drop_duplicates else ""
+    try:
+        write_parquet(connection, f"SELECT {names} FROM ({rows}) WHERE fault = 0 {order}", good)
+    except duckdb.InvalidInputException as error:
+        raise UserError(
+            f"{path} cannot be read as CSV: {str(error).splitlines()[0]} Save it again as CSV in UTF-8, with commas "
+            "between the fields and one kind of line ends."
+        ) from None
+    kept = pq.read_metadata(good).num_rows
+    rejects, rows_in = collect_rejects(connection, path, header, faults, kept)
+    if rows_in == 0:
+        raise UserError(f"{path} holds a header and no row.")
+    account = Account(rows_in, kept, len(rejects), dict(Counter(reject.why for reject in rejects)))
+    if rows_in != kept + len(rejects):
+        refuse_broken_lines(connection, path, good, account)
+    refuse_too_many(path, account, rejects, params["max_reject_share"])
+    connection.execute("DROP TABLE reject_errors; DROP TABLE reject_scans")
+    print(f"{path.name}: {rows_in} rows in = {kept} kept + {len(rejects)} rejected")
+    return account, rejects
+
+
+def tell_extra_columns(path: Path, header: list[str], extra_columns: str) -> None:
+    """Tell of columns that the contract does not know; raise `UserError` when they are to be refused."""
+    known = FILES[path.name]
+    if extra := ", ".join(column for column in header if column not in known):
+        if extra_columns == "refuse":
+            raise UserError(
+                f"{path}, line 1: column {extra} is not in the contract ({', '.join(known)}). Take it out of the "
+                "file, or set extra_columns to ignore in params.yaml."
+            )
+        print(f"{path.name}: columns that no one asked for are ignored: {extra}")
+
+
+def collect_rejects(
+    connection: duckdb.DuckDBPyConnection, path: Path, header: list[str], faults: list[Fault], kept: int
+) -> tuple[list[Reject], int]:
+    """Return the bad rows, each with its line in the file, and the number of rows in the file.
+
+    The reader numbers a misshapen row by its line; a well-shaped row's line is found by its place among the lines that
+    are neither empty nor misshapen. The file is read again only when there are such rows.
+    """
+    first_error = "first(error_type::VARCHAR ORDER BY byte_position)"
+    query = f"SELECT line, {first_error} FROM reject_errors GROUP BY line ORDER BY line"
+    shapes = dict(connection.execute(query).fetchall())
+    lines, bad = find_lines(path, [], list(shapes)), []
+    if lines.rows != kept + len(shapes):
+        rows = checked_rows(path, header, faults, numbered=True)
+        bad = connection.execute(f"SELECT record, fault FROM ({rows}) WHERE fault > 0 ORDER BY record").fetchall()
+        lines = find_lines(path, [record for record, _ in bad], list(shapes))
+    rejects = [Reject(line, None, SHAPES.get(shapes[line], shapes[line].lower()), raw) for line, raw in lines.misshapen]
+    for (_, number), (line, raw) in zip(bad, lines.of_records, strict=False):
+        fault = faults[number - 1]
+        rejects.append(Reject(line, fault.column, fault.reason, raw))
+    return sorted(rejects, key=lambda reject: reject.line), lines.rows
+
+
+def refuse_broken_lines(connection: duckdb.DuckDBPyConnection, path: Path, good: Path, account: Account) -> None:
+    """Raise `UserError`: a row runs over its line's end. Before the first such row, rows and lines go in step."""
+    texts = ", ".join(f'"{column}"' for column, spec in FILES[path.name].items() if spec.type == "text")
+    found = connection.execute(f"""
+        SELECT line FROM reject_errors WHERE contains(csv_line, chr(10))
+        UNION ALL
+        SELECT file_row_number + 2 FROM read_parquet('{_quoted(good)}', file_row_number = true)
+        WHERE contains(concat_ws('', {texts or "''"}), chr(10))
+        ORDER BY 1
+    """).fetchone()
+    where = ""
+    if found:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            text = next((text for number, text in enumerate(file, start=1) if number == found[0]), "")
+        where = f" (see line {found[0]}: {text.rstrip()[:120]})"
+    raise UserError(
+        f"{path}: of {account.rows_in} rows {account.kept} were kept and {account.rejected} rejected, which does not "
+        f"add up{where}. A quoted field runs over the end of its line, or a quote is never closed: mend that line."
+    )
+
+
+def refuse_too_many(path: Path, account: Account, rejects: list[Reject], max_reject_share: float) -> None:
+    """Raise `UserError`, with examples, when too many rows are bad."""
+    bad = account.rejected - account.reasons.get(DUPLICATE, 0)
+    if bad > max_reject_share * account.rows_in:
+        examples = {reject.why: reject for reject in reversed(rejects)}
+        commonest = sorted(account.reasons, key=account.reasons.get, reverse=True)[:5]
+        told = "\n".join(
+            f"  line {examples[why].line}: {examples[why].column or 'the line'} {examples[why].reason} "
+            f"({account.reasons[why]} rows): {examples[why].raw[:120]}"
+            for why in commonest
+        )
+        raise UserError(
+            f"{path}: {bad} of {account.rows_in} rows are bad ({bad / account.rows_in:.1%}; max_reject_share allows "
+            f"{max_reject_share:.1%}). For example:\n{told}\n"
+            "Mend the file, or raise max_reject_share in params.yaml."
+        )
 
 
 def write_parquet(connection: duckdb.DuckDBPyConnection, query: str, target: Path) -> None:
@@ -70,154 +187,16 @@ def write_parquet(connection: duckdb.DuckDBPyConnection, query: str, target: Pat
         connection.execute(f"COPY ({query}) TO '{_quoted(path)}' {PARQUET}")
 
 
-def write_rejects(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
-    """Write the bad rows: file, line (of the file, from 1), column, reason, raw line."""
-    columns = 'file, line, column_name AS "column", reason, raw'
-    write_parquet(connection, f"SELECT {columns} FROM rejects ORDER BY ALL", target)
+def write_rejects(rejects: dict[str, list[Reject]], target: Path) -> None:
+    """Write the bad rows of each file: file, line (of the file, from 1), column, reason, raw line."""
+    rows = [{"file": name} | asdict(reject) for name, many in rejects.items() for reject in many]
+    with write_whole(target) as path:
+        pq.write_table(pa.Table.from_pylist(rows, REJECTS), path, compression="zstd")
 
 
-def _load_records(connection: duckdb.DuckDBPyConnection, path: Path, header: Iterable[str]) -> None:
-    """Make `lines` (every line of the file as it stands) and `records` (the rows that have the right shape)."""
-    types = ", ".join(f"'{_quoted(column)}': 'VARCHAR'" for column in header)
-    file = _quoted(path)
-    connection.execute(f"""
-        CREATE TEMP TABLE lines AS
-        SELECT row_number() OVER () AS line, raw
-        FROM read_csv('{file}', header = false, auto_detect = false, delim = '\x1f', quote = '', escape = '',
-                      columns = {{'raw': 'VARCHAR'}}, ignore_errors = true);
-        CREATE TEMP TABLE records AS
-        SELECT row_number() OVER () AS record, *
-        FROM read_csv('{file}', header = true, auto_detect = false, delim = ',', quote = '"', escape = '"',
-                      columns = {{{types}}}, store_rejects = true);
-    """)
-
-
-def _text(column: str) -> str:
-    return f"nullif(trim(\"{column}\", ' \t\r'), '')"
-
-
-def _read_value(column: str, spec: Column) -> str:
-    text = _text(column)
-    if spec.allowed:
-        spellings = {value: value for value in spec.allowed} | spec.aliases
-        whens = " ".join(f"WHEN '{spelling.lower()}' THEN '{value}'" for spelling, value in spellings.items())
-        return f"CASE lower({text}) {whens} END"
-    pattern, read, _ = TYPES[spec.type]
-    return f"CASE WHEN regexp_full_match({text}, '{pattern}', 'i') THEN {read.format(text=text)} END"
-
-
-def _first_problem(columns: dict[str, Column], drop: date, one_row_a_user: bool) -> str:
-    """SQL for the first fault of a row: a struct of column and reason, null when there is none."""
-    whens = [when for column, spec in columns.items() for when in _problems(column, spec, drop)]
-    if one_row_a_user:
-        copies = f"count(*) OVER (PARTITION BY {_read_value(USER, columns[USER])})"
-        whens.append((USER, f"{copies} > 1", "the user stands in the file more than once"))
-    cases = " ".join(
-        f"WHEN {fault} THEN {{'column': '{column}', 'reason': '{reason}'}}" for column, fault, reason in whens
-    )
-    return f"CASE {cases} END"
-
-
-def _problems(column: str, spec: Column, drop: date) -> list[tuple[str, str, str]]:
-    text, value = _text(column), _read_value(column, spec)
-    should = f"one of {', '.join(spec.allowed)}" if spec.allowed else TYPES[spec.type][2]
-    problems = [(column, f"{text} IS NULL", "is empty")] if spec.required else []
-    problems.append((column, f"{text} IS NOT NULL AND {value} IS NULL", f"is not {should}"))
-    if spec.above_zero:
-        problems.append((column, f"{value} <= 0", "must be above 0"))
-    if spec.minimum is not None:
-        problems.append((column, f"{value} < {spec.minimum}", f"must be at least {spec.minimum}"))
-    if spec.maximum is not None:
-        problems.append((column, f"{value} > {spec.maximum}", f"must be at most {spec.maximum}"))
-    if spec.type == "date":
-        problems.append((column, f"{value} > DATE '{drop}'", f"is after the drop of {drop}"))
-    return problems
-
-
-def _collect_rejects(connection: duckdb.DuckDBPyConnection, name: str) -> None:
-    """Move bad rows to `rejects`, each with its line in the file.
-
-    The reader numbers a misshapen row by its line; a well-shaped row's line is found by its place among the lines that
-    are neither blank nor misshapen.
-    """
-    connection.execute(f"""
-        CREATE TEMP TABLE misshapen AS
-        SELECT line, min(csv_line) AS raw, {_shape_problem()} AS reason
-        FROM reject_errors GROUP BY line;
-        CREATE TEMP TABLE shaped AS
-        SELECT line, raw, row_number() OVER (ORDER BY line) AS record
-        FROM lines WHERE raw IS NOT NULL AND line > 1 AND line NOT IN (SELECT line FROM misshapen);
-        INSERT INTO rejects
-        SELECT '{name}', line, NULL, reason, raw FROM misshapen
-        UNION ALL
-        SELECT '{name}', shaped.line, problem."column", problem.reason, shaped.raw
-        FROM checked JOIN shaped USING (record) WHERE problem IS NOT NULL;
-        DROP TABLE reject_errors; DROP TABLE reject_scans;
-    """)
-
-
-def _shape_problem() -> str:
-    """SQL that says in plain words what the reader found wrong with a line's shape."""
-    return """
-        CASE first(error_type::VARCHAR ORDER BY byte_position)
-            WHEN 'MISSING COLUMNS' THEN 'has too few fields'
-            WHEN 'TOO MANY COLUMNS' THEN 'has too many fields'
-            WHEN 'UNQUOTED VALUE' THEN 'has a quote that is not closed, or text after it'
-            WHEN 'LINE SIZE OVER MAXIMUM' THEN 'is longer than 2 MB'
-            WHEN 'INVALID ENCODING' THEN 'is not UTF-8'
-            ELSE lower(first(error_message ORDER BY byte_position))
-        END"""
-
-
-def _check_accounts(connection: duckdb.DuckDBPyConnection, path: Path, max_reject_share: float) -> None:
-    """Stop unless every line is a row kept or rejected, some row is kept, and not too many are rejected."""
-    rows_in = _scalar(connection, "SELECT count(*) FROM lines WHERE raw IS NOT NULL AND line > 1")
-    kept = _scalar(connection, f"SELECT count(*) FROM {path.stem}")
-    rejected = _scalar(connection, f"SELECT count(*) FROM rejects WHERE file = '{path.name}'")
-    if rows_in == 0:
-        raise UserError(f"{path} holds a header and no row.")
-    if rows_in != kept + rejected:
-        raise UserError(
-            f"{path}: of {rows_in} rows {kept} were kept and {rejected} rejected, which does not add up"
-            f"{_line_break(connection)}. "
-            "A quoted field runs over the end of its line, or a quote is never closed: mend that line."
-        )
-    if rejected > max_reject_share * rows_in:
-        raise UserError(
-            f"{path}: {rejected} of {rows_in} rows are bad ({rejected / rows_in:.1%}; max_reject_share allows "
-            f"{max_reject_share:.1%}). For example:\n{_examples(connection, path.name)}\n"
-            "Mend the file, or raise max_reject_share in params.yaml."
-        )
-    print(f"{path.name}: {rows_in} rows in = {kept} kept + {rejected} rejected")
-
-
-def _line_break(connection: duckdb.DuckDBPyConnection) -> str:
-    """Tell the first row that runs over its line's end; before it, rows and lines still go in step."""
-    fields = "concat_ws('', *COLUMNS(* EXCLUDE record))"
-    row = connection.execute(f"""
-        SELECT line, raw FROM misshapen WHERE contains(raw, chr(10))
-        UNION ALL
-        SELECT line, raw FROM shaped
-        WHERE record = (SELECT min(record) FROM records WHERE contains({fields}, chr(10)))
-        ORDER BY line
-    """).fetchone()
-    return f" (see line {row[0]}: {row[1].splitlines()[0][:120]})" if row else ""
-
-
-def _examples(connection: duckdb.DuckDBPyConnection, name: str) -> str:
-    rows = connection.execute(
-        "SELECT min(line), column_name, reason, count(*), first(raw ORDER BY line) FROM rejects WHERE file = ? "
-        "GROUP BY column_name, reason ORDER BY count(*) DESC, min(line) LIMIT 5",
-        [name],
-    ).fetchall()
-    return "\n".join(
-        f"  line {line}: {column or 'the line'} {reason} ({count} rows): {raw[:120]}"
-        for line, column, reason, count, raw in rows
-    )
-
-
-def _scalar(connection: duckdb.DuckDBPyConnection, query: str) -> int:
-    return connection.execute(query).fetchone()[0]
+def write_accounts(accounts: dict[str, Account], target: Path) -> None:
+    """Write what became of the rows of each file."""
+    write_json({name: asdict(account) for name, account in accounts.items()}, target)
 
 
 def _quoted(text: object) -> str:

@@ -27,6 +27,7 @@ rule clean_payments:
     output:
         clean="data/clean/{drop}/payments_clean.parquet",
         rejects="data/clean/{drop}/payments_rejects.parquet",
+        metrics=update("metrics/clean_payments/{drop}.json"),
     log:
         "logs/clean_payments/{drop}.log",
     benchmark:
@@ -49,6 +50,7 @@ rule build_user_base:
     output:
         user_base="data/clean/{drop}/user_base.parquet",
         rejects="data/clean/{drop}/user_base_rejects.parquet",
+        metrics=update("metrics/build_user_base/{drop}.json"),
     log:
         "logs/build_user_base/{drop}.log",
     benchmark:
@@ -70,6 +72,7 @@ rule build_features:
         fresh.stage("build_features@{drop}"),
     output:
         features="data/features/{drop}/churn_features.parquet",
+        metrics=update("metrics/build_features/{drop}.json"),
     log:
         "logs/build_features/{drop}.log",
     benchmark:
