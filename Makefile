@@ -5,7 +5,7 @@ PYTHON ?= python3
 CORES ?= all
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help install run demo ingest clear-demo why test bench lint rulegraph lock
+.PHONY: help install run demo ingest clear-demo why test bench lint docs rulegraph lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 24
@@ -43,6 +43,9 @@ bench: install ## what the bridge costs, over DVC and Snakemake alone
 
 lint: install ## ruff, snakefmt and snakemake --lint
 	@ruff check && ruff format --check && snakefmt --check Snakefile workflow/rules && snakemake --lint
+
+docs: install ## write the pages of docs/ that the code knows best
+	@python scripts/write_docs.py
 
 rulegraph: install ## draw docs/rulegraph.svg anew (needs Graphviz)
 	@snakemake all --rulegraph dot 2>/dev/null | dot -Tsvg > docs/rulegraph.svg

@@ -1,8 +1,8 @@
 """Take a delivery of five CSVs in: check it, copy it to data/raw/<drop>/, have DVC track it, list it.
 
 Reads
-    SOURCE/PAYMENTS.csv, ACTIVE_USER.csv, DEMOGRAFICOS.csv, DINERO_CUENTA.csv, MARKETPLACE_DATA.csv (columns:
-    churn.contract)
+    SOURCE/PAYMENTS.csv, ACTIVE_USER.csv, DEMOGRAFICOS.csv, DINERO_CUENTA.csv, MARKETPLACE_DATA.csv, or any of them
+    packed as .csv.gz (columns: churn.contract)
 Writes
     data/raw/<drop>/ with the five files, its DVC pointer data/raw/<drop>.dvc, and the drop's line in data/drops.yaml
 
@@ -10,7 +10,12 @@ The list comes last: whatever stops the command, running it again goes on from t
 """
 
 import argparse
+import gzip
 import shutil
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -49,8 +54,8 @@ def ingest_drop(source: Path, raw: Path, listing: Path, drop: date | None, repla
     Raises
     ------
     UserError
-        When a file does not fit, the date does not, the drop is there with other content, the list names the demo's
-        drops, or DVC fails.
+        When a file does not fit, changes meanwhile or cannot be unpacked, the date does not fit, the drop is there with
+        other content, the list names the demo's drops, or DVC fails.
     """
     listed_source, listed = read_list(listing)
     if listed_source == "demo":
@@ -58,18 +63,44 @@ def ingest_drop(source: Path, raw: Path, listing: Path, drop: date | None, repla
             f"{listing} lists the demo's drops, and your own are not mixed with them. Take them out first: "
             "make clear-demo"
         )
-    check_files(source)
-    days = count_payment_days(source / "PAYMENTS.csv")
-    newest = choose_drop_date(source / "PAYMENTS.csv", days, today)
-    drop = drop or newest
-    check_drop_date(source / "PAYMENTS.csv", drop, newest, days)
-    if put_drop(source, raw / str(drop), replace) or drop not in listed:
+    with unpacked(source) as delivery:
+        check_files(delivery)
+        days = count_payment_days(delivery / "PAYMENTS.csv")
+        newest = choose_drop_date(delivery / "PAYMENTS.csv", days, today)
+        drop = drop or newest
+        check_drop_date(delivery / "PAYMENTS.csv", drop, newest, days)
+        is_new = put_drop(delivery, raw / str(drop), replace)
+    if is_new or drop not in listed:
         write_list(listing, "own", [*listed, drop])
         print(f"Drop {drop} is in {raw / str(drop)}.\nNext: make run (or snakemake --cores 2, or dvc repro), then")
         print(f"      git add {pointer_of(raw / str(drop))} {listing} dvc.lock metrics && git commit && dvc push")
     else:
         print(f"Drop {drop} was ingested before, with the same content: nothing to do.")
     return drop
+
+
+@contextmanager
+def unpacked(source: Path) -> Iterator[Path]:
+    """Give a folder of five CSVs: the source itself, or where some are packed a temporary folder of its name."""
+    packed = [name for name in FILES if (source / f"{name}.gz").is_file()]
+    if twice := [name for name in packed if (source / name).exists()]:
+        raise UserError(f"{source} holds {twice[0]} and {twice[0]}.gz. Take one of them away.")
+    if not packed:
+        yield source
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        delivery = Path(folder, source.name)
+        delivery.mkdir()
+        for name in FILES:
+            if name not in packed:
+                (delivery / name).symlink_to((source / name).absolute())
+                continue
+            try:
+                with gzip.open(source / f"{name}.gz") as read, (delivery / name).open("wb") as write:
+                    shutil.copyfileobj(read, write)
+            except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+                raise UserError(f"{source / name}.gz cannot be unpacked ({error}). Deliver it again, whole.") from None
+        yield delivery
 
 
 def check_files(source: Path) -> None:
@@ -100,6 +131,11 @@ def put_drop(source: Path, folder: Path, replace: bool) -> bool:
             new.mkdir()
             for name in FILES:
                 shutil.copyfile(source / name, new / name)
+            if changed := [name for name, md5 in file_md5s(new, FILES).items() if md5 != given[name]]:
+                raise UserError(
+                    f"{source / changed[0]} changed while it was read. Wait until the delivery is complete, then "
+                    "ingest it again."
+                )
     track_folders([folder])
     return True
 

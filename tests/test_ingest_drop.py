@@ -1,3 +1,4 @@
+import gzip
 import os
 import shutil
 import signal
@@ -212,3 +213,43 @@ def test_a_silent_end_is_warned_about(source, capsys):
 def test_the_five_user_sample_has_a_date():
     payments = SEED / "PAYMENTS.csv"
     assert choose_drop_date(payments, count_payment_days(payments), TODAY) == date(2024, 6, 15)
+
+
+def pack(path, cut=None):
+    path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes())[:cut])
+    path.unlink()
+
+
+def test_packed_files_are_unpacked(source, repository):
+    plain = {path.name: path.read_bytes() for path in source.iterdir()}
+    pack(source / "PAYMENTS.csv")
+    pack(source / "DEMOGRAFICOS.csv")
+    drop = ingest(source, repository)
+    held = repository / "data/raw" / str(drop)
+    assert {path.name: path.read_bytes() for path in held.iterdir()} == plain
+    assert not any(path.is_symlink() for path in held.iterdir())
+
+
+def test_a_file_that_cannot_be_unpacked_or_is_there_twice_is_named(source, repository):
+    text = (source / "PAYMENTS.csv").read_text()
+    pack(source / "PAYMENTS.csv", cut=-9)
+    with pytest.raises(UserError, match=r"PAYMENTS.csv.gz cannot be unpacked .*Deliver it again"):
+        ingest(source, repository)
+    (source / "PAYMENTS.csv").write_text(text)
+    with pytest.raises(UserError, match=r"holds PAYMENTS.csv and PAYMENTS.csv.gz"):
+        ingest(source, repository)
+    assert not list((repository / "data/raw").glob("*-*"))
+
+
+def test_a_file_that_grows_while_it_is_read_is_named(source, repository, monkeypatch):
+    copy = shutil.copyfile
+
+    def copy_and_grow(read, write):
+        copy(read, write)
+        if write.name == "DINERO_CUENTA.csv":
+            write.write_text(write.read_text() + "1003,1,1,\n")
+
+    monkeypatch.setattr(shutil, "copyfile", copy_and_grow)
+    with pytest.raises(UserError, match=r"DINERO_CUENTA.csv changed while it was read"):
+        ingest(source, repository)
+    assert not list((repository / "data/raw").glob("*-*"))

@@ -18,6 +18,8 @@ class Column:
     ----------
     type : str
         One of id, whole, money, fraction, date, text.
+    unit : str
+        What a number counts; "" for what is no number.
     required : bool
         An empty value rejects the row.
     minimum, maximum : int or None
@@ -30,6 +32,7 @@ class Column:
 
     type: str
     meaning: str
+    unit: str = ""
     required: bool = False
     minimum: int | None = None
     maximum: int | None = None
@@ -66,28 +69,28 @@ FILES: dict[str, dict[str, Column]] = {
         "FECHA": Column("date", "day of a successful payment", required=True),
         "CUS_CUST_ID_SEL": Column("text", "the seller", required=True),
         USER: _BUYER,
-        "SPENT": Column("money", "amount paid", required=True, above_zero=True),
+        "SPENT": Column("money", "amount paid", "currency of the account", required=True, above_zero=True),
         "TPV_SEGMENT_DETAIL": Column("text", "kind of payment: Instore, Transport, Utilities, TopUps, Transfers, ..."),
-        "DESCUENTO": Column("fraction", "share of the amount that was discounted", minimum=0, maximum=1),
+        "DESCUENTO": Column("fraction", "share of the amount that was discounted", "0 to 1", minimum=0, maximum=1),
     },
     "ACTIVE_USER.csv": {
         USER: _BUYER,
-        "MAU_MP_1": Column("whole", "accesses of the wallet app, last month", minimum=0),
-        "MAU_ML_1": Column("whole", "accesses of the marketplace app, last month", minimum=0),
-        "MAU_ML_2": Column("whole", "accesses of the marketplace app, the month before", minimum=0),
+        "MAU_MP_1": Column("whole", "accesses of the wallet app, last month", "accesses", minimum=0),
+        "MAU_ML_1": Column("whole", "accesses of the marketplace app, last month", "accesses", minimum=0),
+        "MAU_ML_2": Column("whole", "accesses of the marketplace app, the month before", "accesses", minimum=0),
         "last_login_mp_date_1": Column("date", "day of the last login to the wallet app"),
     },
     "DEMOGRAFICOS.csv": {
         USER: _BUYER,
-        "AGE": Column("whole", "age in years", minimum=0, maximum=120),
+        "AGE": Column("whole", "age", "years", minimum=0, maximum=120),
         "GENDER": Column("text", "gender", allowed=("F", "M")),
         "CARD_TYPE": Column("text", "kind of card: BLACK, GOLD, PLATINUM, ..."),
         "CITY": Column("text", "city"),
     },
     "DINERO_CUENTA.csv": {
         USER: _BUYER,
-        "PLATA_CUENTA_1": Column("money", "highest balance, last month"),
-        "PLATA_CUENTA_2": Column("money", "highest balance, the month before"),
+        "PLATA_CUENTA_1": Column("money", "highest balance, last month", "currency of the account"),
+        "PLATA_CUENTA_2": Column("money", "highest balance, the month before", "currency of the account"),
         "INVERSION": Column(
             "text",
             "state of the investment account",
@@ -97,9 +100,9 @@ FILES: dict[str, dict[str, Column]] = {
     },
     "MARKETPLACE_DATA.csv": {
         USER: _BUYER,
-        "SPENT_ML": Column("money", "spent in the marketplace over six months", minimum=0),
+        "SPENT_ML": Column("money", "spent in the marketplace over six months", "currency of the account", minimum=0),
         "RECENCY_ML": Column("date", "day of the last purchase in the marketplace"),
-        "FREQUENCY_ML": Column("whole", "days with purchases in the marketplace over six months", minimum=0),
+        "FREQUENCY_ML": Column("whole", "days with purchases in the marketplace over six months", "days", minimum=0),
     },
 }
 
