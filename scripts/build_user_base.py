@@ -14,12 +14,10 @@ import tempfile
 from datetime import date
 from pathlib import Path
 
-import duckdb
-
 from churn.command import parse_drop, run_command
 from churn.contract import USER, USER_FILES, presence_column
 from churn.params import read_section
-from churn.quarantine import read_file, write_accounts, write_parquet, write_rejects
+from churn.quarantine import connect, read_file, write_accounts, write_parquet, write_rejects
 
 
 def build_user_base(raw: Path, drop: date, user_base: Path, rejects: Path, metrics: Path, params: dict) -> None:
@@ -43,7 +41,7 @@ def build_user_base(raw: Path, drop: date, user_base: Path, rejects: Path, metri
     UserError
         As `churn.quarantine.read_file` does.
     """
-    connection = duckdb.connect()
+    connection = connect()
     with tempfile.TemporaryDirectory() as folder:
         good = {name: Path(folder, f"{name}.parquet") for name in USER_FILES}
         found = {name: read_file(connection, raw / name, good[name], drop, params) for name in USER_FILES}

@@ -13,12 +13,10 @@ import argparse
 from datetime import date
 from pathlib import Path
 
-import duckdb
-
 from churn.command import parse_drop, run_command
 from churn.files import write_whole
 from churn.params import read_section
-from churn.quarantine import read_file, write_accounts, write_rejects
+from churn.quarantine import connect, read_file, write_accounts, write_rejects
 
 
 def clean_payments(payments: Path, drop: date, clean: Path, rejects: Path, metrics: Path, params: dict) -> None:
@@ -43,7 +41,7 @@ def clean_payments(payments: Path, drop: date, clean: Path, rejects: Path, metri
         As `churn.quarantine.read_file` does.
     """
     with write_whole(clean) as good:
-        account, bad = read_file(duckdb.connect(), payments, good, drop, params)
+        account, bad = read_file(connect(), payments, good, drop, params)
     write_rejects({payments.name: bad}, rejects)
     write_accounts({payments.name: account}, metrics)
 

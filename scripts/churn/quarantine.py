@@ -53,6 +53,14 @@ class Reject:
         return f"{self.column} {self.reason}" if self.column else self.reason
 
 
+def connect() -> duckdb.DuckDBPyConnection:
+    """Open a DuckDB for `read_file`."""
+    connection = duckdb.connect()
+    # Pushed down to the reader, the filter of good rows would compute every value a second time.
+    connection.execute("SET disabled_optimizers = 'filter_pushdown'")
+    return connection
+
+
 def read_file(
     connection: duckdb.DuckDBPyConnection, path: Path, good: Path, drop: date, params: dict
 ) -> tuple[Account, list[Reject]]:
