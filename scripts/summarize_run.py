@@ -83,9 +83,10 @@ def describe_rows(root: Path, drop: date) -> str:
     stages = ("clean_payments", "build_user_base")
     accounts = [account for stage in stages for account in read(root / f"metrics/{stage}/{drop}.json").items()]
     rows_in, kept = (sum(account[field] for _, account in accounts) for field in ("rows_in", "kept"))
-    reasons = [(count, f"{name}: {why}") for name, account in accounts for why, count in account["reasons"].items()]
-    told = "; ".join(f"{count:,} {why}" for count, why in sorted(reasons, reverse=True)[:3])
-    return f"{rows_in:,} in drop {drop}, {kept:,} kept, {rows_in - kept:,} rejected{told and f' ({told})'}"
+    reasons = [(count, f"{name} {why}") for name, account in accounts for why, count in account["reasons"].items()]
+    told = "; ".join(f"{why}: {count:,}" for count, why in sorted(reasons, key=lambda one: -one[0])[:3])
+    more = "; ..." if len(reasons) > 3 else ""
+    return f"{rows_in:,} in drop {drop}, {kept:,} kept, {rows_in - kept:,} rejected{told and f' ({told}{more})'}"
 
 
 def describe_users(counts: dict) -> str:
@@ -93,7 +94,7 @@ def describe_users(counts: dict) -> str:
     unknown = ", ".join(f"{count:,} not in {name}" for name, count in counts["payers_unknown_to"].items() if count)
     return (
         f"{counts['payers']:,} users pay ({unknown or 'all of them in every user file'}); "
-        f"{counts['users_who_never_pay']:,} users of the files never pay"
+        f"users of the files who never pay: {counts['users_who_never_pay']:,}"
     )
 
 
