@@ -3,9 +3,10 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 CORES ?= all
+USERS ?= 1000000
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help install run demo ingest clear-demo why test bench lint docs rulegraph lock
+.PHONY: help install run demo ingest clear-demo why test bench bench-freshness lint docs rulegraph lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 24
@@ -38,7 +39,10 @@ why: install ## what is stale, and what changed
 test: install ## all tests
 	@python -m pytest
 
-bench: install ## what the bridge costs, over DVC and Snakemake alone
+bench: install ## USERS=1000000: the data layer's speed and memory, beside plain pandas
+	@python benchmarks/data_layer.py --users $(USERS)
+
+bench-freshness: install ## what the bridge costs, over DVC and Snakemake alone
 	@PYTHONPATH=tests python benchmarks/freshness.py
 
 lint: install ## ruff, snakefmt and snakemake --lint

@@ -1,4 +1,4 @@
-"""What the bridge between DVC and Snakemake costs, over what either tool costs alone: `make bench`.
+"""What the bridge between DVC and Snakemake costs, over what either tool costs alone: `make bench-freshness`.
 
 Reads
     workflow/, tests/small_pipeline.py

@@ -1,0 +1,123 @@
+"""Speed and memory of a drop from five CSVs to features, beside plain pandas: `make bench USERS=1000000`.
+
+Reads
+    scripts/clean_payments.py, build_user_base.py, build_features.py; benchmarks/plain_pandas.py
+Writes
+    a Markdown table to the terminal; everything else into a temporary folder
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+ROOT = Path(__file__).parents[1]
+DROP = "2026-06-30"
+PAYMENTS_A_USER = 12
+# One row in ten thousand is bad: an amount below zero.
+PAYMENTS = """
+    SELECT DATE '2026-06-30' - (hash(i) % 180)::INTEGER AS FECHA, 'SELLER_' || hash(i * 7) % 5000 AS CUS_CUST_ID_SEL,
+        1000000 + hash(i * 3) % {users} AS CUS_CUST_ID_BUY,
+        CASE WHEN i % 10000 = 77 THEN -1 ELSE (hash(i * 5) % 100000 + 1) / 100.0 END::DECIMAL(18, 2) AS SPENT,
+        ['Instore', 'Transport', 'Utilities', 'TopUps', 'Transfers'][1 + (hash(i * 11) % 5)::INTEGER]
+            AS TPV_SEGMENT_DETAIL,
+        CASE WHEN i % 3 > 0 THEN ((hash(i * 13) % 30) / 100.0)::DECIMAL(9, 2) END AS DESCUENTO
+    FROM range({payments}) numbers (i)
+"""
+USERS = {
+    "ACTIVE_USER": """hash(i) % 30 AS MAU_MP_1, hash(i * 3) % 30 AS MAU_ML_1, hash(i * 5) % 30 AS MAU_ML_2,
+        DATE '2026-06-30' - (hash(i * 7) % 90)::INTEGER AS last_login_mp_date_1""",
+    "DEMOGRAFICOS": """18 + hash(i) % 60 AS AGE, ['F', 'M'][1 + (hash(i * 3) % 2)::INTEGER] AS GENDER,
+        ['BLACK', 'GOLD', 'PLATINUM'][1 + (hash(i * 5) % 3)::INTEGER] AS CARD_TYPE,
+        'City ' || hash(i * 7) % 300 AS CITY""",
+    "DINERO_CUENTA": """((hash(i) % 1000000) / 100.0)::DECIMAL(18, 2) AS PLATA_CUENTA_1,
+        ((hash(i * 3) % 1000000) / 100.0)::DECIMAL(18, 2) AS PLATA_CUENTA_2,
+        ['Investing', 'Elegible', 'Warmup', 'Pending'][1 + (hash(i * 5) % 4)::INTEGER] AS INVERSION""",
+    "MARKETPLACE_DATA": """((hash(i) % 100000) / 100.0)::DECIMAL(18, 2) AS SPENT_ML,
+        DATE '2026-06-30' - (hash(i * 3) % 180)::INTEGER AS RECENCY_ML, hash(i * 5) % 40 AS FREQUENCY_ML""",
+}
+
+
+@dataclass
+class Cost:
+    """What a process took: seconds on the clock, and its peak memory in bytes."""
+
+    seconds: float
+    peak: int
+
+
+def make_drop(raw: Path, users: int) -> None:
+    """Write the five CSVs."""
+    raw.mkdir(parents=True)
+    query = PAYMENTS.format(users=users, payments=users * PAYMENTS_A_USER)
+    duckdb.execute(f"COPY ({query}) TO '{raw}/PAYMENTS.csv' (HEADER)")
+    for name, columns in USERS.items():
+        query = f"SELECT 1000000 + i AS CUS_CUST_ID_BUY, {columns} FROM range({users}) numbers (i)"
+        duckdb.execute(f"COPY ({query}) TO '{raw}/{name}.csv' (HEADER)")
+
+
+def measure(*command: object) -> Cost:
+    """Run a command that must succeed; its memory is that of its one process."""
+    begin = time.perf_counter()
+    process = subprocess.Popen([str(part) for part in command], cwd=ROOT, stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"{command} failed")
+    return Cost(time.perf_counter() - begin, used.ru_maxrss * 1024)
+
+
+def measure_stages(folder: Path) -> dict[str, Cost]:
+    """Run the three stages on the drop."""
+    raw, clean, metrics = folder / "raw" / DROP, folder / "clean" / DROP, folder / "metrics.json"
+    arguments = {
+        "clean_payments": (
+            *("--payments", raw / "PAYMENTS.csv", "--clean", clean / "payments_clean.parquet"),
+            *("--rejects", clean / "payments_rejects.parquet"),
+        ),
+        "build_user_base": (
+            *("--raw", raw, "--user-base", clean / "user_base.parquet"),
+            *("--rejects", clean / "user_base_rejects.parquet"),
+        ),
+        "build_features": ("--clean", folder / "clean", "--output", folder / "features.parquet"),
+    }
+    return {
+        name: measure(sys.executable, f"scripts/{name}.py", "--drop", DROP, *rest, "--metrics", metrics)
+        for name, rest in arguments.items()
+    }
+
+
+def main() -> None:
+    """Make a drop, measure, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--users", type=int, default=1_000_000, help="users of the drop; each pays twelve times")
+    parser.add_argument("--without-pandas", action="store_true", help="leave plain pandas out, where it does not fit")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_drop(folder / "raw" / DROP, args.users)
+        size = sum(path.stat().st_size for path in (folder / "raw" / DROP).iterdir())
+        costs = measure_stages(folder)
+        ours = Cost(sum(cost.seconds for cost in costs.values()), max(cost.peak for cost in costs.values()))
+        costs["the three stages"] = ours
+        if not args.without_pandas:
+            script = Path(__file__).with_name("plain_pandas.py")
+            plain = measure(sys.executable, script, folder / "raw" / DROP, DROP, folder / "plain.parquet")
+            costs["plain pandas"] = plain
+    print(f"{args.users:,} users, {args.users * PAYMENTS_A_USER:,} payments, {size / 1e6:.0f} MB of CSV\n")
+    print("| what | seconds | peak memory |\n|---|---|---|")
+    for what, cost in costs.items():
+        print(f"| {what} | {cost.seconds:.1f} | {cost.peak / 1e6:.0f} MB |")
+    if not args.without_pandas:
+        faster, share = plain.seconds / ours.seconds, ours.peak / plain.peak
+        print(f"\n{faster:.1f} times as fast as plain pandas, at {share:.2f} of its memory")
+
+
+if __name__ == "__main__":
+    main()
