@@ -55,7 +55,7 @@ def shared(path: str) -> Path:
 
 
 def copy_repository(target: Path) -> Path:
-    """Make a new git repository of this checkout's files, without any drop."""
+    """Make a new git repository of this checkout's files, without any drop and with a small grid."""
     files = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT).stdout.splitlines()
     for name in files:
         if name.startswith(("data/", "metrics/", "dvc.lock", ".git/")) or not (ROOT / name).exists():
@@ -64,6 +64,10 @@ def copy_repository(target: Path) -> Path:
         shutil.copy2(ROOT / name, target / name, follow_symlinks=False)
     (target / "data" / "raw").mkdir(parents=True)
     (target / "data" / "drops.yaml").write_text("source: none\ndrops: []\n")
+    # A grid of two points is a grid; the default's four would be trained again in many tests.
+    params = (target / "params.yaml").read_text()
+    assert params.count(DEFAULT_GRID) == 1
+    (target / "params.yaml").write_text(params.replace(DEFAULT_GRID, SMALL_GRID))
     run("git", "init", "--quiet", cwd=target)
     run("git", "add", "--all", cwd=target)
     run("git", "commit", "--quiet", "--message", "A repository without drops", cwd=target)
@@ -74,11 +78,6 @@ def copy_repository(target: Path) -> Path:
 def demo_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with two small demo drops that nothing has been run in: copy it before you change it."""
     target = copy_repository(tmp_path_factory.mktemp("demo") / "repository")
-    # A grid of two points is a grid; the default's four would be trained again in many tests.
-    params = (target / "params.yaml").read_text()
-    assert params.count(DEFAULT_GRID) == 1
-    (target / "params.yaml").write_text(params.replace(DEFAULT_GRID, SMALL_GRID))
-    run("git", "commit", "--all", "--quiet", "--message", "A small grid", cwd=target)
     run(sys.executable, "scripts/make_demo_drops.py", "--users", 400, "--drops", 2, cwd=target)
     return target
 

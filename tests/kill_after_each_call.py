@@ -1,4 +1,4 @@
-"""Run a script again and again, killed with -9 after its first writing call to the registry, its second, and so on.
+"""Run a script again and again, killed with -9 after each of its writing calls to the registry.
 
 python kill_after_each_call.py SCRIPT ARGUMENTS ...     until it ends by itself; prints how many kills there were
 """
@@ -7,26 +7,29 @@ import os
 import runpy
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 
 import mlflow
 
+WRITING = ("create_", "log_", "set_")
 
-def count_calls(limit: int) -> None:
-    """Replace MLflow's client by one that kills this process after so many calls that write."""
-    calls = 0
+
+def kill_after_new_calls(known: set[str], tell: int) -> None:
+    """Replace MLflow's client by one that kills this process after the first call that is not known, and tells it."""
+    calls = Counter()
 
     class Client(mlflow.MlflowClient):
         def __getattribute__(self, name):
             found = super().__getattribute__(name)
-            if not name.startswith(("create_", "log_", "set_")):
+            if not name.startswith(WRITING):
                 return found
 
             def call(*args, **options):
-                nonlocal calls
                 answer = found(*args, **options)
-                calls += 1
-                if calls == limit:
+                calls[name] += 1
+                if (this := f"{name} {calls[name]}") not in known:
+                    os.write(tell, this.encode())
                     os.kill(os.getpid(), signal.SIGKILL)
                 return answer
 
@@ -37,17 +40,19 @@ def count_calls(limit: int) -> None:
 
 def kill_after_each_call(script: str) -> int:
     """Return the exit code of the run that was not killed; each is a fork, which has MLflow imported already."""
-    limit, status = 0, signal.SIGKILL
+    known, status = set(), signal.SIGKILL
+    hear, tell = os.pipe()
     while status == signal.SIGKILL:
-        limit += 1
         child = os.fork()
         if child == 0:
-            count_calls(limit)
+            kill_after_new_calls(known, tell)
             runpy.run_path(script, run_name="__main__")
             sys.stdout.flush()
             os._exit(0)
         status = os.waitpid(child, 0)[1]
-    print(limit - 1, "kills", flush=True)
+        if status == signal.SIGKILL:
+            known.add(os.read(hear, 1000).decode())
+    print(len(known), "kills", flush=True)
     return os.waitstatus_to_exitcode(status)
 
 
