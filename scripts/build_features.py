@@ -13,31 +13,31 @@ import argparse
 from datetime import date
 from pathlib import Path
 
-import ibis
 import ibis.expr.types as ir
-import pyarrow.parquet as pq
-from ibis.backends.duckdb import Backend
 
 from churn.as_of import check_lookback
-from churn.clean_drops import fetch_row, open_drop, read_payments, read_users
+from churn.clean_drops import open_drop, read_payments, read_users
 from churn.command import parse_drop, run_command
 from churn.contract import USER, USER_FILES, presence_column
+from churn.engines import Engine, open_engine
 from churn.features import compute_features
-from churn.files import write_json, write_whole
-from churn.params import read_section
+from churn.files import write_json
+from churn.params import read_params
 
 
-def build_features(clean: Path, drop: date, output: Path, metrics: Path, params: dict) -> None:
+def build_features(engine: Engine, clean: Path, drop: date, output: Path, metrics: Path, params: dict) -> None:
     """Write the features of the drop's users, and how the payments and the user files overlap.
 
     Parameters
     ----------
+    engine : Engine
+        What runs it.
     clean : Path
         Folder of the cleaned drops.
     drop : date
         The drop, and the as-of date.
     output : Path
-        The Parquet file to write.
+        The table to write, a folder of Parquet files.
     metrics : Path
         The JSON file to write.
     params : dict
@@ -48,26 +48,23 @@ def build_features(clean: Path, drop: date, output: Path, metrics: Path, params:
     UserError
         When the drop's payments do not cover the lookback.
     """
-    connection = ibis.duckdb.connect()
     lookback_days = params["lookback_days"]
-    check_lookback(open_drop(connection, clean, drop), drop, lookback_days)
-    payments, users = read_payments(connection, clean, drop), read_users(connection, clean, drop)
-    features = compute_features(payments, users, drop, drop, lookback_days).order_by("user_id")
-    with write_whole(output) as path:
-        features.to_parquet(path, compression="zstd")
-    counts = count_users(connection, payments, users)
-    write_json({"users": pq.read_metadata(output).num_rows} | counts, metrics)
+    check_lookback(open_drop(engine, clean, drop), drop, lookback_days)
+    payments, users = read_payments(engine, clean, drop), read_users(engine, clean, drop)
+    features = compute_features(payments, users, drop, drop, lookback_days)
+    number = engine.write(features, output, ["user_id"])
+    write_json({"users": number} | count_users(engine, payments, users), metrics)
 
 
-def count_users(connection: Backend, payments: ir.Table, users: ir.Table) -> dict:
+def count_users(engine: Engine, payments: ir.Table, users: ir.Table) -> dict:
     """Count who pays, whom of them the user files do not know, and whom the files know who never pays."""
-    payers = payments.select(USER).distinct()
+    payers = engine.keep(payments.select(USER).distinct())
     columns = {name: presence_column(name) for name in USER_FILES}
     known = payers.left_join(users.select(USER, *columns.values()), USER)
     missing = [known.count(), *((~known[column].fill_null(False)).sum() for column in columns.values())]
-    number, *unknown = fetch_row(connection, known.aggregate(missing))
+    ((number, *unknown),) = engine.fetch(known.aggregate(missing))
     never = users.anti_join(payers, USER)
-    (silent,) = fetch_row(connection, never.aggregate(never.count()))
+    ((silent,),) = engine.fetch(never.aggregate(never.count()))
     return {
         "payers": number,
         "payers_unknown_to": {name: int(count) for name, count in zip(columns, unknown, strict=True)},
@@ -80,12 +77,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clean", type=Path, required=True, help="folder of the cleaned drops")
     parser.add_argument("--drop", type=parse_drop, required=True, help="the drop's date, YYYY-MM-DD")
-    parser.add_argument("--output", type=Path, required=True, help="Parquet file to write")
+    parser.add_argument("--output", type=Path, required=True, help="folder to write")
     parser.add_argument("--metrics", type=Path, required=True, help="JSON file of counts to write")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     args = parser.parse_args()
-    params = read_section(args.params, "build_features")
-    build_features(args.clean, args.drop, args.output, args.metrics, params)
+    params = read_params(args.params)
+    with open_engine(params) as engine:
+        build_features(engine, args.clean, args.drop, args.output, args.metrics, params["build_features"])
 
 
 if __name__ == "__main__":

@@ -16,28 +16,34 @@ from pathlib import Path
 
 import ibis
 import ibis.expr.types as ir
-from ibis.backends.duckdb import Backend
 
 from churn.as_of import Drop, check_lookback, choose_as_of_dates, earliest_since, newest_until, take_as_of_dates
-from churn.clean_drops import fetch_row, open_drop, read_payments, read_users
+from churn.clean_drops import open_drop, read_payments, read_users
 from churn.command import UserError, run_command
 from churn.drops import read_drops
+from churn.engines import Engine, open_engine
 from churn.features import compute_features, compute_labels
-from churn.files import write_json, write_whole
+from churn.files import write_json
 from churn.params import read_params
 
 
-def build_training_set(clean: Path, drops: Path, train: Path, holdout: Path, metrics: Path, params: dict) -> None:
+def build_training_set(
+    engine: Engine, clean: Path, drops: Path, train: Path, holdout: Path, metrics: Path, params: dict
+) -> None:
     """Write the training rows, the holdout and their metrics.
 
     Parameters
     ----------
+    engine : Engine
+        What runs it.
     clean : Path
         Folder of the cleaned drops.
     drops : Path
         data/drops.yaml, the list of drops.
-    train, holdout, metrics : Path
-        The files to write.
+    train, holdout : Path
+        The tables to write, folders of Parquet files.
+    metrics : Path
+        The JSON file to write.
     params : dict
         `lookback_days` (section build_features), `horizon_days` and `as_of_dates` (section build_training_set).
 
@@ -46,39 +52,37 @@ def build_training_set(clean: Path, drops: Path, train: Path, holdout: Path, met
     UserError
         When the history is too short, or the listed dates do not serve.
     """
-    connection = ibis.duckdb.connect()
-    opened = [open_drop(connection, clean, drop) for drop in read_drops(drops)]
+    opened = [open_drop(engine, clean, drop) for drop in read_drops(drops)]
     windows = params["lookback_days"], params["horizon_days"]
     listed = [date.fromisoformat(day) for day in params["as_of_dates"]]
     training_dates, holdout_date = (
         take_as_of_dates(opened, listed, *windows) if listed else choose_as_of_dates(opened, *windows)
     )
-    rows = {day: label_features(connection, clean, opened, day, params) for day in (*training_dates, holdout_date)}
+    rows = {day: label_features(engine, clean, opened, day, params) for day in (*training_dates, holdout_date)}
     train_rows = ibis.union(*(rows[day] for day in training_dates)) if training_dates[1:] else rows[training_dates[0]]
     for table, target in (train_rows, train), (rows[holdout_date], holdout):
-        with write_whole(target) as path:
-            table.order_by("as_of_date", "user_id").to_parquet(path, compression="zstd")
-    summary = summarize(connection, rows, train_rows, training_dates, holdout_date, params)
+        engine.write(table, target, ["as_of_date", "user_id"])
+    summary = summarize(engine, rows, train_rows, training_dates, holdout_date, params)
     write_json(summary, metrics)
     print(f"as-of dates: training {', '.join(map(str, training_dates))}; holdout {holdout_date}")
 
 
-def label_features(connection: Backend, clean: Path, drops: list[Drop], as_of: date, params: dict) -> ir.Table:
+def label_features(engine: Engine, clean: Path, drops: list[Drop], as_of: date, params: dict) -> ir.Table:
     """Compute features and label of one as-of date, each from the drop that knows it."""
     history = earliest_since(drops, as_of)
     check_lookback(history, as_of, params["lookback_days"])
     known = newest_until(drops, as_of) or min(drops, key=lambda drop: drop.date)
-    users = read_users(connection, clean, known.date)
-    payments = read_payments(connection, clean, history.date)
+    users = read_users(engine, clean, known.date)
+    payments = read_payments(engine, clean, history.date)
     features = compute_features(payments, users, known.date, as_of, params["lookback_days"])
     future = earliest_since(drops, as_of + timedelta(days=params["horizon_days"]))
     # Kept as a table: the union and both counts read it, and it should be computed once.
-    labelled = compute_labels(read_payments(connection, clean, future.date), features, as_of, params["horizon_days"])
-    return connection.create_table(f"labelled_{as_of}", labelled)
+    labelled = compute_labels(read_payments(engine, clean, future.date), features, as_of, params["horizon_days"])
+    return engine.keep(labelled)
 
 
 def summarize(
-    connection: Backend,
+    engine: Engine,
     rows: dict[date, ir.Table],
     train_rows: ir.Table,
     training_dates: list[date],
@@ -87,19 +91,19 @@ def summarize(
 ) -> dict:
     """Count rows and churners at each date; find the features that no training row knows."""
     features = [column for column in train_rows.columns if column not in ("user_id", "as_of_date", "label")]
-    known = fetch_row(connection, train_rows.aggregate([train_rows[name].count() for name in features]))
+    (known,) = engine.fetch(train_rows.aggregate([train_rows[name].count() for name in features]))
     return {
         "training_dates": [str(day) for day in training_dates],
         "holdout_date": str(holdout_date),
         "horizon_days": params["horizon_days"],
         "lookback_days": params["lookback_days"],
-        "as_of_dates": {str(day): _count(connection, day, table) for day, table in rows.items()},
+        "as_of_dates": {str(day): _count(engine, day, table) for day, table in rows.items()},
         "features_unknown": [name for name, count in zip(features, known, strict=True) if count == 0],
     }
 
 
-def _count(connection: Backend, day: date, table: ir.Table) -> dict:
-    rows, churned = fetch_row(connection, table.aggregate([table.count(), table.label.sum()]))
+def _count(engine: Engine, day: date, table: ir.Table) -> dict:
+    ((rows, churned),) = engine.fetch(table.aggregate([table.count(), table.label.sum()]))
     if not rows:
         raise UserError(
             f"No user has a payment in the lookback before {day}. Deliver more payments, or raise "
@@ -113,14 +117,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clean", type=Path, required=True, help="folder of the cleaned drops")
     parser.add_argument("--drops", type=Path, required=True, help="list of the drops, data/drops.yaml")
-    parser.add_argument("--train", type=Path, required=True, help="Parquet file of training rows to write")
-    parser.add_argument("--holdout", type=Path, required=True, help="Parquet file of holdout rows to write")
+    parser.add_argument("--train", type=Path, required=True, help="folder of training rows to write")
+    parser.add_argument("--holdout", type=Path, required=True, help="folder of holdout rows to write")
     parser.add_argument("--metrics", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     args = parser.parse_args()
     sections = read_params(args.params)
     params = sections["build_features"] | sections["build_training_set"]
-    build_training_set(args.clean, args.drops, args.train, args.holdout, args.metrics, params)
+    with open_engine(sections) as engine:
+        build_training_set(engine, args.clean, args.drops, args.train, args.holdout, args.metrics, params)
 
 
 if __name__ == "__main__":

@@ -12,25 +12,34 @@ Writes
 import argparse
 import tempfile
 from datetime import date
+from functools import reduce
 from pathlib import Path
+
+import ibis
+import ibis.expr.types as ir
 
 from churn.command import parse_drop, run_command
 from churn.contract import USER, USER_FILES, presence_column
-from churn.params import read_section
-from churn.quarantine import connect, read_file, write_accounts, write_parquet, write_rejects
+from churn.engines import Engine, open_engine
+from churn.params import read_params
+from churn.quarantine import read_files, write_accounts, write_rejects
 
 
-def build_user_base(raw: Path, drop: date, user_base: Path, rejects: Path, metrics: Path, params: dict) -> None:
+def build_user_base(
+    engine: Engine, raw: Path, drop: date, user_base: Path, rejects: Path, metrics: Path, params: dict
+) -> None:
     """Write one row for every user whom any of the four files knows.
 
     Parameters
     ----------
+    engine : Engine
+        What runs it.
     raw : Path
         Folder of the drop.
     drop : date
         The drop; a date in the files that is later makes a bad row.
     user_base, rejects : Path
-        The Parquet files to write.
+        The table of users, a folder of Parquet files, and the Parquet file of bad rows to write.
     metrics : Path
         The JSON file to write.
     params : dict
@@ -39,18 +48,23 @@ def build_user_base(raw: Path, drop: date, user_base: Path, rejects: Path, metri
     Raises
     ------
     UserError
-        As `churn.quarantine.read_file` does.
+        As `churn.quarantine.read_files` does.
     """
-    connection = connect()
-    with tempfile.TemporaryDirectory() as folder:
-        good = {name: Path(folder, f"{name}.parquet") for name in USER_FILES}
-        found = {name: read_file(connection, raw / name, good[name], drop, params) for name in USER_FILES}
-        tables = [f"(SELECT *, true AS {presence_column(name)} FROM '{good[name]}')" for name in USER_FILES]
-        joined = tables[0] + "".join(f" FULL JOIN {table} USING ({USER})" for table in tables[1:])
-        present = ", ".join(f"coalesce({column}, false) AS {column}" for column in map(presence_column, USER_FILES))
-        write_parquet(connection, f"SELECT * REPLACE ({present}) FROM {joined} ORDER BY {USER}", user_base)
+    user_base.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{user_base.name}.", dir=user_base.parent) as folder:
+        found = read_files(engine, {raw / name: Path(folder, name) for name in USER_FILES}, drop, params)
+        tables = [engine.read(Path(folder, name)).mutate(**{presence_column(name): True}) for name in USER_FILES]
+        joined = reduce(join_users, tables)
+        present = {column: joined[column].fill_null(False) for column in map(presence_column, USER_FILES)}
+        engine.write(joined.mutate(**present), user_base, [USER])
     write_rejects({name: bad for name, (_, bad) in found.items()}, rejects)
     write_accounts({name: account for name, (account, _) in found.items()}, metrics)
+
+
+def join_users(one: ir.Table, other: ir.Table) -> ir.Table:
+    """Return one row for every user of two tables."""
+    joined = one.outer_join(other, USER)
+    return joined.mutate(**{USER: ibis.coalesce(joined[USER], joined[f"{USER}_right"])}).drop(f"{USER}_right")
 
 
 def main() -> None:
@@ -58,13 +72,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--raw", type=Path, required=True, help="folder of the drop")
     parser.add_argument("--drop", type=parse_drop, required=True, help="the drop's date, YYYY-MM-DD")
-    parser.add_argument("--user-base", type=Path, required=True, help="Parquet file of users to write")
+    parser.add_argument("--user-base", type=Path, required=True, help="folder of users to write")
     parser.add_argument("--rejects", type=Path, required=True, help="Parquet file of bad rows to write")
     parser.add_argument("--metrics", type=Path, required=True, help="JSON file of counts to write")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     args = parser.parse_args()
-    params = read_section(args.params, "build_user_base")
-    build_user_base(args.raw, args.drop, args.user_base, args.rejects, args.metrics, params)
+    params = read_params(args.params)
+    with open_engine(params) as engine:
+        build_user_base(
+            engine, args.raw, args.drop, args.user_base, args.rejects, args.metrics, params["build_user_base"]
+        )
 
 
 if __name__ == "__main__":

@@ -14,22 +14,26 @@ from datetime import date
 from pathlib import Path
 
 from churn.command import parse_drop, run_command
-from churn.files import write_whole
-from churn.params import read_section
-from churn.quarantine import connect, read_file, write_accounts, write_rejects
+from churn.engines import Engine, open_engine
+from churn.params import read_params
+from churn.quarantine import read_files, write_accounts, write_rejects
 
 
-def clean_payments(payments: Path, drop: date, clean: Path, rejects: Path, metrics: Path, params: dict) -> None:
+def clean_payments(
+    engine: Engine, payments: Path, drop: date, clean: Path, rejects: Path, metrics: Path, params: dict
+) -> None:
     """Split PAYMENTS.csv into `clean` and `rejects`, and count both.
 
     Parameters
     ----------
+    engine : Engine
+        What runs it.
     payments : Path
         PAYMENTS.csv of the drop.
     drop : date
         The drop; a payment dated later is a bad row.
     clean, rejects : Path
-        The Parquet files to write.
+        The table of good rows, a folder of Parquet files, and the Parquet file of bad ones to write.
     metrics : Path
         The JSON file to write.
     params : dict
@@ -38,10 +42,9 @@ def clean_payments(payments: Path, drop: date, clean: Path, rejects: Path, metri
     Raises
     ------
     UserError
-        As `churn.quarantine.read_file` does.
+        As `churn.quarantine.read_files` does.
     """
-    with write_whole(clean) as good:
-        account, bad = read_file(connect(), payments, good, drop, params)
+    account, bad = read_files(engine, {payments: clean}, drop, params)[payments.name]
     write_rejects({payments.name: bad}, rejects)
     write_accounts({payments.name: account}, metrics)
 
@@ -51,13 +54,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--payments", type=Path, required=True, help="PAYMENTS.csv of the drop")
     parser.add_argument("--drop", type=parse_drop, required=True, help="the drop's date, YYYY-MM-DD")
-    parser.add_argument("--clean", type=Path, required=True, help="Parquet file of good rows to write")
+    parser.add_argument("--clean", type=Path, required=True, help="folder of good rows to write")
     parser.add_argument("--rejects", type=Path, required=True, help="Parquet file of bad rows to write")
     parser.add_argument("--metrics", type=Path, required=True, help="JSON file of counts to write")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     args = parser.parse_args()
-    params = read_section(args.params, "clean_payments")
-    clean_payments(args.payments, args.drop, args.clean, args.rejects, args.metrics, params)
+    params = read_params(args.params)
+    with open_engine(params) as engine:
+        clean_payments(
+            engine, args.payments, args.drop, args.clean, args.rejects, args.metrics, params["clean_payments"]
+        )
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def read_features(features: Path, drop: date, schema: pa.Schema | None = None) -
     path = features / drop.isoformat() / "churn_features.parquet"
     again = f"Make it again: dvc repro build_features@{drop}"
     try:
-        table = pq.ParquetFile(path).read().drop_columns(KEYS)
+        table = pq.read_table(path).drop_columns(KEYS)
     except FileNotFoundError:
         raise UserError(f"{path} is missing. {again}") from None
     except (pa.ArrowInvalid, KeyError) as error:

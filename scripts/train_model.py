@@ -63,11 +63,11 @@ def train_model(
     Raises
     ------
     UserError
-        When a feature has no column, a table has one class only, users are too few for the folds, no feature tells
-        anything, or there is no Java.
+        When the params name what is no feature, a table has one class only, users are too few for the folds, no feature
+        tells anything, or there is no Java.
     """
-    columns = list(dict.fromkeys([*params["features"], *RFM]))
-    rows, holdout_rows = read_rows(train, columns), read_rows(holdout, columns)
+    rows = read_rows(train)
+    holdout_rows = read_rows(holdout, rows.column_names[2:])
     fold = assign_folds(rows, params["folds"])
     features, left_out = choose_features(rows, fold, params)
     with start_spark(master) as spark, tempfile.TemporaryDirectory(prefix="churn-train-") as folder:

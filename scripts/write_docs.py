@@ -1,19 +1,27 @@
 """Write the pages of docs/ that the code itself knows best.
 
 Reads
-    churn.contract
+    churn.contract, churn.features
 Writes
     docs/columns.md: every column of the five CSVs
+    docs/features.md: every feature
 """
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.operations as ops
+from ibis.backends.sql.datatypes import DuckDBType
+
 from churn.command import run_command
-from churn.contract import FILES, FIRST_DAY, TYPES, Column
+from churn.contract import FILES, FIRST_DAY, TYPES, USER_FILES, Column
+from churn.features import payment_features, user_features
 from churn.files import write_whole
 
-INTRODUCTION = """# The columns of a drop
+COLUMNS = """# The columns of a drop
 
 `make docs` writes this page from [`scripts/churn/contract.py`](../scripts/churn/contract.py), which also makes the
 readers and the checks.
@@ -22,6 +30,20 @@ Columns may come in any order; blanks around a value, a byte order mark, CRLF an
 breaks a rule below goes to `*_rejects.parquet` with its line, the column and the reason. A user who stands in a user
 file more than once is rejected there in every copy. What becomes of columns that are not listed, and of payments that
 are equal in every column, `params.yaml` says.
+"""
+
+FEATURES = """# The features
+
+`make docs` writes this page from [`scripts/churn/features.py`](../scripts/churn/features.py), where a feature is one
+expression and its meaning; nothing else is to be done to add one. The model uses all that are not named in
+`train_model.leave_out` and that differ between users; those in `train_model.log_features` are taken as
+sign(x) · log(1 + |x|).
+
+Every feature is a number, empty where it is unknown, as of a date: from payments up to that date within
+`build_features.lookback_days`, and from what the newest delivery not after it said about the user.
+
+| feature | what it tells | computed from |
+|---|---|---|
 """
 
 
@@ -33,8 +55,27 @@ def write_docs(docs: Path) -> None:
     docs : Path
         The folder to write to.
     """
-    with write_whole(docs / "columns.md") as path:
-        path.write_text("\n".join([INTRODUCTION, *(line for name in FILES for line in describe_file(name))]))
+    columns = "\n".join([COLUMNS, *(line for name in FILES for line in describe_file(name))])
+    for name, text in {"columns": columns, "features": FEATURES + "".join(describe_features())}.items():
+        with write_whole(docs / f"{name}.md") as path:
+            path.write_text(text)
+
+
+def describe_features() -> Iterator[str]:
+    """Yield a row of the table for each feature."""
+    known = ibis.table({"days_ago": "int64", **column_types("PAYMENTS.csv")})
+    users = ibis.table(column_types(*USER_FILES))
+    for name, feature in (payment_features(known) | user_features(users, FIRST_DAY)).items():
+        fields = {field.name for field in feature.value.op().find(ops.Field)}
+        columns = sorted("FECHA" if field == "days_ago" else field for field in fields)
+        yield f"| `{name}` | {feature.meaning} | {', '.join(f'`{column}`' for column in columns)} |\n"
+
+
+def column_types(*names: str) -> dict[str, dt.DataType]:
+    """Return the columns of some CSVs with their types."""
+    return {
+        column: DuckDBType.from_string(TYPES[spec.type].sql) for name in names for column, spec in FILES[name].items()
+    }
 
 
 def describe_file(name: str) -> list[str]:

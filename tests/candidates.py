@@ -12,15 +12,7 @@ import pytest
 from train_model import train_model
 
 PARAMS = {
-    "features": [
-        "days_since_last_payment",
-        "active_days",
-        "payments_sum",
-        "balance_change",
-        "age",
-        "mau_ml_1",
-        "has_investment",
-    ],
+    "leave_out": [],
     "log_features": ["active_days", "payments_sum", "balance_change"],
     "folds": 2,
     "grid": {"regParam": [0.01, 0.1], "elasticNetParam": [0.5]},

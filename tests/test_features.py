@@ -2,12 +2,15 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 import ibis
+import numpy as np
 import pyarrow as pa
 import pytest
 
+import write_docs
 from churn import features as feature_module
 from churn.command import UserError
-from churn.features import compute_features, compute_labels
+from churn.features import Feature, compute_features, compute_labels
+from churn.training_rows import choose_features
 
 AS_OF = date(2024, 6, 15)
 PAYMENTS = {
@@ -154,7 +157,9 @@ def test_a_feature_that_is_the_label_in_disguise_is_refused(monkeypatch, kind):
     def with_a_leak(known, *others):
         paid_after = payments.filter(payments.FECHA > AS_OF).CUS_CUST_ID_BUY
         leak = known.CUS_CUST_ID_BUY.isin(paid_after)
-        return honest(known, *others) | {"innocent_name": leak.any() if kind == "payment_features" else leak}
+        return honest(known, *others) | {
+            "innocent_name": Feature(leak.any() if kind == "payment_features" else leak, "")
+        }
 
     monkeypatch.setattr(feature_module, kind, with_a_leak)
     with pytest.raises(UserError, match="Feature innocent_name reads rows that were not known at the as-of date"):
@@ -167,3 +172,23 @@ def test_the_label_counts_from_the_day_after_to_the_horizons_last_day():
     labelled = compute_labels(table(PAYMENTS, payments), users, AS_OF, 30)
     rows = ibis.duckdb.connect().to_pyarrow(labelled).to_pylist()
     assert {row["user_id"]: row["label"] for row in rows} == {1: 1, 2: 0, 3: 0, 4: 1}
+
+
+def test_a_new_feature_shows_up_by_itself(monkeypatch, tmp_path):
+    honest = feature_module.payment_features
+
+    def with_one_more(known):
+        return honest(known) | {"largest_payment": Feature(known.SPENT.max(), "One large buyer in the making.")}
+
+    monkeypatch.setattr(feature_module, "payment_features", with_one_more)
+    monkeypatch.setattr(write_docs, "payment_features", with_one_more)
+    rows = compute_features(table(PAYMENTS, [payment(0, spent="7.50")]), table(USERS, [USER]), AS_OF, AS_OF, 90)
+    assert ibis.duckdb.connect().to_pyarrow(rows)["largest_payment"].to_pylist() == [7.5]
+    write_docs.write_docs(tmp_path)
+    assert "| `largest_payment` | One large buyer in the making. | `SPENT` |" in (tmp_path / "features.md").read_text()
+    spent = pa.table({"age": [20.0, 30.0, 40.0, 50.0], "largest_payment": [7.5, 9.5, 1.5, 3.5]})
+    fold = np.array([0, 0, 1, 1])
+    used, _ = choose_features(spent, fold, {"leave_out": [], "log_features": ["largest_payment"]})
+    assert used == ["age", "largest_payment"]
+    with pytest.raises(UserError, match=r"leave_out .*'large_payment' is no feature .*Did you mean largest_payment"):
+        choose_features(spent, fold, {"leave_out": ["large_payment"], "log_features": []})

@@ -14,7 +14,8 @@ from churn.demo_files import HISTORY_DAYS, PAYMENT_FAULTS, drop_files, payment_l
 from churn.demo_world import day_of, simulate_world
 from churn.drop_folders import file_md5s, folder_md5, tracked_md5
 from churn.drops import read_list, write_list
-from churn.quarantine import connect, read_file
+from churn.engines import DuckDBEngine
+from churn.quarantine import read_files
 from make_demo_drops import choose_dates, make_demo_drops
 
 ROOT = Path(__file__).parents[1]
@@ -100,10 +101,11 @@ def test_files_hold_what_a_delivery_of_that_day_would(world, newest):
 
 def test_bad_rows_are_few_and_of_every_kind(newest, tmp_path):
     params = {"max_reject_share": 0.01, "extra_columns": "refuse"}
-    accounts = {}
     for name, content in newest.items():
         (tmp_path / name).write_bytes(content)
-        accounts[name], _ = read_file(connect(), tmp_path / name, tmp_path / f"{name}.parquet", LAST, params)
+    files = {tmp_path / name: tmp_path / f"{name}.parquet" for name in newest}
+    found = read_files(DuckDBEngine("1GB", ""), files, LAST, params | {"duplicate_payments": "keep"})
+    accounts = {name: account for name, (account, _) in found.items()}
     assert 200 / 12 < sum(account.rejected for account in accounts.values()) < 500 / 12
     assert all(account.rejected for account in accounts.values())
     # Zero and negative SPENT share a reason, as do 'N/A' and '1.234,56'.

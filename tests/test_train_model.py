@@ -113,7 +113,7 @@ class TestCandidate:
 
 
 class TestBadInput:
-    def test_an_unknown_feature_gets_its_near_names(self, tmp_path):
+    def test_a_missing_column_gets_its_near_names(self, tmp_path):
         path = write_rows(tmp_path, make_rows(50, seed=1))
         with pytest.raises(UserError, match=r"no column 'payment_sum'\. Did you mean payments_sum"):
             read_rows(path, ["payment_sum"])
@@ -132,15 +132,18 @@ class TestBadInput:
         with pytest.raises(UserError, match="5 training users are too few for 3 folds"):
             assign_folds(make_rows(5, seed=1), 3)
 
-    def test_a_log_feature_that_is_no_feature(self):
+    @pytest.mark.parametrize("key", ["leave_out", "log_features"])
+    def test_a_name_that_is_no_feature_gets_its_near_names(self, key):
         rows = make_rows(50, seed=1)
-        with pytest.raises(UserError, match="'spent_ml' is not among"):
-            choose_features(rows, assign_folds(rows, 2), PARAMS | {"log_features": ["spent_ml"]})
+        message = rf"train_model\.{key} .*'payment_sum' is no feature .*Did you mean payments_sum"
+        with pytest.raises(UserError, match=message):
+            choose_features(rows, assign_folds(rows, 2), PARAMS | {key: ["payment_sum"]})
 
     def test_no_feature_that_tells_anything(self):
         rows = make_rows(50, seed=1)
+        varying = ["days_since_last_payment", "active_days", "payments_sum", "balance_change", "age"]
         with pytest.raises(UserError, match=r"Every feature .*mau_ml_1.* is unknown or constant"):
-            choose_features(rows, assign_folds(rows, 2), PARAMS | {"features": ["mau_ml_1"], "log_features": []})
+            choose_features(rows, assign_folds(rows, 2), PARAMS | {"leave_out": varying})
 
     def test_a_mistake_leaves_nothing_behind(self, tmp_path):
         path = write_rows(tmp_path, make_rows(50, seed=1))

@@ -43,21 +43,30 @@ class Column:
 
 @dataclass(frozen=True)
 class Type:
-    """A type of column: its name in SQL, which texts are read as it, and what to tell the user that it should be."""
+    """A type of column.
+
+    Attributes
+    ----------
+    sql : str
+        Its name in SQL.
+    told : str
+        What to tell the user that a value should be.
+    pattern : str
+        Which texts are read as it, beyond those that stand as SQL would write the value. Empty: all that SQL reads.
+    """
 
     sql: str
-    pattern: str
     told: str
+    pattern: str = ""
 
 
-_NUMBER = r"[+-]?[0-9]*\.?[0-9]+(e[+-]?[0-9]{1,2})?"
 TYPES = {
-    "id": Type("BIGINT", r"[0-9]{1,18}(\.0+)?", "a whole number"),
-    "whole": Type("INTEGER", r"-?[0-9]{1,9}(\.0+)?", "a whole number"),
-    "money": Type("DECIMAL(18, 2)", _NUMBER, "an amount like 1234.56"),
-    "fraction": Type("DECIMAL(9, 6)", _NUMBER, "a fraction like 0.05"),
-    "date": Type("DATE", r"[0-9]{4}-[0-9]{2}-[0-9]{2}", "a date of the form YYYY-MM-DD"),
-    "text": Type("VARCHAR", r"(?s).*", "text"),
+    "id": Type("BIGINT", "a whole number", r"[0-9]{1,18}(\.0+)?"),
+    "whole": Type("INTEGER", "a whole number", r"-?[0-9]{1,9}(\.0+)?"),
+    "money": Type("DECIMAL(18, 2)", "an amount like 1234.56"),
+    "fraction": Type("DECIMAL(9, 6)", "a fraction like 0.05"),
+    "date": Type("DATE", "a date of the form YYYY-MM-DD", r"[0-9]{4}-[0-9]{2}-[0-9]{2}"),
+    "text": Type("VARCHAR", "text"),
 }
 MAX_LINE_BYTES = 2_000_000
 FIRST_DAY = date(1970, 1, 1)

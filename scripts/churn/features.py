@@ -1,9 +1,11 @@
-"""The features: each a named Ibis expression, computed as of a date from what was known then.
+"""The features: each a named Ibis expression with its meaning, computed as of a date from what was known then.
 
 Every feature is a float64, null where it is unknown. Days are counted up to and including the as-of date; a
-window that a name does not state is the lookback.
+window that a name does not state is the lookback. A feature that is added here is in the tables, the model, the
+drift report, docs/features.md (`make docs`) and the check of params.yaml from then on.
 """
 
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 import ibis
@@ -23,49 +25,60 @@ def known_payments(payments: ir.Table, as_of: date, lookback_days: int) -> ir.Ta
     return known.mutate(days_ago=_days_before(known.FECHA, as_of))
 
 
-def payment_features(known: ir.Table) -> dict[str, ir.Value]:
+@dataclass(frozen=True)
+class Feature:
+    """An expression, and what it tells."""
+
+    value: ir.Value
+    meaning: str
+
+
+def payment_features(known: ir.Table) -> dict[str, Feature]:
     """Aggregates over the payments of one user, from `known_payments`."""
     return {
-        # A buyer who is silent for long has often left: the strongest sign in any buying history.
-        "days_since_last_payment": known.days_ago.min(),
-        # A user who came lately has had less time to settle in. Counted within the lookback.
-        "days_since_first_payment": known.days_ago.max(),
-        # Payments of the last 30 and 60 days: against the lookback's they tell a habit that fades.
-        "payments_last_30d": (known.days_ago < 30).sum(),
-        "payments_last_60d": (known.days_ago < 60).sum(),
-        # Days with a payment: three payments on one day are one visit, not three.
-        "active_days": known.FECHA.nunique(),
-        # Money at stake. A sum of decimals, so that no order of adding changes its last digit.
-        "payments_sum": known.SPENT.sum(),
-        # A user held by discounts leaves with them.
-        "avg_discount": known.DESCUENTO.sum().cast("float64") / known.DESCUENTO.count(),
-        # Breadth of use: many sellers and kinds of payment make a wallet hard to leave.
-        "distinct_sellers": known.CUS_CUST_ID_SEL.nunique(),
-        "distinct_segments": known.TPV_SEGMENT_DETAIL.nunique(),
+        "days_since_last_payment": Feature(
+            known.days_ago.min(), "A buyer who is silent for long has often left: the strongest sign in any history."
+        ),
+        "days_since_first_payment": Feature(
+            known.days_ago.max(), "A user who came lately has had less time to settle in. Within the lookback."
+        ),
+        "payments_last_30d": Feature((known.days_ago < 30).sum(), "Against the lookback's: a habit that fades."),
+        "payments_last_60d": Feature((known.days_ago < 60).sum(), "The same over a longer time."),
+        "active_days": Feature(
+            known.FECHA.nunique(), "Days with a payment: three payments on one day are one visit, not three."
+        ),
+        # Of decimals, so that no order of adding changes the last digit.
+        "payments_sum": Feature(known.SPENT.sum(), "Money at stake."),
+        "avg_discount": Feature(
+            known.DESCUENTO.sum().cast("float64") / known.DESCUENTO.count(),
+            "A user held by discounts leaves with them. Mean over the payments whose discount is known.",
+        ),
+        "distinct_sellers": Feature(
+            known.CUS_CUST_ID_SEL.nunique(), "Breadth of use: many sellers make a wallet hard to leave."
+        ),
+        "distinct_segments": Feature(known.TPV_SEGMENT_DETAIL.nunique(), "The same for kinds of payment."),
     }
 
 
-def user_features(users: ir.Table, as_of: date) -> dict[str, ir.Value]:
+def user_features(users: ir.Table, as_of: date) -> dict[str, Feature]:
     """Facts about one user, from a drop dated at or before the as-of date."""
     return {
-        # Accesses fall before payments do.
-        "mau_mp_1": users.MAU_MP_1,
-        "mau_ml_1": users.MAU_ML_1,
-        "mau_ml_2": users.MAU_ML_2,
-        # Money kept in the wallet, last month and the month before.
-        "saldo_mes_actual": users.PLATA_CUENTA_1,
-        "saldo_mes_previo": users.PLATA_CUENTA_2,
-        # A balance that is being emptied.
-        "balance_change": users.PLATA_CUENTA_1 - users.PLATA_CUENTA_2,
-        # Invested money ties a user to the wallet.
-        "has_investment": users.INVERSION.isin(["Investing", "Eligible"]),
-        # Use of the marketplace, over six months.
-        "spent_ml": users.SPENT_ML,
-        "frequency_ml": users.FREQUENCY_ML,
-        "recency_ml_days": _days_before(users.RECENCY_ML, as_of),
-        # Demographics.
-        "gender_is_female": users.GENDER == "F",
-        "age": users.AGE,
+        "mau_mp_1": Feature(users.MAU_MP_1, "Accesses of the wallet app, last month: they fall before payments do."),
+        "mau_ml_1": Feature(users.MAU_ML_1, "Accesses of the marketplace app, last month."),
+        "mau_ml_2": Feature(users.MAU_ML_2, "Accesses of the marketplace app, the month before."),
+        "saldo_mes_actual": Feature(users.PLATA_CUENTA_1, "Highest balance in the wallet, last month."),
+        "saldo_mes_previo": Feature(users.PLATA_CUENTA_2, "Highest balance in the wallet, the month before."),
+        "balance_change": Feature(users.PLATA_CUENTA_1 - users.PLATA_CUENTA_2, "A balance that is being emptied."),
+        "has_investment": Feature(
+            users.INVERSION.isin(["Investing", "Eligible"]), "Invested money ties a user to the wallet."
+        ),
+        "spent_ml": Feature(users.SPENT_ML, "Spent in the marketplace over six months."),
+        "frequency_ml": Feature(users.FREQUENCY_ML, "Days with purchases in the marketplace over six months."),
+        "recency_ml_days": Feature(
+            _days_before(users.RECENCY_ML, as_of), "Days since the last purchase in the marketplace."
+        ),
+        "gender_is_female": Feature(users.GENDER == "F", "Demographics: 1 female, 0 male."),
+        "age": Feature(users.AGE, "Demographics: years."),
     }
 
 
@@ -108,10 +121,10 @@ def compute_features(
     return joined.rename(user_id=USER).select("user_id", ibis.literal(as_of).name("as_of_date"), *_names(joined))
 
 
-def refuse_other_rows(features: dict[str, ir.Value], known: ir.Table) -> None:
+def refuse_other_rows(features: dict[str, Feature], known: ir.Table) -> None:
     """Raise `UserError` when a feature reaches a table's rows by another way than through those that were known."""
     for name, feature in features.items():
-        if feature.op().find(ops.PhysicalTable, filter=lambda node: node is not known.op()):
+        if feature.value.op().find(ops.PhysicalTable, filter=lambda node: node is not known.op()):
             raise UserError(
                 f"Feature {name} reads rows that were not known at the as-of date: the label would leak into it. "
                 "Compute it from the table that scripts/churn/features.py hands to it, and from no other."
@@ -148,8 +161,8 @@ def _days_before(day: ir.Value, as_of: date) -> ir.Value:
     return ibis.literal(as_of).delta(day, unit="day")
 
 
-def _as_floats(features: dict[str, ir.Value]) -> dict[str, ir.Value]:
-    return {name: feature.cast("float64") for name, feature in features.items()}
+def _as_floats(features: dict[str, Feature]) -> dict[str, ir.Value]:
+    return {name: feature.value.cast("float64") for name, feature in features.items()}
 
 
 def _names(table: ir.Table) -> list[str]:

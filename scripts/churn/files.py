@@ -7,6 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+# How DuckDB writes every table. A higher level of compression takes longer and saves nothing on these tables.
+PARQUET = "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
+
+
+def quote(text: object) -> str:
+    """Return a text, a path or a name as SQL writes a text."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def part_path(table: Path, number: int) -> Path:
+    """Return the path of a table's part, from 0: a table is a folder of Parquet files, read in the order of names."""
+    return table / f"part-{number:05}.parquet"
+
 
 @contextmanager
 def write_whole(target: Path) -> Iterator[Path]:

@@ -1,31 +1,28 @@
 """Read a CSV by its contract: good rows typed, bad rows aside with line, column, reason and raw text."""
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from datetime import date
+from itertools import accumulate, chain, islice
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from churn.command import UserError
 from churn.contract import FILES, check_header
-from churn.csv_lines import find_lines
-from churn.csv_values import DUPLICATE, Fault, checked_rows, faults_of
-from churn.files import write_json, write_whole
+from churn.copies import DUPLICATE, keep_good_rows, must_be_unique, reject_copies
+from churn.csv_reader import Reject, SplitRead, SplitTask, read_split
+from churn.csv_splits import cut_file
+from churn.csv_values import faults_of
+from churn.engines import Engine
+from churn.files import part_path, write_json, write_whole
 
 REJECTS = pa.schema(
     {"file": pa.string(), "line": pa.int64(), "column": pa.string(), "reason": pa.string(), "raw": pa.string()}
 )
-PARQUET = "(FORMAT parquet, COMPRESSION zstd)"
-SHAPES = {
-    "MISSING COLUMNS": "has too few fields",
-    "TOO MANY COLUMNS": "has too many fields",
-    "UNQUOTED VALUE": "has a quote that is not closed, or text after it",
-    "LINE SIZE OVER MAXIMUM": "is longer than 2 MB",
-    "INVALID ENCODING": "is not UTF-8",
-}
 
 
 @dataclass(frozen=True)
@@ -38,81 +35,75 @@ class Account:
     reasons: dict[str, int]
 
 
-@dataclass(frozen=True)
-class Reject:
-    """A bad row: its line (of the file, from 1), the column when one is at fault, the reason, and the line's text."""
-
-    line: int
-    column: str | None
-    reason: str
-    raw: str
-
-    @property
-    def why(self) -> str:
-        """Column and reason in one."""
-        return f"{self.column} {self.reason}" if self.column else self.reason
-
-
-def connect() -> duckdb.DuckDBPyConnection:
-    """Open a DuckDB for `read_file`."""
-    connection = duckdb.connect()
-    # Pushed down to the reader, the filter of good rows would compute every value a second time.
-    connection.execute("SET disabled_optimizers = 'filter_pushdown'")
-    return connection
-
-
-def read_file(
-    connection: duckdb.DuckDBPyConnection, path: Path, good: Path, drop: date, params: dict
-) -> tuple[Account, list[Reject]]:
-    """Write the good rows of one CSV to a Parquet file; return what became of the rows, and the bad ones.
+def read_files(
+    engine: Engine, files: dict[Path, Path], drop: date, params: dict
+) -> dict[str, tuple[Account, list[Reject]]]:
+    """Write the good rows of CSVs as tables, whole or not at all.
 
     Parameters
     ----------
-    path : Path
-        One of the files of `contract.FILES`, by name.
-    good : Path
-        The Parquet file to write: payments in the order of the CSV, users in none.
+    engine : Engine
+        What reads the files' splits, many at a time.
+    files : dict of Path
+        CSVs, by name some of `contract.FILES`, and for each the table to write: a folder of Parquet files, one a split,
+        in the order of the CSV.
     drop : date
-        No date in the file may be later.
+        No date in a file may be later.
     params : dict
         max_reject_share (0 to 1), extra_columns (ignore or refuse) and, for payments, duplicate_payments (keep or
         drop).
 
     Returns
     -------
-    tuple of (Account, list of Reject)
-        The bad rows by rising line.
+    dict of tuple of (Account, list of Reject)
+        By the CSV's name: what became of its rows, and the bad ones by rising line.
 
     Raises
     ------
     UserError
-        When the file breaks its header, holds no row, rejects too many rows, or a row is unaccounted for.
+        When a file breaks its header, holds no row, rejects too many rows, or a row is unaccounted for.
     """
+    with ExitStack() as stack:
+        tables = {path: stack.enter_context(write_whole(table)) for path, table in files.items()}
+        tasks = {path: plan_reading(path, table, drop, params) for path, table in tables.items()}
+        done = iter(engine.map(read_split, list(chain(*tasks.values()))))
+        reads = {path: list(islice(done, len(tasks[path]))) for path in files}
+        rewrites = []
+        for path, table in tables.items():
+            refuse_unread(path, reads[path])
+            if tasks[path] and must_be_unique(path.name, params):
+                rewrites += reject_copies(engine, table, tasks[path], reads[path])
+        engine.map(keep_good_rows, rewrites)
+        return {path.name: account_for(path, reads[path], params["max_reject_share"]) for path in files}
+
+
+def plan_reading(path: Path, table: Path, drop: date, params: dict) -> list[SplitTask]:
+    """Check a CSV's header, and return what is to be done to read its rows into a new table."""
     header = check_header(path, path.name)
     tell_extra_columns(path, header, params["extra_columns"])
-    drop_duplicates = params.get("duplicate_payments") == "drop"
-    faults = faults_of(path.name, drop, drop_duplicates)
-    rows = checked_rows(path, header, faults, numbered=drop_duplicates)
-    names = ", ".join(f'"{column}"' for column in FILES[path.name])
-    order = "ORDER BY record" if drop_duplicates else ""
-    try:
-        write_parquet(connection, f"SELECT {names} FROM ({rows}) WHERE fault = 0 {order}", good)
-    except duckdb.InvalidInputException as error:
-        raise UserError(
-            f"{path} cannot be read as CSV: {str(error).splitlines()[0]} Save it again as CSV in UTF-8, with commas "
-            "between the fields and one kind of line ends."
-        ) from None
-    kept = pq.read_metadata(good).num_rows
-    rejects, rows_in = collect_rejects(connection, path, header, faults, kept)
-    if rows_in == 0:
-        raise UserError(f"{path} holds a header and no row.")
-    account = Account(rows_in, kept, len(rejects), dict(Counter(reject.why for reject in rejects)))
-    if rows_in != kept + len(rejects):
-        refuse_broken_lines(connection, path, good, account)
-    refuse_too_many(path, account, rejects, params["max_reject_share"])
-    connection.execute("DROP TABLE reject_errors; DROP TABLE reject_scans")
-    print(f"{path.name}: {rows_in} rows in = {kept} kept + {len(rejects)} rejected")
+    faults, unique = faults_of(path.name, drop), must_be_unique(path.name, params)
+    table.mkdir()
+    parts = table.absolute()
+    return [SplitTask(split, header, faults, part_path(parts, split.number), unique) for split in cut_file(path)]
+
+
+def account_for(path: Path, reads: list[SplitRead], max_reject_share: float) -> tuple[Account, list[Reject]]:
+    """Return what became of a CSV's rows, and the bad ones by rising line; raise `UserError` when it will not do."""
+    rejects = [
+        replace(reject, line=before + reject.line)
+        for before, read in _after_lines(reads)
+        for reject in sorted(read.rejects, key=lambda reject: reject.line)
+    ]
+    reasons = dict(Counter(reject.why for reject in rejects))
+    account = Account(sum(read.rows for read in reads), sum(read.kept for read in reads), len(rejects), reasons)
+    refuse_bad(path, account, rejects, max_reject_share)
+    print(f"{path.name}: {account.rows_in} rows in = {account.kept} kept + {account.rejected} rejected")
     return account, rejects
+
+
+def _after_lines(reads: list[SplitRead]) -> Iterator[tuple[int, SplitRead]]:
+    """Yield each split of a file with the number of lines before it, of which the header is one."""
+    return zip(accumulate((read.lines for read in reads), initial=1), reads, strict=False)
 
 
 def tell_extra_columns(path: Path, header: list[str], extra_columns: str) -> None:
@@ -127,52 +118,31 @@ def tell_extra_columns(path: Path, header: list[str], extra_columns: str) -> Non
         print(f"{path.name}: columns that no one asked for are ignored: {extra}")
 
 
-def collect_rejects(
-    connection: duckdb.DuckDBPyConnection, path: Path, header: list[str], faults: list[Fault], kept: int
-) -> tuple[list[Reject], int]:
-    """Return the bad rows, each with its line in the file, and the number of rows in the file.
-
-    The reader numbers a misshapen row by its line; a well-shaped row's line is found by its place among the lines that
-    are neither empty nor misshapen. The file is read again only when there are such rows.
-    """
-    first_error = "first(error_type::VARCHAR ORDER BY byte_position)"
-    query = f"SELECT line, {first_error} FROM reject_errors GROUP BY line ORDER BY line"
-    shapes = dict(connection.execute(query).fetchall())
-    lines, bad = find_lines(path, [], list(shapes)), []
-    if lines.rows != kept + len(shapes):
-        rows = checked_rows(path, header, faults, numbered=True)
-        bad = connection.execute(f"SELECT record, fault FROM ({rows}) WHERE fault > 0 ORDER BY record").fetchall()
-        lines = find_lines(path, [record for record, _ in bad], list(shapes))
-    rejects = [Reject(line, None, SHAPES.get(shapes[line], shapes[line].lower()), raw) for line, raw in lines.misshapen]
-    for (_, number), (line, raw) in zip(bad, lines.of_records, strict=False):
-        fault = faults[number - 1]
-        rejects.append(Reject(line, fault.column, fault.reason, raw))
-    return sorted(rejects, key=lambda reject: reject.line), lines.rows
+def refuse_unread(path: Path, reads: list[SplitRead]) -> None:
+    """Raise `UserError` when a split could not be read, or not all its rows were kept or rejected."""
+    for before, read in _after_lines(reads):
+        if read.unreadable:
+            raise UserError(
+                f"{path}, after line {before}: cannot be read as CSV: {read.unreadable} Save it again as CSV in UTF-8, "
+                "with commas between the fields and one kind of line ends."
+            )
+        if read.is_broken:
+            where = ""
+            if read.broken_line:
+                broken = before + read.broken_line
+                with path.open(encoding="utf-8", errors="replace") as file:
+                    text = next((text for line, text in enumerate(file, start=1) if line == broken), "")
+                where = f" (see line {broken}: {text.rstrip()[:120]})"
+            raise UserError(
+                f"{path}, after line {before}: lines and records do not add up{where}. A quoted field runs over the "
+                "end of its line, or a quote is never closed: mend that line."
+            )
 
 
-def refuse_broken_lines(connection: duckdb.DuckDBPyConnection, path: Path, good: Path, account: Account) -> None:
-    """Raise `UserError`: a row runs over its line's end. Before the first such row, rows and lines go in step."""
-    texts = ", ".join(f'"{column}"' for column, spec in FILES[path.name].items() if spec.type == "text")
-    found = connection.execute(f"""
-        SELECT line FROM reject_errors WHERE contains(csv_line, chr(10))
-        UNION ALL
-        SELECT file_row_number + 2 FROM read_parquet('{_quoted(good)}', file_row_number = true)
-        WHERE contains(concat_ws('', {texts or "''"}), chr(10))
-        ORDER BY 1
-    """).fetchone()
-    where = ""
-    if found:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            text = next((text for number, text in enumerate(file, start=1) if number == found[0]), "")
-        where = f" (see line {found[0]}: {text.rstrip()[:120]})"
-    raise UserError(
-        f"{path}: of {account.rows_in} rows {account.kept} were kept and {account.rejected} rejected, which does not "
-        f"add up{where}. A quoted field runs over the end of its line, or a quote is never closed: mend that line."
-    )
-
-
-def refuse_too_many(path: Path, account: Account, rejects: list[Reject], max_reject_share: float) -> None:
-    """Raise `UserError`, with examples, when too many rows are bad."""
+def refuse_bad(path: Path, account: Account, rejects: list[Reject], max_reject_share: float) -> None:
+    """Raise `UserError` when there is no row or, with examples, when too many rows are bad."""
+    if account.rows_in == 0:
+        raise UserError(f"{path} holds a header and no row.")
     bad = account.rejected - account.reasons.get(DUPLICATE, 0)
     if bad > max_reject_share * account.rows_in:
         examples = {reject.why: reject for reject in reversed(rejects)}
@@ -189,12 +159,6 @@ def refuse_too_many(path: Path, account: Account, rejects: list[Reject], max_rej
         )
 
 
-def write_parquet(connection: duckdb.DuckDBPyConnection, query: str, target: Path) -> None:
-    """Write a query's rows, in the query's order, whole or not at all."""
-    with write_whole(target) as path:
-        connection.execute(f"COPY ({query}) TO '{_quoted(path)}' {PARQUET}")
-
-
 def write_rejects(rejects: dict[str, list[Reject]], target: Path) -> None:
     """Write the bad rows of each file: file, line (of the file, from 1), column, reason, raw line."""
     rows = [{"file": name} | asdict(reject) for name, many in rejects.items() for reject in many]
@@ -205,7 +169,3 @@ def write_rejects(rejects: dict[str, list[Reject]], target: Path) -> None:
 def write_accounts(accounts: dict[str, Account], target: Path) -> None:
     """Write what became of the rows of each file."""
     write_json({name: asdict(account) for name, account in accounts.items()}, target)
-
-
-def _quoted(text: object) -> str:
-    return str(text).replace("'", "''")

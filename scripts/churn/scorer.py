@@ -65,7 +65,7 @@ def feature_tensors(frame: pd.DataFrame | pa.Table, features: list[str]) -> dict
     if missing := [name for name in features if name not in columns]:
         raise UserError(
             f"The model needs the feature {', '.join(missing)}, which the table lacks; it has: {', '.join(columns)}. "
-            "Compute the features with build_features, or train a model without it (train_model.features)."
+            "Compute the features with build_features, or train a model without it (train_model.leave_out)."
         )
     return {name: _as_floats(frame[name]).reshape(-1, 1) for name in features}
 

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,13 +39,15 @@ SETTINGS = {
 
 
 @contextmanager
-def start_spark(master: str) -> Iterator[SparkSession]:
+def start_spark(master: str, settings: dict[str, str] | None = None) -> Iterator[SparkSession]:
     """Give a session that is stopped when the block ends.
 
     Parameters
     ----------
     master : str
         Where to run, such as `local[2]`: on this machine, with two threads.
+    settings : dict of str, optional
+        Spark settings instead of those of `SETTINGS`, which are for small data.
 
     Raises
     ------
@@ -53,8 +56,8 @@ def start_spark(master: str) -> Iterator[SparkSession]:
     """
     # Spark makes folders of its own in it, and removes them when its JVM ends.
     temporary = tempfile.gettempdir()
-    settings = SETTINGS | {"spark.local.dir": temporary, "spark.sql.warehouse.dir": f"{temporary}/spark-warehouse"}
-    builder = SparkSession.builder.master(master).appName("churn").config(map=settings)
+    folders = {"spark.local.dir": temporary, "spark.sql.warehouse.dir": f"{temporary}/spark-warehouse"}
+    builder = SparkSession.builder.master(master).appName("churn").config(map=SETTINGS | folders | (settings or {}))
     java = find_java()
     try:
         with _environment(java):
@@ -124,6 +127,8 @@ def _environment(java: Path) -> Iterator[None]:
     """Start Spark with this package's Java and settings, whatever the user's environment says of another Spark."""
     before = os.environ.copy()
     os.environ.pop("PYSPARK_SUBMIT_ARGS", None)
+    # The workers' Python: that of this process, unless the user names another that the cluster has.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ |= {
         "CHURN_JAVA": str(java),
         "JAVA_HOME": str(HERE / "jdk"),

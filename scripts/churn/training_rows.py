@@ -6,26 +6,35 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from churn.command import UserError
 from churn.user_hash import hash_users
 
+KEYS = ("user_id", "as_of_date", "label")
 
-def read_rows(path: Path, features: list[str]) -> pa.Table:
-    """Read user_id, label and the features (double, null where unknown).
+
+def read_rows(path: Path, features: list[str] | None = None) -> pa.Table:
+    """Read user_id, label and features (double, null where unknown).
+
+    Parameters
+    ----------
+    path : Path
+        A table of labelled rows.
+    features : list of str, optional
+        The features to read; all by default.
 
     Raises
     ------
     UserError
         When a feature has no column, or all rows have the same label.
     """
-    columns = pq.read_schema(path).names
+    names = [name for name in ds.dataset(path).schema.names if name not in KEYS]
+    features = names if features is None else features
     for name in features:
-        if name not in columns:
-            near = difflib.get_close_matches(name, columns, n=3)
-            hint = f"Did you mean {' or '.join(near)}?" if near else f"Its columns are: {', '.join(columns)}."
-            raise UserError(f"train_model.features in params.yaml: {path} has no column {name!r}. {hint}")
+        if name not in names:
+            raise UserError(f"{path} has no column {name!r}. {_suggest(name, names)} Make it again: dvc repro")
     rows = pq.read_table(path, columns=["user_id", "label", *features])
     labels = pc.unique(rows["label"]).to_pylist()
     if len(labels) != 2:
@@ -35,6 +44,11 @@ def read_rows(path: Path, features: list[str]) -> pa.Table:
             "params.yaml, or deliver drops with more users."
         )
     return rows
+
+
+def _suggest(name: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=3)
+    return f"Did you mean {' or '.join(near)}?" if near else f"Its features are: {', '.join(names)}."
 
 
 def assign_folds(rows: pa.Table, folds: int) -> np.ndarray:
@@ -58,29 +72,35 @@ def assign_folds(rows: pa.Table, folds: int) -> np.ndarray:
 
 
 def choose_features(rows: pa.Table, fold: np.ndarray, params: dict) -> tuple[list[str], list[str]]:
-    """Split the features of the section train_model into those the model uses and those left out.
+    """Split the features of the rows into those the model uses and those left out.
 
-    Left out is a feature that is unknown or constant throughout the training part of some fold.
+    Left out are those of train_model.leave_out, and those that are unknown or constant throughout the training part of
+    some fold.
 
     Raises
     ------
     UserError
-        When a log_feature is no feature, or all features would be left out.
+        When leave_out or log_features names what is no feature, or all features would be left out.
     """
-    features = params["features"]
-    for name in params["log_features"]:
-        if name not in features:
-            raise UserError(
-                f"train_model.log_features in params.yaml: {name!r} is not among train_model.features. "
-                "Add it there, or take it out here."
-            )
+    features = [name for name in rows.column_names if name not in KEYS]
+    for key in ("leave_out", "log_features"):
+        for name in params[key]:
+            if name not in features:
+                raise UserError(
+                    f"train_model.{key} in params.yaml: {name!r} is no feature of the training rows. "
+                    f"{_suggest(name, features)}"
+                )
     parts = [fold != number for number in np.unique(fold)]
-    left_out = [name for name in features if any(_is_constant(rows[name].to_numpy()[part]) for part in parts)]
+    left_out = [
+        name
+        for name in features
+        if name in params["leave_out"] or any(_is_constant(rows[name].to_numpy()[part]) for part in parts)
+    ]
     used = [name for name in features if name not in left_out]
     if not used:
         raise UserError(
-            f"Every feature of train_model.features in params.yaml ({', '.join(features)}) is unknown or constant in "
-            "the training rows. Add features that differ between users, or deliver more drops."
+            f"Every feature of the training rows ({', '.join(features)}) is unknown or constant, or left out "
+            "by train_model.leave_out in params.yaml. Add features that differ between users, or deliver more drops."
         )
     return used, left_out
 

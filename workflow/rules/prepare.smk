@@ -25,7 +25,7 @@ rule clean_payments:
     input:
         fresh.stage("clean_payments@{drop}"),
     output:
-        clean="data/clean/{drop}/payments_clean.parquet",
+        clean=directory("data/clean/{drop}/payments_clean.parquet"),
         rejects="data/clean/{drop}/payments_rejects.parquet",
         metrics=update("metrics/clean_payments/{drop}.json"),
     log:
@@ -48,7 +48,7 @@ rule build_user_base:
     input:
         fresh.stage("build_user_base@{drop}"),
     output:
-        user_base="data/clean/{drop}/user_base.parquet",
+        user_base=directory("data/clean/{drop}/user_base.parquet"),
         rejects="data/clean/{drop}/user_base_rejects.parquet",
         metrics=update("metrics/build_user_base/{drop}.json"),
     log:
@@ -71,7 +71,7 @@ rule build_features:
     input:
         fresh.stage("build_features@{drop}"),
     output:
-        features="data/features/{drop}/churn_features.parquet",
+        features=directory("data/features/{drop}/churn_features.parquet"),
         metrics=update("metrics/build_features/{drop}.json"),
     log:
         "logs/build_features/{drop}.log",
@@ -92,8 +92,8 @@ rule build_training_set:
     input:
         fresh.stage("build_training_set"),
     output:
-        train="data/training/train.parquet",
-        holdout="data/training/holdout.parquet",
+        train=directory("data/training/train.parquet"),
+        holdout=directory("data/training/holdout.parquet"),
         metrics=update("metrics/build_training_set.json"),
     log:
         "logs/build_training_set.log",

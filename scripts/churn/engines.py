@@ -1,0 +1,100 @@
+"""Where the data stages run: in DuckDB on this machine, or on Spark. Ibis speaks to both."""
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cached_property
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import duckdb
+
+from churn.files import PARQUET, part_path, quote, write_whole
+
+if TYPE_CHECKING:
+    import ibis.backends.duckdb
+    import ibis.expr.types as ir
+
+T, R = TypeVar("T"), TypeVar("R")
+
+
+class Engine(Protocol):
+    """What runs the stages."""
+
+    def map(self, function: Callable[[T], R], items: list[T]) -> list[R]:
+        """Apply a function to the items, many at a time; return what it returned, in their order."""
+
+    def read(self, table: Path) -> "ir.Table":
+        """Return a table: a folder of Parquet files."""
+
+    def keep(self, table: "ir.Table") -> "ir.Table":
+        """Compute a table that is needed more than once."""
+
+    def fetch(self, table: "ir.Table") -> list[tuple[Any, ...]]:
+        """Return a table's rows, of which there are few."""
+
+    def write(self, table: "ir.Table", target: Path, key: Iterable[str]) -> int:
+        """Write a table, whole or not at all, its rows in the order of a key that tells them apart; return how many."""
+
+
+@contextmanager
+def open_engine(params: dict) -> Iterator[Engine]:
+    """Give the engine that params.yaml asks for.
+
+    Parameters
+    ----------
+    params : dict
+        All of params.yaml: engine (duckdb or spark), and the sections duckdb and spark.
+    """
+    if params["engine"] == "duckdb":
+        yield DuckDBEngine(**params["duckdb"])
+        return
+    from churn.spark import start_spark
+    from churn.spark_engine import SparkEngine
+
+    settings = {
+        "spark.sql.shuffle.partitions": params["spark"]["partitions"],
+        "spark.sql.codegen.wholeStage": "true",
+        "spark.driver.extraJavaOptions": "-XX:-UsePerfData",
+    }
+    with start_spark(params["spark"]["master"], settings) as session, tempfile.TemporaryDirectory() as folder:
+        yield SparkEngine(session, Path(folder))
+
+
+class DuckDBEngine:
+    """One process and its threads."""
+
+    def __init__(self, memory_limit: str, spill_folder: str) -> None:
+        self._settings = {"memory_limit": memory_limit, "temp_directory": spill_folder}
+        self._numbers = count()
+
+    @cached_property
+    def connection(self) -> "ibis.backends.duckdb.Backend":
+        """The connection, made when it is first used: a stage that only reads CSVs needs none."""
+        import ibis
+
+        return ibis.duckdb.connect(**self._settings)
+
+    def map(self, function: Callable[[T], R], items: list[T]) -> list[R]:  # noqa: D102
+        ((threads,),) = duckdb.execute("SELECT current_setting('threads')").fetchall()
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(function, items))
+
+    def read(self, table: Path) -> "ir.Table":  # noqa: D102
+        return self.connection.read_parquet(table / "*.parquet")
+
+    def keep(self, table: "ir.Table") -> "ir.Table":  # noqa: D102
+        return self.connection.create_table(f"kept_{next(self._numbers)}", table, temp=True)
+
+    def fetch(self, table: "ir.Table") -> list[tuple[Any, ...]]:  # noqa: D102
+        # Ibis's own ways to fetch import pandas.
+        return self.connection.raw_sql(self.connection.compile(table)).fetchall()
+
+    def write(self, table: "ir.Table", target: Path, key: Iterable[str]) -> int:  # noqa: D102
+        query = self.connection.compile(table.order_by(*key))
+        with write_whole(target) as folder:
+            folder.mkdir()
+            (rows,) = self.connection.raw_sql(f"COPY ({query}) TO {quote(part_path(folder, 0))} {PARQUET}").fetchone()
+        return rows
