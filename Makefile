@@ -4,6 +4,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 CORES ?= all
 USERS ?= 1000000
+ENGINE ?= duckdb
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: help install run demo ingest clear-demo why test bench bench-freshness lint docs rulegraph lock
@@ -39,8 +40,8 @@ why: install ## what is stale, and what changed
 test: install ## all tests
 	@python -m pytest
 
-bench: install ## USERS=1000000: the data layer's speed and memory, beside plain pandas
-	@python benchmarks/data_layer.py --users $(USERS)
+bench: install ## USERS=1000000 ENGINE=duckdb: the data layer's speed and memory, beside plain pandas
+	@python benchmarks/data_layer.py --users $(USERS) --engine $(ENGINE)
 
 bench-freshness: install ## what the bridge costs, over DVC and Snakemake alone
 	@PYTHONPATH=tests python benchmarks/freshness.py

@@ -1,7 +1,7 @@
 """Speed and memory of a drop from five CSVs to features, beside plain pandas: `make bench USERS=1000000`.
 
 Reads
-    scripts/clean_payments.py, build_user_base.py, build_features.py; benchmarks/plain_pandas.py
+    scripts/clean_payments.py, build_user_base.py, build_features.py; params.yaml; benchmarks/plain_pandas.py
 Writes
     a Markdown table to the terminal; everything else into a temporary folder
 """
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import yaml
 
 ROOT = Path(__file__).parents[1]
 DROP = "2026-06-30"
@@ -30,6 +31,12 @@ PAYMENTS = """
         CASE WHEN i % 3 > 0 THEN ((hash(i * 13) % 30) / 100.0)::DECIMAL(9, 2) END AS DESCUENTO
     FROM range({payments}) numbers (i)
 """
+# The least that reading the payments can cost: no check, no reject.
+BARE = """
+import sys, duckdb
+duckdb.execute(f"COPY (FROM read_csv('{sys.argv[1]}')) TO '{sys.argv[2]}' (COMPRESSION zstd, COMPRESSION_LEVEL 1)")
+"""
+FEW = 100
 USERS = {
     "ACTIVE_USER": """hash(i) % 30 AS MAU_MP_1, hash(i * 3) % 30 AS MAU_ML_1, hash(i * 5) % 30 AS MAU_ML_2,
         DATE '2026-06-30' - (hash(i * 7) % 90)::INTEGER AS last_login_mp_date_1""",
@@ -73,9 +80,12 @@ def measure(*command: object) -> Cost:
     return Cost(time.perf_counter() - begin, used.ru_maxrss * 1024)
 
 
-def measure_stages(folder: Path) -> dict[str, Cost]:
-    """Run the three stages on the drop."""
+def measure_stages(folder: Path, users: int, engine: str) -> tuple[dict[str, Cost], Path]:
+    """Make a drop and run the three stages on it; return what each took, and the drop's CSVs."""
     raw, clean, metrics = folder / "raw" / DROP, folder / "clean" / DROP, folder / "metrics.json"
+    make_drop(raw, users)
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    (folder / "params.yaml").write_text(yaml.safe_dump(params | {"engine": engine}))
     arguments = {
         "clean_payments": (
             *("--payments", raw / "PAYMENTS.csv", "--clean", clean / "payments_clean.parquet"),
@@ -87,34 +97,41 @@ def measure_stages(folder: Path) -> dict[str, Cost]:
         ),
         "build_features": ("--clean", folder / "clean", "--output", folder / "features.parquet"),
     }
-    return {
-        name: measure(sys.executable, f"scripts/{name}.py", "--drop", DROP, *rest, "--metrics", metrics)
-        for name, rest in arguments.items()
-    }
+    common = ("--drop", DROP, "--params", folder / "params.yaml", "--metrics", metrics)
+    costs = {name: measure(sys.executable, f"scripts/{name}.py", *common, *rest) for name, rest in arguments.items()}
+    return costs | {"the three stages": together(costs)}, raw
+
+
+def together(costs: dict[str, Cost]) -> Cost:
+    """Return the cost of running one after the other."""
+    return Cost(sum(cost.seconds for cost in costs.values()), max(cost.peak for cost in costs.values()))
 
 
 def main() -> None:
     """Make a drop, measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--users", type=int, default=1_000_000, help="users of the drop; each pays twelve times")
+    parser.add_argument("--engine", default="duckdb", choices=["duckdb", "spark"], help="default: duckdb")
     parser.add_argument("--without-pandas", action="store_true", help="leave plain pandas out, where it does not fit")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        make_drop(folder / "raw" / DROP, args.users)
-        size = sum(path.stat().st_size for path in (folder / "raw" / DROP).iterdir())
-        costs = measure_stages(folder)
-        ours = Cost(sum(cost.seconds for cost in costs.values()), max(cost.peak for cost in costs.values()))
-        costs["the three stages"] = ours
+        few, _ = measure_stages(Path(name, "few"), FEW, args.engine)
+        costs, raw = measure_stages(Path(name, "all"), args.users, args.engine)
+        size = sum(path.stat().st_size for path in raw.iterdir())
+        bare = (sys.executable, "-c", BARE, raw / "PAYMENTS.csv", Path(name, "bare.parquet"))
+        costs[f"the same for {FEW} users, little but starting"] = few["the three stages"]
+        costs["DuckDB alone: payments from CSV to Parquet, no check"] = measure(*bare)
         if not args.without_pandas:
             script = Path(__file__).with_name("plain_pandas.py")
-            plain = measure(sys.executable, script, folder / "raw" / DROP, DROP, folder / "plain.parquet")
-            costs["plain pandas"] = plain
-    print(f"{args.users:,} users, {args.users * PAYMENTS_A_USER:,} payments, {size / 1e6:.0f} MB of CSV\n")
+            costs["plain pandas"] = measure(sys.executable, script, raw, DROP, Path(name, "plain.parquet"))
+    print(
+        f"{args.engine}: {args.users:,} users, {args.users * PAYMENTS_A_USER:,} payments, {size / 1e6:.0f} MB of CSV\n"
+    )
     print("| what | seconds | peak memory |\n|---|---|---|")
     for what, cost in costs.items():
         print(f"| {what} | {cost.seconds:.1f} | {cost.peak / 1e6:.0f} MB |")
     if not args.without_pandas:
+        ours, plain = costs["the three stages"], costs["plain pandas"]
         faster, share = plain.seconds / ours.seconds, ours.peak / plain.peak
         print(f"\n{faster:.1f} times as fast as plain pandas, at {share:.2f} of its memory")
 

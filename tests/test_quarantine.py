@@ -5,11 +5,13 @@ import tempfile
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from unittest import mock
 
 import pyarrow.parquet as pq
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from churn import csv_splits
 from churn.command import UserError
 from churn.engines import DuckDBEngine
 from clean_payments import clean_payments
@@ -123,9 +125,12 @@ MANGLES = st.one_of(
 )
 
 
-def check(text: bytes) -> str:
-    """Clean a file; return the message when it is refused. Every line must be accounted for otherwise."""
-    with tempfile.TemporaryDirectory() as folder:
+def check(text: bytes, split_bytes: int = 1000) -> str:
+    """Clean a file, in splits of about so many bytes; return the message when it is refused.
+
+    Every line must be accounted for otherwise.
+    """
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(csv_splits, "SPLIT_BYTES", split_bytes):
         path, kept, rejects, metrics = (
             Path(folder, name) for name in ("PAYMENTS.csv", "kept.parquet", "rejects.parquet", "metrics.json")
         )
@@ -153,12 +158,12 @@ def check(text: bytes) -> str:
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(MANGLES, min_size=1, max_size=3), st.sampled_from(sorted(WHOLE)))
-def test_rows_in_are_rows_kept_and_rows_rejected(mangles, whole):
+@given(st.lists(MANGLES, min_size=1, max_size=3), st.sampled_from(sorted(WHOLE)), st.sampled_from([1, 200, 1 << 26]))
+def test_rows_in_are_rows_kept_and_rows_rejected(mangles, whole, split_bytes):
     text = b"\n".join([HEADER, *ROWS, b""])
     for mangle in mangles:
         text = mangle(text)
-    check(WHOLE[whole](text))
+    check(WHOLE[whole](text), split_bytes)
 
 
 REFUSED = {
