@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import ROOT, run
+import yaml
+from conftest import ROOT, run, run_script
 
 DROP = "2024-06-15"
 FILES = {
@@ -95,3 +96,19 @@ def test_the_same_bytes_on_one_core_or_two_in_any_folder_time_zone_and_locale(ra
     )
     assert len(two) == 8
     assert {name for name in two if one[name] != two[name]} == set()
+
+
+def test_too_little_memory_is_named_with_the_parameter(raw, tmp_path):
+    run_stages(raw, tmp_path)
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["duckdb"]["memory_limit"] = "1MB"
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    paths = {name: tmp_path / name for name in ("clean", "params.yaml", "output", "metrics.json")}
+    message = run_script(
+        "build_features",
+        *("--clean", paths["clean"], "--drop", DROP, "--params", paths["params.yaml"]),
+        *("--output", paths["output"], "--metrics", paths["metrics.json"]),
+        fails=True,
+    ).stderr
+    assert "raise duckdb.memory_limit (1MB)" in message
+    assert not paths["output"].exists()

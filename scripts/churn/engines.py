@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import duckdb
 
+from churn.command import UserError
 from churn.files import PARQUET, part_path, quote, write_whole
 
 if TYPE_CHECKING:
@@ -47,9 +48,21 @@ def open_engine(params: dict) -> Iterator[Engine]:
     ----------
     params : dict
         All of params.yaml: engine (duckdb or spark), and the sections duckdb and spark.
+
+    Raises
+    ------
+    UserError
+        When DuckDB has too little memory, or Spark does not start.
     """
     if params["engine"] == "duckdb":
-        yield DuckDBEngine(**params["duckdb"])
+        try:
+            yield DuckDBEngine(**params["duckdb"])
+        except duckdb.OutOfMemoryException as error:
+            limit, folder = (params["duckdb"][key] for key in ("memory_limit", "spill_folder"))
+            raise UserError(
+                f"DuckDB has too little memory or disk: {str(error).splitlines()[0]} In params.yaml, raise "
+                f"duckdb.memory_limit ({limit}), or name a duckdb.spill_folder with more room ({folder})."
+            ) from None
         return
     from churn.spark import start_spark
     from churn.spark_engine import SparkEngine

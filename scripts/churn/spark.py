@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pyspark
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
@@ -52,7 +53,7 @@ def start_spark(master: str, settings: dict[str, str] | None = None) -> Iterator
     Raises
     ------
     UserError
-        When there is no Java that Spark can use, or it does not start.
+        When there is no Java that Spark can use, or Spark does not start, or the master does not answer.
     """
     # Spark makes folders of its own in it, and removes them when its JVM ends.
     temporary = tempfile.gettempdir()
@@ -61,7 +62,7 @@ def start_spark(master: str, settings: dict[str, str] | None = None) -> Iterator
     java = find_java()
     try:
         with _environment(java):
-            session = builder.getOrCreate()
+            session = _create(builder, master)
         try:
             yield session
         finally:
@@ -71,6 +72,17 @@ def start_spark(master: str, settings: dict[str, str] | None = None) -> Iterator
             raise
         raise UserError(
             f"Spark did not start on {java}; what it said stands above. Set JAVA_HOME to a JDK 17."
+        ) from None
+
+
+def _create(builder: SparkSession.Builder, master: str) -> SparkSession:
+    try:
+        return builder.getOrCreate()
+    except Py4JJavaError as error:
+        reason = str(error.java_exception).splitlines()[0]
+        raise UserError(
+            f"Spark did not start on {master} ({reason}). Is that master running, and reached from here? Else set "
+            "spark.master in params.yaml to another, or to local[2]."
         ) from None
 
 
