@@ -5,9 +5,11 @@ PYTHON ?= python3
 CORES ?= all
 USERS ?= 1000000
 ENGINE ?= duckdb
+ROWS ?= 20000
+FAMILY ?= logistic_regression
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help install run demo ingest clear-demo why test bench bench-freshness lint docs rulegraph lock
+.PHONY: help install run demo ingest clear-demo why ledger rollback reproduce test bench bench-model bench-freshness lint docs rulegraph lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 24
@@ -37,11 +39,23 @@ why: install ## what is stale, and what changed
 	@said=$$(snakemake --cores 1 --dry-run 2>&1) || { echo "$$said" >&2; exit 1; }
 	@python workflow/why.py
 
+ledger: install ## who put which version into Production or took it out, when and why
+	@python scripts/show_ledger.py
+
+rollback: install ## WHY="calls went up in Lima": put the previous version back into Production
+	@python scripts/rollback.py --why "$$WHY"
+
+reproduce: install ## VERSION=3: make a registered version again from its commit and its data, and compare
+	@python scripts/reproduce.py "$(VERSION)"
+
 test: install ## all tests
 	@python -m pytest
 
 bench: install ## USERS=1000000 ENGINE=duckdb: the data layer's speed and memory, beside plain pandas
 	@python benchmarks/data_layer.py --users $(USERS) --engine $(ENGINE)
+
+bench-model: install ## ROWS=20000 FAMILY=logistic_regression: training beside a bare PySpark script, and scoring
+	@python benchmarks/model.py --rows $(ROWS) --family $(FAMILY)
 
 bench-freshness: install ## what the bridge costs, over DVC and Snakemake alone
 	@PYTHONPATH=tests python benchmarks/freshness.py

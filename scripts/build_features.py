@@ -3,8 +3,8 @@
 Reads
     data/clean/<drop>/payments_clean.parquet, user_base.parquet
 Writes
-    churn_features.parquet: user_id (int64), as_of_date (date), the features of churn.features (float64, null where
-    unknown); one row for every user with a payment in the lookback; sorted by user
+    churn_features.parquet: user_id (int64), as_of_date (date), card_type (text), the features of churn.features
+    (float64, null where unknown); one row for every user with a payment in the lookback; sorted by user
     build_features/<drop>.json: users with features; payers, and how many of them each user file does not know; users
     of the files who never pay
 """

@@ -5,8 +5,8 @@ Which dates, and which drop knows what at each of them: churn.as_of.
 Reads
     data/clean/<drop>/payments_clean.parquet, user_base.parquet of every drop in data/drops.yaml
 Writes
-    train.parquet, holdout.parquet: user_id, as_of_date, the features (float64, null where unknown), label (int32,
-    1 churned); sorted by as-of date and user
+    train.parquet, holdout.parquet: user_id, as_of_date, card_type, the features (float64, null where unknown), label
+    (int32, 1 churned); sorted by as-of date and user
     build_training_set.json: the dates, rows and churn rate at each, and the features that no training row knows
 """
 
@@ -22,6 +22,7 @@ from churn.clean_drops import open_drop, read_payments, read_users
 from churn.command import UserError, run_command
 from churn.drops import read_drops
 from churn.engines import Engine, open_engine
+from churn.feature_table import feature_names
 from churn.features import compute_features, compute_labels
 from churn.files import write_json
 from churn.params import read_params
@@ -90,7 +91,7 @@ def summarize(
     params: dict,
 ) -> dict:
     """Count rows and churners at each date; find the features that no training row knows."""
-    features = [column for column in train_rows.columns if column not in ("user_id", "as_of_date", "label")]
+    features = feature_names(train_rows.columns)
     (known,) = engine.fetch(train_rows.aggregate([train_rows[name].count() for name in features]))
     return {
         "training_dates": [str(day) for day in training_dates],

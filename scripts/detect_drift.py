@@ -22,10 +22,9 @@ import pyarrow.parquet as pq
 from churn.command import UserError, run_command
 from churn.drift_report import build_page, summarise
 from churn.drops import read_drops
+from churn.feature_table import KEYS
 from churn.files import write_json, write_whole
 from churn.params import read_section
-
-KEYS = ["user_id", "as_of_date"]
 
 
 def detect_drift(features: Path, drops: Path, metrics: Path, report: Path, params: dict) -> None:
@@ -69,7 +68,7 @@ def read_features(features: Path, drop: date, schema: pa.Schema | None = None) -
     path = features / drop.isoformat() / "churn_features.parquet"
     again = f"Make it again: dvc repro build_features@{drop}"
     try:
-        table = pq.read_table(path).drop_columns(KEYS)
+        table = pq.read_table(path).drop_columns(list(KEYS))
     except FileNotFoundError:
         raise UserError(f"{path} is missing. {again}") from None
     except (pa.ArrowInvalid, KeyError) as error:
@@ -129,9 +128,9 @@ def find_empty_columns(current: pa.Table, reference: pa.Table) -> dict[str, str]
 
 
 def choose_methods(current: pa.Table, reference: pa.Table, params: dict) -> dict[str, dict]:
-    """Return method and threshold of every column; one that holds nothing but 0 and 1 is categorical."""
+    """Return method and threshold of every column; text, or nothing but 0 and 1, is categorical."""
     both = pa.concat_tables([current, reference])
-    kinds = {name: "categorical" if _is_flag(both[name]) else "numerical" for name in both.column_names}
+    kinds = {name: "categorical" if _is_category(both[name]) else "numerical" for name in both.column_names}
     return {
         name: {"method": params[f"{kind}_method"], "threshold": params[f"{kind}_threshold"], "kind": kind}
         for name, kind in kinds.items()
@@ -167,8 +166,8 @@ def run_evidently(
     return statistics, snapshot.get_html_str(as_iframe=False)
 
 
-def _is_flag(column: pa.ChunkedArray) -> bool:
-    return pc.all(pc.is_in(column.drop_null(), pa.array([0.0, 1.0]))).as_py()
+def _is_category(column: pa.ChunkedArray) -> bool:
+    return column.type == pa.string() or pc.all(pc.is_in(column.drop_null(), pa.array([0.0, 1.0]))).as_py()
 
 
 def main() -> None:

@@ -3,7 +3,8 @@
 Reads
     register_candidate.json, data/training/holdout.parquet, the registry
 Writes
-    evaluation.json: candidate and production (version, roc_auc), gain, min_delta, decision (promote or skip), reason
+    evaluation.json: candidate and production (version, roc_auc, ece), gain with its interval, gates (value, limit,
+    passed, told), decision (promote or skip), reason
 """
 
 import argparse
@@ -11,13 +12,24 @@ import json
 import os
 from pathlib import Path
 
-import pandas as pd
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from churn.command import UserError, run_command
-from churn.evaluation import roc_auc
+from churn.evaluation import calibration_error, roc_auc
 from churn.files import write_json
+from churn.gates import decide
 from churn.params import read_section
-from churn.registry import MODEL, PRODUCTION, aliased_version, open_registry
+from churn.registry import (
+    MODEL,
+    PRODUCTION,
+    ROLLED_BACK_TAG,
+    aliased_version,
+    load_version,
+    open_registry,
+    tracking_uri,
+)
 
 
 def evaluate_candidate(candidate: Path, holdout: Path, evaluation: Path, params: dict) -> None:
@@ -28,7 +40,7 @@ def evaluate_candidate(candidate: Path, holdout: Path, evaluation: Path, params:
     candidate : Path
         Receipt of register_candidate.
     holdout : Path
-        Parquet file with the features and `label`.
+        Table of labelled rows.
     evaluation : Path
         The JSON file to write.
     params : dict
@@ -37,64 +49,55 @@ def evaluate_candidate(candidate: Path, holdout: Path, evaluation: Path, params:
     Raises
     ------
     UserError
-        When Production cannot score the holdout, or MLflow does not answer.
+        When Production cannot be loaded or cannot score the holdout, or MLflow does not answer.
     """
-    rows = pd.read_parquet(holdout)
-    candidate_version = json.loads(candidate.read_text())["version"]
+    rows = pq.read_table(holdout)
+    version = json.loads(candidate.read_text())["version"]
+    params = params | {"min_delta": read_min_delta(params)}
     with open_registry() as client:
         production = aliased_version(client, PRODUCTION)
-        candidate_auc = score_version(candidate_version, rows)
-        if production is None or str(production.version) == candidate_version:
-            production_auc = None if production is None else candidate_auc
-        else:
-            production_auc = score_version(str(production.version), rows)
-    content = decide(
-        candidate={"version": candidate_version, "roc_auc": candidate_auc},
-        production=production and {"version": str(production.version), "roc_auc": production_auc},
-        min_delta=read_min_delta(params),
-    )
+        production = production and str(production.version)
+        scores = {one: score_version(one, rows) for one in {version, production} - {None}}
+        rolled_back = client.get_model_version(MODEL, version).tags.get(ROLLED_BACK_TAG)
+    content = decide(rows, scores[version], scores.get(production), params)
+    if production == version:
+        content |= {"decision": "skip", "reason": f"Version {version} is in Production already."}
+    elif rolled_back is not None:
+        reason = f"Version {version} was rolled back: {rolled_back}. Only scripts/rollback.py brings it back."
+        content |= {"decision": "skip", "reason": reason}
+    label = rows["label"].to_numpy()
+    content |= {
+        "candidate": {"version": version} | describe(label, scores[version]),
+        "production": production and {"version": production} | describe(label, scores[production]),
+        "min_delta": params["min_delta"],
+    }
     write_json(content, evaluation)
     print(f"{content['decision']}: {content['reason']}")
 
 
-def decide(candidate: dict, production: dict | None, min_delta: float) -> dict:
-    """Decide on the candidate, with the reason in plain words."""
-    gain = None if production is None else candidate["roc_auc"] - production["roc_auc"]
-    if production is None:
-        decision = "promote"
-        reason = f"There is no Production yet; the candidate's ROC AUC is {candidate['roc_auc']:.4f}."
-    elif production["version"] == candidate["version"]:
-        decision, reason = "skip", f"Version {candidate['version']} is in Production already."
-    else:
-        decision = "promote" if gain >= min_delta else "skip"
-        verb = "reaches" if decision == "promote" else "is below"
-        reason = (
-            f"On the same holdout the candidate's ROC AUC is {candidate['roc_auc']:.4f} and Production's "
-            f"{production['roc_auc']:.4f}: the gain of {gain:+.4f} {verb} the {min_delta} that a promotion needs."
-        )
-    return {
-        "candidate": candidate,
-        "production": production,
-        "gain": gain,
-        "min_delta": min_delta,
-        "decision": decision,
-        "reason": reason,
-    }
+def score_version(version: str, rows: pa.Table) -> np.ndarray:
+    """Return the probability of churn of each row by a registered version's own scorer.
 
-
-def score_version(version: str, rows: pd.DataFrame) -> float:
-    """Return the ROC AUC of a registered version on labelled rows, scored by that version's own scorer."""
-    import mlflow
-    from mlflow.exceptions import MlflowException
-
-    model = mlflow.pyfunc.load_model(f"models:/{MODEL}/{version}")
+    Raises
+    ------
+    UserError
+        When the version cannot be loaded, or needs a column that is gone.
+    """
     try:
-        return roc_auc(rows["label"].to_numpy(), model.predict(rows[model.metadata.get_input_schema().input_names()]))
-    except (KeyError, MlflowException) as error:
+        model, _ = load_version(version)
+        return model.predict(rows.select(model.metadata.get_input_schema().input_names()).to_pandas())
+    # Whatever goes wrong inside a model that may be of another time: neither model wins or loses by it.
+    except Exception as error:
         raise UserError(
-            f"Version {version} of {MODEL} cannot score the holdout: {error}. It was trained on other features; it "
-            "neither wins nor loses by that. Bring the feature back, or take the alias from that version."
+            f"Version {version} of {MODEL} at {tracking_uri()} cannot score the holdout: {error} Nothing is promoted. "
+            "It may have been trained on a feature that is gone, or its files may be lost: bring them back, or take "
+            f"the alias {PRODUCTION!r} from it in MLflow."
         ) from error
+
+
+def describe(label: np.ndarray, probability: np.ndarray) -> dict[str, float]:
+    """Return what the decision rests on, of one model."""
+    return {"roc_auc": roc_auc(label, probability), "ece": calibration_error(label, probability)}
 
 
 def read_min_delta(params: dict) -> float:
@@ -115,7 +118,7 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--candidate", type=Path, required=True, help="receipt of register_candidate")
-    parser.add_argument("--holdout", type=Path, required=True, help="Parquet file of holdout rows")
+    parser.add_argument("--holdout", type=Path, required=True, help="table of holdout rows")
     parser.add_argument("--evaluation", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     args = parser.parse_args()

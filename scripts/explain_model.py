@@ -1,10 +1,10 @@
-"""Explain the candidate: what each feature adds to the log-odds of churn, by SHAP.
+"""Explain the candidate: what each feature adds to a user's log-odds, or probability, of churn, by SHAP.
 
 Reads
     models/candidate/scorer.onnx; holdout.parquet: user_id and the features
 Writes
     shap_summary.png: a point for each explained user and feature, the strongest feature first
-    mean_abs_shap.json: feature to mean |SHAP| (log-odds) over the explained users
+    mean_abs_shap.json: feature to mean |SHAP| over the explained users
 """
 
 import argparse
@@ -17,7 +17,6 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
-import onnx
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -27,9 +26,9 @@ with warnings.catch_warnings():
     import shap
 
 from churn.command import run_command
+from churn.explanation import Explanation, explain_rows
 from churn.files import write_json, write_whole
 from churn.params import read_section
-from churn.scorer import feature_tensors, load_scorer, open_session
 from churn.user_hash import hash_users
 
 
@@ -41,7 +40,7 @@ def explain_model(model: Path, holdout: Path, output: Path, params: dict) -> Non
     model : Path
         Folder of the candidate.
     holdout : Path
-        Parquet file with user_id and the features.
+        Table with user_id and the features.
     output : Path
         The folder to write.
     params : dict
@@ -53,8 +52,8 @@ def explain_model(model: Path, holdout: Path, output: Path, params: dict) -> Non
         When the holdout lacks a feature of the model.
     """
     rows = choose_sample(pq.read_table(holdout), params["sample_rows"])
-    features = load_scorer(model / "scorer.onnx").features
-    explanation = explain_rows(model / "scorer.onnx", features, rows)
+    explanation = explain_rows(model / "scorer.onnx", rows)
+    features = explanation.features
     mean_abs = np.abs(explanation.values).mean(axis=0)
     with write_whole(output) as folder:
         folder.mkdir()
@@ -70,39 +69,14 @@ def choose_sample(rows: pa.Table, number: int) -> pa.Table:
     return rows.take(order[:number])
 
 
-def explain_rows(scorer: Path, features: list[str], rows: pa.Table) -> shap.Explanation:
-    """Return the SHAP values of a linear model, exactly: coefficient times distance from the training mean.
-
-    Returns
-    -------
-    shap.Explanation
-        values of shape (rows, features) and base values of shape (rows,), in log-odds of churn; a row's values and
-        its base value sum to the model's log-odds. data holds the raw features.
-    """
-    graph = onnx.load(scorer)
-    classifier = next(node for node in graph.graph.node if node.op_type == "LinearClassifier")
-    attributes = {attribute.name: attribute for attribute in classifier.attribute}
-    coefficients = np.array(attributes["coefficients"].floats)[-len(features) :]
-    # The scaled values are centred on the training means, so they are the distances already.
-    graph.graph.output.append(onnx.helper.make_empty_tensor_value_info(classifier.input[0]))
-    tensors = feature_tensors(rows, features)
-    (scaled,) = open_session(graph.SerializeToString()).run([classifier.input[0]], tensors)
-    base = attributes["intercepts"].floats[-1]
-    return shap.Explanation(
-        values=scaled * coefficients,
-        base_values=np.full(len(rows), base),
-        data=np.hstack([tensors[name] for name in features]),
-        feature_names=features,
-    )
-
-
-def save_summary(explanation: shap.Explanation, target: Path) -> None:
+def save_summary(explanation: Explanation, target: Path) -> None:
     """Draw every explained user as a point in the row of each feature, the strongest feature first."""
+    drawn = shap.Explanation(explanation.values, data=explanation.data, feature_names=explanation.features)
     # The points' jitter comes from NumPy's global generator.
     np.random.seed(0)
-    shap.plots.beeswarm(explanation, max_display=len(explanation.feature_names), show=False, s=6, plot_size=(9, 8))
-    plt.title("What moves each user's log-odds of churn", loc="left")
-    plt.xlabel("SHAP value (log-odds; right: more likely to churn)")
+    shap.plots.beeswarm(drawn, max_display=len(explanation.features), show=False, s=6, plot_size=(9, 8))
+    plt.title(f"What moves each user's {explanation.unit} of churn", loc="left")
+    plt.xlabel(f"SHAP value ({explanation.unit}; right: more likely to churn)")
     plt.tight_layout()
     plt.savefig(target, dpi=110, metadata={"Software": None})
     plt.close()
@@ -112,7 +86,7 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, required=True, help="folder of the candidate")
-    parser.add_argument("--holdout", type=Path, required=True, help="Parquet file of holdout rows")
+    parser.add_argument("--holdout", type=Path, required=True, help="table of holdout rows")
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     args = parser.parse_args()

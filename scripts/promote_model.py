@@ -1,10 +1,11 @@
-"""Point the alias `production` at the candidate when the evaluation says so; record a skip otherwise.
+"""Put the candidate into Production when the evaluation says so; record a skip otherwise.
 
 Reads
     evaluation.json, the registry
 Writes
-    the aliases `production` and `previous` of churn-model; tags `decision` and `reason` of the candidate's version
-    promote_model.json: decision, reason, candidate_version, production_version, previous_version
+    an entry in the registry's ledger; the aliases `production` and `previous` of churn-model; tags `decision`, `reason`
+    and `evaluation` (all that stands in evaluation.json) of the candidate's version
+    promote_model.json: decision, reason, candidate_version, production_version, previous_version (null: none)
 """
 
 import argparse
@@ -14,10 +15,13 @@ from typing import TYPE_CHECKING
 
 from churn.command import UserError, run_command
 from churn.files import write_json
-from churn.registry import MODEL, PREVIOUS, PRODUCTION, aliased_version, open_registry
+from churn.ledger import PROMOTE, Entry, Move, finish_last_entry, move_production
+from churn.registry import MODEL, PREVIOUS, PRODUCTION, ROLLED_BACK_TAG, aliased_version, open_registry
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+COMPARE_AGAIN = "snakemake --cores 1 --forcerun evaluate_candidate"
 
 
 def promote_model(evaluation: Path, receipt: Path) -> None:
@@ -26,46 +30,60 @@ def promote_model(evaluation: Path, receipt: Path) -> None:
     Raises
     ------
     UserError
-        When Production is no longer the version that was compared, or MLflow does not answer.
+        When Production is no longer the version that was compared, somebody else promotes at the same time, the
+        candidate was rolled back, or MLflow does not answer.
     """
     content = json.loads(evaluation.read_text())
-    candidate = content["candidate"]["version"]
+    candidate, reason = content["candidate"]["version"], content["reason"]
     with open_registry() as client:
+        last = finish_last_entry(client)
         if content["decision"] == "promote":
-            move_alias(client, candidate, compared=content["production"] and content["production"]["version"])
-        client.set_model_version_tag(MODEL, candidate, "decision", content["decision"])
-        client.set_model_version_tag(MODEL, candidate, "reason", content["reason"])
-        production, previous = aliased_version(client, PRODUCTION), aliased_version(client, PREVIOUS)
+            compared = content["production"] and content["production"]["version"]
+            promote_candidate(client, candidate, compared, reason, last)
+        for tag, value in ("decision", content["decision"]), ("reason", reason), ("evaluation", json.dumps(content)):
+            client.set_model_version_tag(MODEL, candidate, tag, value)
+        production, previous = version_number(client, PRODUCTION), version_number(client, PREVIOUS)
     write_json(
         {
             "decision": content["decision"],
-            "reason": content["reason"],
+            "reason": reason,
             "candidate_version": candidate,
-            "production_version": str(production.version),
-            "previous_version": previous and str(previous.version),
+            "production_version": production,
+            "previous_version": previous,
         },
         receipt,
     )
-    print(f"{content['decision']}: {content['reason']} Production is version {production.version}.")
+    now = f"Production is version {production}." if production else "There is no Production."
+    print(f"{content['decision']}: {reason} {now}")
 
 
-def move_alias(client: "MlflowClient", candidate: str, compared: str | None) -> None:
-    """Move `production` to the candidate; the version that it replaces keeps the alias `previous`.
-
-    `previous` is set first: killed in between, the next run finds Production as it was and starts again.
-    """
-    production = aliased_version(client, PRODUCTION)
-    now = production and str(production.version)
-    if now == candidate:
+def promote_candidate(
+    client: "MlflowClient", candidate: str, compared: str | None, reason: str, last: Entry | None
+) -> None:
+    """Put the candidate into Production if that is still the version compared; what it replaces becomes `previous`."""
+    production = version_number(client, PRODUCTION)
+    if production == candidate:
         return
-    if now != compared:
+    if production != compared:
         raise UserError(
-            f"Production of {MODEL} is version {now} now, but version {compared} was compared with the candidate "
-            f"(version {candidate}). Compare again: snakemake --cores 1 --forcerun evaluate_candidate"
+            f"Production of {MODEL} is version {production} now, but version {compared} was compared with the "
+            f"candidate (version {candidate}). Compare again: {COMPARE_AGAIN}"
         )
-    if now is not None:
-        client.set_registered_model_alias(MODEL, PREVIOUS, now)
-    client.set_registered_model_alias(MODEL, PRODUCTION, candidate)
+    if why := client.get_model_version(MODEL, candidate).tags.get(ROLLED_BACK_TAG):
+        raise UserError(
+            f"Version {candidate} of {MODEL} was taken out of Production ({ROLLED_BACK_TAG}: {why}) after it was "
+            f"compared. Compare again: {COMPARE_AGAIN}. To have it back all the same, delete its tag "
+            f"{ROLLED_BACK_TAG} in MLflow."
+        )
+    replaced = production or ""
+    move = Move(PROMOTE, replaced, candidate, previous_version=replaced, why=reason)
+    move_production(client, move, last, mend=f"Production must be compared again: {COMPARE_AGAIN}")
+
+
+def version_number(client: "MlflowClient", alias: str) -> str | None:
+    """Return the number of the version that an alias points at, None when there is no such alias."""
+    version = aliased_version(client, alias)
+    return version and str(version.version)
 
 
 def main() -> None:

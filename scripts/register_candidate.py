@@ -1,9 +1,10 @@
 """Register the candidate: one MLflow run and one version of the model for each candidate, however often this runs.
 
 Reads
-    models/candidate, data/training, metrics, plots, reports/explainability, params.yaml, dvc.lock
+    models/candidate, data/training, metrics, plots, reports/explainability and model_card.md, params.yaml, dvc.lock
 Writes
-    a run in the experiment churn_retention and a version of churn-model, both tagged with the candidate's digest
+    a run in the experiment churn_retention, with a child run for each grid point, and a version of churn-model with the
+    model card as its description; run and version are tagged with the candidate's digest
     register_candidate.json: version, run_id, digest, tracking_uri
 """
 
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 CANDIDATE = Path("models/candidate")
 TRAINING = Path("data/training")
 METRICS = Path("metrics")
+PLOTS = Path("plots/train_model")
+CARD = Path("reports/model_card.md")
+# More does not fit into MLflow's table.
+LONGEST_DESCRIPTION = 5000
 
 
 def register_candidate(receipt: Path, params: dict) -> None:
@@ -53,6 +58,7 @@ def register_candidate(receipt: Path, params: dict) -> None:
         version = find_version(client, digest)
         if version is None:
             log_contents(client, run, params)
+            log_grid(client, run)
             version = create_version(client, run, digest)
         client.set_terminated(run.info.run_id)
     content = {"version": str(version.version), "run_id": run.info.run_id, "digest": digest}
@@ -92,16 +98,34 @@ def log_contents(client: "MlflowClient", run: "Run", params: dict) -> None:
 
     run_id = run.info.run_id
     client.log_batch(run_id, params=[Param(name, str(value)[:6000]) for name, value in flatten(params).items()])
-    for folder, name in ("reports/explainability", "explainability"), ("plots/train_model", "plots"):
+    client.log_artifact(run_id, str(CARD))
+    for folder, name in (Path("reports/explainability"), "explainability"), (PLOTS, "plots"):
         # File by file: Snakemake leaves a hidden mark of its own in the folders.
-        for path in sorted(Path(folder).glob("[!.]*")):
+        for path in sorted(folder.glob("[!.]*")):
             client.log_artifact(run_id, str(path), name)
     client.log_artifacts(run_id, str(CANDIDATE / "spark"), "spark_model")
     with tempfile.TemporaryDirectory() as folder:
         save_dataset(Path(folder) / "churn_features.parquet")
         client.log_artifact(run_id, str(Path(folder) / "churn_features.parquet"), "dataset")
-        save_scorer(Path(folder) / "model")
+        save_scorer(CANDIDATE / "scorer.onnx", pq.read_table(TRAINING / "holdout.parquet"), Path(folder) / "model")
         client.log_artifacts(run_id, str(Path(folder) / "model"), "model")
+
+
+def log_grid(client: "MlflowClient", run: "Run") -> None:
+    """Log a child run for each point of the grid; one that a killed run has left is taken up again."""
+    from mlflow.entities import Metric, Param
+
+    trained = json.loads((METRICS / "train_model.json").read_text())
+    parent = f"tags.mlflow.parentRunId = '{run.info.run_id}'"
+    children = {child.info.run_name: child for child in client.search_runs([run.info.experiment_id], parent)}
+    for result in json.loads((PLOTS / "grid.json").read_text()):
+        point = {name: result[name] for name in sorted(trained["best_params"])}
+        name = ", ".join(f"{parameter} {value}" for parameter, value in point.items())
+        tags = {"mlflow.parentRunId": run.info.run_id, "cv_metric": trained["cv_metric"]}
+        child = children.get(name) or client.create_run(run.info.experiment_id, tags=tags, run_name=name)
+        scores = [Metric(key, value, 0, 0) for key, value in result.items() if key not in point]
+        client.log_batch(child.info.run_id, scores, [Param(key, str(value)) for key, value in point.items()])
+        client.set_terminated(child.info.run_id)
 
 
 def save_dataset(target: Path) -> None:
@@ -111,25 +135,24 @@ def save_dataset(target: Path) -> None:
     pq.write_table(pa.concat_tables(tables), target)
 
 
-def save_scorer(target: Path) -> None:
-    """Save the ONNX scorer as an MLflow pyfunc, with signature and input example."""
+def save_scorer(scorer: Path, rows: pa.Table, target: Path) -> None:
+    """Save the ONNX scorer as an MLflow pyfunc, with signature and, from the first of some rows, input example."""
     import mlflow
     import numpy
     import onnxruntime
     from mlflow.models.signature import ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    session = onnxruntime.InferenceSession(CANDIDATE / "scorer.onnx", providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(scorer, providers=["CPUExecutionProvider"])
     features = [feature.name for feature in session.get_inputs()]
-    example = pq.read_table(TRAINING / "holdout.parquet", columns=features).slice(0, 5).to_pandas()
     mlflow.pyfunc.save_model(
         target,
         python_model=Path(__file__).parent / "churn" / "scorer_model.py",
-        artifacts={"scorer": str(CANDIDATE / "scorer.onnx")},
+        artifacts={"scorer": str(scorer)},
         signature=ModelSignature(
             inputs=Schema([ColSpec("double", name) for name in features]), outputs=Schema([ColSpec("double")])
         ),
-        input_example=example,
+        input_example=rows.select(features).slice(0, 5).to_pandas(),
         # Stated, because MLflow would spend seconds on finding them out.
         pip_requirements=[
             f"mlflow=={mlflow.__version__}",
@@ -143,9 +166,11 @@ def create_version(client: "MlflowClient", run: "Run", digest: str):
     """Create the version in one call that carries its digest, so that a kill leaves a whole version or none."""
     if not client.search_registered_models(f"name = '{MODEL}'"):
         client.create_registered_model(MODEL, description="Probability that a user makes no payment in the horizon.")
-    return client.create_model_version(
-        MODEL, f"{run.info.artifact_uri}/model", run_id=run.info.run_id, tags={DIGEST_TAG: digest}
-    )
+    card, cut = CARD.read_text(), "\n\n... the rest is in the run's model_card.md"
+    if len(card) > LONGEST_DESCRIPTION:
+        card = card[: LONGEST_DESCRIPTION - len(cut)] + cut
+    source, tags = f"{run.info.artifact_uri}/model", {DIGEST_TAG: digest}
+    return client.create_model_version(MODEL, source, run_id=run.info.run_id, tags=tags, description=card)
 
 
 def flatten(nested: dict, prefix: str = "") -> dict:

@@ -1,10 +1,12 @@
-"""Score the users of a drop with the model in Production.
+"""Score the users of a drop with the model in Production, each with the reasons.
 
 Reads
     data/features/<drop>/churn_features.parquet, the registry
 Writes
-    scores.parquet: user_id, as_of_date, churn_probability (0 to 1), decile (1: the tenth most likely to churn),
-    model_version; sorted by user
+    scores.parquet: user_id, as_of_date, churn_probability (0 to 1), decile (1: the tenth most likely to churn);
+    reason_1 to reason_3: the features that push the user most, with push_1 to push_3, their SHAP values (above 0:
+    towards churn; in log-odds, of a random forest in probability); model_version; sorted by user
+    scores.csv: the same for people, the likeliest to churn first, rounded to 4 digits
 """
 
 import argparse
@@ -12,15 +14,27 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
 from churn.command import UserError, run_command
+from churn.explanation import Explanation, explain_rows
 from churn.files import write_whole
-from churn.registry import MODEL, PRODUCTION, aliased_version, open_registry
+from churn.registry import MODEL, PRODUCTION, aliased_version, load_version, open_registry
+
+REASONS = 3
 
 
 def score_users(features: Path, scores: Path) -> None:
-    """Write the probability of churn of every user in `features`.
+    """Write the probability of churn of every user in `features`, with the reasons.
+
+    Parameters
+    ----------
+    features : Path
+        Table of a drop's features.
+    scores : Path
+        The Parquet file to write; the CSV file is written beside it.
 
     Raises
     ------
@@ -31,29 +45,49 @@ def score_users(features: Path, scores: Path) -> None:
     with open_registry() as client:
         production = aliased_version(client, PRODUCTION)
         if production is None:
-            raise UserError(f"{MODEL} has no version with the alias {PRODUCTION!r}; promote one: snakemake --cores all")
-        probability = predict(str(production.version), table)
-    scored = table.select(["user_id", "as_of_date"])
-    scored = scored.append_column("churn_probability", pa.array(probability))
-    scored = scored.append_column("decile", pa.array(deciles(probability)))
-    scored = scored.append_column("model_version", pa.array([str(production.version)] * len(table)))
-    with write_whole(scores) as path:
-        pq.write_table(scored, path, compression="zstd")
-    print(f"{len(table)} users scored with {MODEL} version {production.version}; mean {probability.mean():.3f}")
-
-
-def predict(version: str, table: pa.Table) -> np.ndarray:
-    """Return the probability of churn of each row by a registered version, float64 of shape (rows,)."""
-    import mlflow
-
-    model = mlflow.pyfunc.load_model(f"models:/{MODEL}/{version}")
+            raise UserError(
+                f"{MODEL} has no version with the alias {PRODUCTION!r}, so nothing can be scored. The gates of "
+                "evaluate_candidate in params.yaml may have held the candidate back (reports/release/evaluation.json "
+                "says which); otherwise run: snakemake --cores all"
+            )
+        model, scorer = load_version(str(production.version))
     needed = model.metadata.get_input_schema().input_names()
     if missing := [name for name in needed if name not in table.column_names]:
         raise UserError(
-            f"Version {version} of {MODEL} needs the feature {', '.join(missing)}, which the drop's features lack. "
+            f"Version {production.version} of {MODEL} needs the feature {', '.join(missing)}, which {features} lacks. "
             "Bring it back, or promote a model without it."
         )
-    return model.predict(table.select(needed).to_pandas())
+    probability = model.predict(table.select(needed).to_pandas())
+    columns = {"churn_probability": probability, "decile": deciles(probability)}
+    columns |= strongest_reasons(explain_rows(scorer, table))
+    scored = table.select(["user_id", "as_of_date"])
+    for name, values in (columns | {"model_version": [str(production.version)] * len(table)}).items():
+        scored = scored.append_column(name, pa.array(values))
+    with write_whole(scores) as path:
+        pq.write_table(scored, path, compression="zstd")
+    with write_whole(scores.with_suffix(".csv")) as path:
+        pv.write_csv(for_people(scored), path)
+    print(f"{len(table)} users scored with {MODEL} version {production.version}; mean {probability.mean():.3f}")
+
+
+def strongest_reasons(explanation: Explanation) -> dict[str, np.ndarray]:
+    """Return the features that push each user most, whichever way, and their SHAP values, the strongest first."""
+    names = np.array(explanation.features)
+    order = np.argsort(-np.abs(explanation.values), axis=1, kind="stable")[:, :REASONS]
+    pushes = np.take_along_axis(explanation.values, order, axis=1)
+    columns = {}
+    for number in range(order.shape[1]):
+        columns |= {f"reason_{number + 1}": names[order[:, number]], f"push_{number + 1}": pushes[:, number]}
+    return columns
+
+
+def for_people(scored: pa.Table) -> pa.Table:
+    """Sort the likeliest to churn first, and round."""
+    scored = scored.sort_by([("churn_probability", "descending"), ("user_id", "ascending")])
+    for number, field in enumerate(scored.schema):
+        if pa.types.is_floating(field.type):
+            scored = scored.set_column(number, field.name, pc.round(scored[field.name], 4))
+    return scored
 
 
 def deciles(probability: np.ndarray) -> np.ndarray:

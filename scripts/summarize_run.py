@@ -40,17 +40,19 @@ def summarize_run(root: Path) -> list[str]:
     production = evaluation["production"]
     rows = [
         ("Decision", f"{evaluation['decision']}. {evaluation['reason']}"),
+        ("Gates", describe_gates(evaluation["gates"])),
         ("Candidate", describe_model(evaluation["candidate"])),
         ("Production", f"{describe_model(production)} before this run" if production else "none before this run"),
-        ("", f"version {promotion['production_version']} now"),
+        ("", f"version {promotion['production_version']} now" if promotion["production_version"] else "none now"),
         ("Holdout", describe_holdout(training_set, train)),
-        ("Baselines", ", ".join(f"{name} {auc:.4f}" for name, auc in sorted(train["baselines"].items()))),
+        ("Baselines", describe_baselines(train)),
         ("Drift", describe_drift(drift)),
         ("Rows", describe_rows(root, newest)),
         ("Users", describe_users(read(root / f"metrics/build_features/{newest}.json"))),
         ("Look next", f"drift report  {published['uri']}"),
+        ("", "model card    reports/model_card.md"),
         ("", "explanation   reports/explainability/shap_summary.png"),
-        ("", f"scores        data/scores/{newest}/scores.parquet"),
+        ("", f"scores        data/scores/{newest}/scores.csv"),
         ("", f"runs          mlflow ui --backend-store-uri {tracking_uri()}"),
     ]
     return [f"{name:<11} {text}" for name, text in rows]
@@ -59,6 +61,17 @@ def summarize_run(root: Path) -> list[str]:
 def describe_model(model: dict) -> str:
     """Name a version and its ROC AUC."""
     return f"version {model['version']}, ROC AUC {model['roc_auc']:.4f}"
+
+
+def describe_gates(gates: list[dict]) -> str:
+    """Tell which gates the candidate passed."""
+    return ", ".join(f"{gate['gate']} {'passed' if gate['passed'] else 'FAILED'}" for gate in gates)
+
+
+def describe_baselines(train: dict) -> str:
+    """Tell the baselines' ROC AUC, and whether the model beats them."""
+    aucs = ", ".join(f"{name} {auc:.4f}" for name, auc in sorted(train["baselines"].items()))
+    return f"{aucs}. {train['verdict']}"
 
 
 def describe_holdout(training_set: dict, train: dict) -> str:

@@ -1,45 +1,41 @@
 """Train the candidate: a Spark ML pipeline, its grid point chosen by cross-validation inside the training rows.
 
 Reads
-    train.parquet, holdout.parquet: user_id, label (1 churned) and the features (double, null where unknown)
+    train.parquet, holdout.parquet: user_id, label (1 churned), card_type and the features (double, null where unknown)
 Writes
     the model's folder: spark/ (a PipelineModel on the raw feature columns), scorer.onnx (the same without Spark)
     the metrics: roc_auc and the rest, all of the holdout, which is scored once; the baselines; what was left out
-    the plots' folder: roc, precision_recall, calibration (all of the holdout) and grid, as .json and .png
+    the plots' folder: roc, precision_recall, calibration, gains, score_distribution, segments (all of the holdout) and
+    grid, as .json and .png
 """
 
 import argparse
 import tempfile
-from collections.abc import Sequence
-from functools import partial
-from itertools import product
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from statistics import mean
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
-from tqdm import tqdm
 
+from churn.baselines import RECENCY, compare_with_baselines, score_rfm_logistic
 from churn.command import run_command
-from churn.evaluation import measure, roc_auc
+from churn.evaluation import best_f1_threshold, measure
+from churn.families import Family, choose_family
+from churn.feature_table import feature_names
 from churn.files import write_json, write_whole
+from churn.grid_search import GridSearch, fit_pipeline, search_grid
 from churn.model_plots import save_plots
 from churn.onnx_export import export_scorer
 from churn.params import read_section
 from churn.scorer import load_scorer
+from churn.segments import measure_segments
 from churn.spark import start_spark
-from churn.spark_model import make_estimator, make_preparation, prepare_rows, save_spark_model, score_rows
+from churn.spark_model import save_spark_model
 from churn.training_rows import assign_folds, choose_features, read_rows
 
-RECENCY = "days_since_last_payment"
-RFM = (RECENCY, "active_days", "payments_sum")
 ROWS_PER_PARTITION = 100_000
-FITS_AT_A_TIME = 2
 
 
 def train_model(
@@ -50,7 +46,7 @@ def train_model(
     Parameters
     ----------
     train, holdout : Path
-        Parquet files of labelled rows.
+        Tables of labelled rows.
     model, plots : Path
         The folders to write.
     metrics : Path
@@ -63,36 +59,40 @@ def train_model(
     Raises
     ------
     UserError
-        When the params name what is no feature, a table has one class only, users are too few for the folds, no feature
-        tells anything, or there is no Java.
+        When the params name what is no feature, no family, or no parameter of it; when a column is missing, a class has
+        hardly a row, users are too few for the folds, no feature tells anything, or there is no Java.
     """
+    family, grid = choose_family(params)
     rows = read_rows(train)
-    holdout_rows = read_rows(holdout, rows.column_names[2:])
+    holdout_rows = read_rows(holdout, feature_names(rows.column_names))
     fold = assign_folds(rows, params["folds"])
     features, left_out = choose_features(rows, fold, params)
     with start_spark(master) as spark, tempfile.TemporaryDirectory(prefix="churn-train-") as folder:
         frame = load_frame(spark, rows.append_column("fold", pa.array(fold)), Path(folder, "train.parquet"))
-        grid = search_grid(frame, features, params)
-        best = choose_point(grid)
-        candidate = fit_pipeline(frame, features, params["log_features"], grid_point(best, params))
-        save_candidate(candidate, features, params["log_features"], spark, model)
-        baseline = score_baseline(frame, load_frame(spark, holdout_rows, Path(folder, "holdout.parquet")))
+        search = search_grid(frame, features, family, grid, params)
+        candidate = fit_pipeline(frame, features, params["log_features"], family, search.point)
+        save_candidate(candidate, features, params["log_features"], family, model)
+        rfm_logistic = score_rfm_logistic(frame, load_frame(spark, holdout_rows, Path(folder, "holdout.parquet")))
     # By the scorer, not by Spark: it is what Production will score with.
-    scored = holdout_rows["label"].to_numpy(), load_scorer(model / "scorer.onnx").score(holdout_rows)
+    label, probability = holdout_rows["label"].to_numpy(), load_scorer(model / "scorer.onnx").score(holdout_rows)
+    threshold = choose_threshold(search, params)
     with write_whole(plots) as path:
-        save_plots(scored, baseline, grid, best, path)
-    recency = roc_auc(scored[0], holdout_rows[RECENCY].to_numpy())
-    content = measure(*scored) | {
-        "train_rows": len(rows),
-        "train_churn_rate": float(rows["label"].to_numpy().mean()),
-        "holdout_rows": len(holdout_rows),
-        "holdout_churn_rate": float(scored[0].mean()),
-        "features": features,
-        "features_left_out": left_out,
-        "best_params": grid_point(best, params),
-        "cv_roc_auc": best["cv_roc_auc"],
-        "baselines": {"recency": recency, "rfm_logistic": roc_auc(*baseline)},
-    }
+        segments = measure_segments(holdout_rows, probability, threshold)
+        save_plots(label, {"model": probability, "rfm_logistic": rfm_logistic}, search, segments, path)
+    content = (
+        measure(label, probability, threshold)
+        | compare_with_baselines(
+            label, probability, {"recency": holdout_rows[RECENCY].to_numpy(), "rfm_logistic": rfm_logistic}
+        )
+        | describe_training(rows, search, params)
+        | {
+            "threshold": threshold,
+            "holdout_rows": len(holdout_rows),
+            "holdout_churn_rate": float(label.mean()),
+            "features": features,
+            "features_left_out": left_out,
+        }
+    )
     write_json(content, metrics)
     print_summary(content)
 
@@ -105,95 +105,50 @@ def load_frame(spark: SparkSession, rows: pa.Table, path: Path) -> DataFrame:
     return frame.repartition(partitions) if partitions > 1 else frame.coalesce(1)
 
 
-def search_grid(frame: DataFrame, features: list[str], params: dict) -> list[dict]:
-    """Cross-validate every point of the grid.
-
-    Parameters
-    ----------
-    frame : pyspark.sql.DataFrame
-        The training rows, with `fold`.
-    features : list of str
-        The features to use.
-    params : dict
-        Section train_model of params.yaml.
-
-    Returns
-    -------
-    list of dict
-        For each grid point its parameters, `fold_<n>` (ROC AUC in that fold) and `cv_roc_auc`, their mean.
-    """
-    names, folds = sorted(params["grid"]), range(params["folds"])
-    points = [dict(zip(names, values, strict=True)) for values in product(*(params["grid"][name] for name in names))]
-    with ThreadPool(FITS_AT_A_TIME) as pool:
-        split = pool.map(partial(split_fold, frame, features, params["log_features"]), folds)
-        todo = [(training, point) for training, _ in split for point in points]
-        fits = pool.imap(lambda fit: make_estimator(fit[1]).fit(fit[0]), todo)
-        models = list(tqdm(fits, total=len(todo), desc="grid search", unit="fit", disable=None))
-        scores = pool.map(lambda fold: score_rows(models[fold * len(points) :][: len(points)], split[fold][1]), folds)
-    results = []
-    for number, point in enumerate(points):
-        aucs = [roc_auc(label, probabilities[number]) for label, probabilities in scores]
-        by_fold = {f"fold_{fold + 1}": auc for fold, auc in enumerate(aucs)}
-        results.append(point | by_fold | {"cv_roc_auc": mean(aucs)})
-    return results
-
-
-def split_fold(
-    frame: DataFrame, features: list[str], log_features: list[str], fold: int
-) -> tuple[DataFrame, DataFrame]:
-    """Return the rows outside a fold and those in it, prepared by what the rows outside tell alone."""
-    training, held_out = frame.filter(frame.fold != fold), frame.filter(frame.fold == fold)
-    preparation = make_preparation(features, log_features).fit(training)
-    return prepare_rows(preparation, training), preparation.transform(held_out)
-
-
-def choose_point(grid: list[dict]) -> dict:
-    """Return the grid point with the highest mean ROC AUC; the first of equals."""
-    # Rounded, so that a last digit that differs between machines decides nothing.
-    return max(grid, key=lambda result: round(result["cv_roc_auc"], 6))
-
-
-def grid_point(result: dict, params: dict) -> dict:
-    """Return the parameters alone of a result of `search_grid`."""
-    return {name: result[name] for name in sorted(params["grid"])}
-
-
-def fit_pipeline(frame: DataFrame, features: Sequence[str], log_features: Sequence[str], point: dict) -> PipelineModel:
-    """Fit preparation and classifier on all rows."""
-    preparation = make_preparation(features, log_features).fit(frame)
-    return PipelineModel([*preparation.stages, make_estimator(point).fit(prepare_rows(preparation, frame))])
-
-
-def score_baseline(frame: DataFrame, holdout: DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Return label and probability of the holdout's rows by recency, frequency and amount alone."""
-    *preparation, classifier = fit_pipeline(frame, RFM, RFM, {"regParam": 0.0}).stages
-    label, (probability,) = score_rows([classifier], PipelineModel(preparation).transform(holdout))
-    return label, probability
+def choose_threshold(search: GridSearch, params: dict) -> float:
+    """Return the probability from which a user is flagged, chosen on the training rows alone."""
+    if params["threshold"] == "best_f1":
+        return round(best_f1_threshold(search.label, search.probability), 6)
+    return float(params["threshold"])
 
 
 def save_candidate(
-    candidate: PipelineModel, features: list[str], log_features: list[str], spark: SparkSession, model: Path
+    candidate: PipelineModel, features: list[str], log_features: list[str], family: Family, model: Path
 ) -> None:
     """Write the Spark model and the scorer."""
     with write_whole(model) as folder:
         folder.mkdir()
         save_spark_model(candidate, folder / "spark")
-        export_scorer(candidate, features, log_features, spark, folder / "scorer.onnx")
+        export_scorer(folder / "spark", features, log_features, family.write, folder / "scorer.onnx")
+
+
+def describe_training(rows: pa.Table, search: GridSearch, params: dict) -> dict:
+    """Tell what the model learnt from, and which grid point was chosen."""
+    return {
+        "train_rows": len(rows),
+        "train_churn_rate": float(rows["label"].to_numpy().mean()),
+        "family": params["family"],
+        "best_params": search.point,
+        "cv_metric": params["metric"],
+        "cv_score": search.best["cv_score"],
+    }
 
 
 def print_summary(content: dict) -> None:
     """Say what was trained and how good it is."""
     if content["features_left_out"]:
         print(f"left out, unknown or constant in the training rows: {', '.join(content['features_left_out'])}")
-    baselines = ", ".join(f"{name} alone {value:.4f}" for name, value in content["baselines"].items())
-    print(f"holdout ROC AUC {content['roc_auc']:.4f} ({baselines}) with {content['best_params']}")
+    print(f"{content['family']} with {content['best_params']}")
+    print("holdout ROC AUC {roc_auc:.4f} (95% interval {roc_auc_low:.4f} to {roc_auc_high:.4f})".format(**content))
+    print("mean prediction {mean_prediction:.3f}, churn rate {holdout_churn_rate:.3f}".format(**content))
+    print(content["verdict"])
 
 
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--train", type=Path, required=True, help="Parquet file of training rows")
-    parser.add_argument("--holdout", type=Path, required=True, help="Parquet file of holdout rows")
+    parser.add_argument("--train", type=Path, required=True, help="table of training rows")
+    parser.add_argument("--holdout", type=Path, required=True, help="table of holdout rows")
     parser.add_argument("--model", type=Path, required=True, help="folder of the candidate to write")
     parser.add_argument("--metrics", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--plots", type=Path, required=True, help="folder of plots to write")

@@ -18,7 +18,7 @@ from ibis.backends.sql.datatypes import DuckDBType
 
 from churn.command import run_command
 from churn.contract import FILES, FIRST_DAY, TYPES, USER_FILES, Column
-from churn.features import payment_features, user_features
+from churn.features import payment_features, user_categories, user_features
 from churn.files import write_whole
 
 COLUMNS = """# The columns of a drop
@@ -65,7 +65,7 @@ def describe_features() -> Iterator[str]:
     """Yield a row of the table for each feature."""
     known = ibis.table({"days_ago": "int64", **column_types("PAYMENTS.csv")})
     users = ibis.table(column_types(*USER_FILES))
-    for name, feature in (payment_features(known) | user_features(users, FIRST_DAY)).items():
+    for name, feature in (payment_features(known) | user_features(users, FIRST_DAY) | user_categories(users)).items():
         fields = {field.name for field in feature.value.op().find(ops.Field)}
         columns = sorted("FECHA" if field == "days_ago" else field for field in fields)
         yield f"| `{name}` | {feature.meaning} | {', '.join(f'`{column}`' for column in columns)} |\n"

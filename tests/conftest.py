@@ -1,5 +1,6 @@
 """What the tests share: the scripts as a user calls them, and a small repository to run the pipeline in."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -20,8 +21,8 @@ ENVIRONMENT = {
     "GIT_COMMITTER_NAME": "Tester",
     "GIT_COMMITTER_EMAIL": "tester@localhost",
 }
-DEFAULT_GRID = "regParam: [0.003, 0.03]"
-SMALL_GRID = "regParam: [0.003]"
+# A grid of two points and two folds are a search; the default's would be trained again in many tests.
+SMALLER = {"regParam: [0.1, 0.03, 0.003]": "regParam: [0.003]", "folds: 3 ": "folds: 2 "}
 
 
 def run(*command: object, cwd: Path, fails: bool = False, **environment: str) -> subprocess.CompletedProcess:
@@ -54,6 +55,20 @@ def shared(path: str) -> Path:
     return found
 
 
+def make_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Let one of the test run's workers make a folder for all of them; none may change it."""
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder, done = base / name, base / f"{name}.done"
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            make(folder)
+            done.touch()
+    return folder
+
+
 def copy_repository(target: Path) -> Path:
     """Make a new git repository of this checkout's files, without any drop and with a small grid."""
     files = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT).stdout.splitlines()
@@ -64,10 +79,11 @@ def copy_repository(target: Path) -> Path:
         shutil.copy2(ROOT / name, target / name, follow_symlinks=False)
     (target / "data" / "raw").mkdir(parents=True)
     (target / "data" / "drops.yaml").write_text("source: none\ndrops: []\n")
-    # A grid of two points is a grid; the default's four would be trained again in many tests.
     params = (target / "params.yaml").read_text()
-    assert params.count(DEFAULT_GRID) == 1
-    (target / "params.yaml").write_text(params.replace(DEFAULT_GRID, SMALL_GRID))
+    for default, small in SMALLER.items():
+        assert params.count(default) == 1
+        params = params.replace(default, small)
+    (target / "params.yaml").write_text(params)
     run("git", "init", "--quiet", cwd=target)
     run("git", "add", "--all", cwd=target)
     run("git", "commit", "--quiet", "--message", "A repository without drops", cwd=target)
@@ -77,9 +93,29 @@ def copy_repository(target: Path) -> Path:
 @pytest.fixture(scope="session")
 def demo_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with two small demo drops that nothing has been run in: copy it before you change it."""
-    target = copy_repository(tmp_path_factory.mktemp("demo") / "repository")
-    run(sys.executable, "scripts/make_demo_drops.py", "--users", 400, "--drops", 2, cwd=target)
-    return target
+
+    def make(folder: Path) -> None:
+        copy_repository(folder)
+        run(sys.executable, "scripts/make_demo_drops.py", "--users", 400, "--drops", 2, cwd=folder)
+
+    return make_once(tmp_path_factory, "demo_repository", make)
+
+
+@pytest.fixture(scope="session")
+def demo(demo_repository, tmp_path_factory):
+    """The small demo, run by Snakemake to its end."""
+    from demo_pipeline import go
+
+    def make(folder: Path) -> None:
+        shutil.copytree(demo_repository, folder, symlinks=True)
+        go("snakemake", folder)
+
+    return make_once(tmp_path_factory, "demo", make)
+
+
+@pytest.fixture
+def demo_copy(demo, tmp_path):
+    return shutil.copytree(demo, tmp_path / "repository", symlinks=True)
 
 
 @pytest.fixture
@@ -100,11 +136,13 @@ def finished(tmp_path_factory):
     """The small pipeline, run once."""
     from small_pipeline import EVERYTHING, Repository
 
-    repository = Repository(tmp_path_factory.mktemp("finished") / "repository")
-    repository.create()
-    assert repository.ran("snakemake") == EVERYTHING
-    repository.commit("Everything has run")
-    return repository
+    def make(folder: Path) -> None:
+        repository = Repository(folder / "repository")
+        repository.create()
+        assert repository.ran("snakemake") == EVERYTHING
+        repository.commit("Everything has run")
+
+    return Repository(make_once(tmp_path_factory, "finished", make) / "repository")
 
 
 @pytest.fixture

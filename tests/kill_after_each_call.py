@@ -12,7 +12,7 @@ from pathlib import Path
 
 import mlflow
 
-WRITING = ("create_", "log_", "set_")
+WRITING = ("create_", "delete_", "log_", "set_")
 
 
 def kill_after_new_calls(known: set[str], tell: int) -> None:

@@ -1,14 +1,17 @@
 import json
 
 import numpy as np
+import onnx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from candidates import IGNORE_SOCKETS, Candidate, shared_candidate
+from candidates import IGNORE_SOCKETS, PARAMS, Candidate, shared_candidate
 from conftest import run_script
 
+from churn.command import UserError
+from churn.explanation import explain_rows
 from churn.scorer import load_scorer
-from explain_model import choose_sample, explain_model, explain_rows
+from explain_model import choose_sample, explain_model
 
 pytestmark = IGNORE_SOCKETS
 
@@ -18,20 +21,32 @@ def candidate(tmp_path_factory: pytest.TempPathFactory) -> Candidate:
     return shared_candidate(tmp_path_factory)
 
 
-def test_values_and_base_value_sum_to_the_model_s_log_odds(candidate):
+@pytest.mark.parametrize("family", PARAMS["grids"])
+def test_values_and_base_value_sum_to_the_model_s_margin(family, tmp_path_factory):
+    candidate = shared_candidate(tmp_path_factory, family)
     rows = pq.read_table(candidate.holdout)
-    scorer = load_scorer(candidate.model / "scorer.onnx")
-    explanation = explain_rows(candidate.model / "scorer.onnx", scorer.features, rows)
-    probability = scorer.score(rows)
-    log_odds = np.log(probability / (1 - probability))
-    assert np.allclose(explanation.values.sum(axis=1) + explanation.base_values, log_odds, atol=1e-5)
+    probability = load_scorer(candidate.model / "scorer.onnx").score(rows)
+    explanation = explain_rows(candidate.model / "scorer.onnx", rows)
+    assert explanation.unit == ("probability" if family == "random_forest" else "log-odds")
+    margin = probability if explanation.unit == "probability" else np.log(probability / (1 - probability))
+    assert np.abs(explanation.values).max() > 0.01
+    assert np.allclose(explanation.values.sum(axis=1) + explanation.base, margin, atol=1e-6)
 
 
 def test_the_average_training_user_is_explained_by_the_base_value(candidate):
-    rows = pq.read_table(candidate.train)
-    scorer = load_scorer(candidate.model / "scorer.onnx")
-    explanation = explain_rows(candidate.model / "scorer.onnx", scorer.features, rows)
+    explanation = explain_rows(candidate.model / "scorer.onnx", pq.read_table(candidate.train))
     assert np.allclose(explanation.values.mean(axis=0), 0, atol=1e-5)
+
+
+def test_a_scorer_of_another_make_is_named(candidate, tmp_path):
+    model = onnx.load(candidate.model / "scorer.onnx")
+    for node in model.graph.node:
+        names = [name.replace("margin", "other") for name in node.output]
+        del node.output[:]
+        node.output.extend(names)
+    onnx.save(model, tmp_path / "scorer.onnx")
+    with pytest.raises(UserError, match=r"scorer\.onnx cannot be explained"):
+        explain_rows(tmp_path / "scorer.onnx", pq.read_table(candidate.holdout))
 
 
 def test_the_sample_is_the_same_users_in_whatever_order_the_rows_come():

@@ -112,6 +112,7 @@ def test_every_feature_of_one_user_by_hand(features):
         "recency_ml_days": 18,
         "gender_is_female": 1,
         "age": 34,
+        "card_type": "BLACK",
     }
 
 

@@ -2,12 +2,13 @@
 
 import json
 import shutil
-from pathlib import Path
 
+import pyarrow.csv as csv
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from conftest import ROOT, copy_repository, run, shared
+from conftest import copy_repository, run, shared
+from demo_pipeline import go, locked, read, registry
 
 SCORE_WITHOUT_JAVA = """
 import json, os, sys
@@ -27,46 +28,6 @@ else:
     raise AssertionError("a missing column is named")
 print(json.dumps({"least": float(expected.min()), "most": float(expected.max()), "rows": len(expected)}))
 """
-
-
-def go(door: str, repository: Path, **environment: str) -> str:
-    """Run everything through a door, then look through both: neither has anything left to do."""
-    command = {"dvc": ("dvc", "repro"), "snakemake": ("snakemake", "--cores", "2")}[door]
-    answer = run(*command, cwd=repository, **environment)
-    assert "up to date" in run("dvc", "status", cwd=repository).stdout
-    targets = () if door == "snakemake" else ("reports/explainability", "reports/drift")
-    rehearsal = run("snakemake", "-n", *targets, cwd=repository, **environment)
-    assert "Nothing to be done" in rehearsal.stdout + rehearsal.stderr
-    return answer.stdout + answer.stderr
-
-
-def read(repository: Path, path: str) -> dict:
-    return json.loads((repository / path).read_text())
-
-
-def locked(repository: Path) -> dict:
-    """Return dvc.lock's stages; their order is the one in which they ended."""
-    return yaml.safe_load((repository / "dvc.lock").read_text())["stages"]
-
-
-def registry(repository: Path):
-    """Return a client of the repository's embedded store."""
-    from mlflow import MlflowClient
-
-    return MlflowClient(f"sqlite:///{repository}/mlflow.db")
-
-
-@pytest.fixture(scope="module")
-def demo(demo_repository, tmp_path_factory):
-    """The small demo, run by Snakemake to its end."""
-    repository = shutil.copytree(demo_repository, tmp_path_factory.mktemp("snakemake") / "repository", symlinks=True)
-    go("snakemake", repository)
-    return repository
-
-
-@pytest.fixture
-def demo_copy(demo, tmp_path):
-    return shutil.copytree(demo, tmp_path / "repository", symlinks=True)
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +79,16 @@ def test_a_run_ends_in_production_with_everything_that_belongs_to_it(demo):
         "explainability/shap_summary.png",
         "explainability/mean_abs_shap.json",
     }
+    assert version.description == (demo / "reports/model_card.md").read_text()
+    assert "model_card.md" in {file.path for file in client.list_artifacts(version.run_id)}
+    children = client.search_runs(
+        [run_of_it.info.experiment_id],
+        f"tags.mlflow.parentRunId = '{version.run_id}'",
+        order_by=["metrics.cv_score DESC"],
+    )
+    grid = read(demo, "plots/train_model/grid.json")
+    assert len(children) == len(grid) > 1
+    assert children[0].data.metrics["cv_score"] == max(point["cv_score"] for point in grid)
     dataset = pq.read_table(client.download_artifacts(version.run_id, "dataset/churn_features.parquet"))
     assert {"user_id", "as_of_date", "label", "split"} <= set(dataset.column_names)
     assert len(dataset) == metrics["train_rows"] + metrics["holdout_rows"]
@@ -130,8 +101,17 @@ def test_production_scores_without_a_jvm(demo):
     found = json.loads(answer.stdout.splitlines()[-1])
     assert 0 <= found["least"] < found["most"] <= 1
     scores = pq.read_table(next((demo / "data/scores").glob("*/scores.parquet")))
-    assert scores.column_names == ["user_id", "as_of_date", "churn_probability", "decile", "model_version"]
+    reasons = [f"{kind}_{number}" for number in (1, 2, 3) for kind in ("reason", "push")]
+    columns = ["user_id", "as_of_date", "churn_probability", "decile", *reasons, "model_version"]
+    assert scores.column_names == columns
     assert set(scores["decile"].to_pylist()) == set(range(1, 11))
+    features = read(demo, "metrics/train_model.json")["features"]
+    for user in scores.to_pylist():
+        assert len({user["reason_1"], user["reason_2"], user["reason_3"]} & set(features)) == 3
+        assert abs(user["push_1"]) >= abs(user["push_2"]) >= abs(user["push_3"])
+    people = csv.read_csv(next((demo / "data/scores").glob("*/scores.csv")))
+    assert people.column_names == columns and len(people) == len(scores)
+    assert people["churn_probability"].to_pylist() == sorted(people["churn_probability"].to_pylist(), reverse=True)
 
 
 def test_the_drift_report_is_published_once(demo):
@@ -147,99 +127,16 @@ def test_the_summary_tells_decision_metrics_and_drift(demo):
         assert word in text
 
 
-def test_a_store_that_is_new_is_filled_again_and_no_stage_runs(demo_copy):
-    (demo_copy / "mlflow.db").unlink()
+def test_a_registered_version_is_made_again_from_its_commit(demo_copy):
     shutil.rmtree(demo_copy / "mlartifacts")
-    printed = go("snakemake", demo_copy)
-    assert "Train the candidate" not in printed and "Register the candidate" in printed
-    assert len(registry(demo_copy).search_model_versions("name = 'churn-model'")) == 1
-    printed = go("snakemake", demo_copy, MLFLOW_TRACKING_URI=f"sqlite:///{demo_copy}/other.db")
-    assert "Train the candidate" not in printed and "Register the candidate" in printed
-
-
-def test_a_candidate_is_promoted_only_for_a_real_gain_and_previous_is_kept(demo_copy):
-    params = yaml.safe_load((demo_copy / "params.yaml").read_text())
-    params["train_model"]["grid"] = {"regParam": [0.2], "elasticNetParam": [1.0]}
-    (demo_copy / "params.yaml").write_text(yaml.safe_dump(params))
-    printed = go("snakemake", demo_copy)
-    assert "Clean the payments" not in printed
-    client = registry(demo_copy)
-    worse = read(demo_copy, "reports/release/evaluation.json")
-    assert worse["decision"] == "skip" and worse["gain"] < 0
-    assert str(client.get_model_version_by_alias("churn-model", "production").version) == "1"
-    assert client.get_model_version("churn-model", "2").tags["decision"] == "skip"
-    # Were the worse one in Production, the first candidate would be a real gain over it.
-    client.set_registered_model_alias("churn-model", "production", "2")
-    run("git", "checkout", "params.yaml", cwd=demo_copy)
-    go("snakemake", demo_copy, CHURN_PROMOTION_MIN_DELTA="0.9")
-    assert read(demo_copy, "reports/release/evaluation.json")["decision"] == "skip"
-    # Half the gain is asked for: how much a better grid gains on so few users is chance.
-    go("snakemake", demo_copy, CHURN_PROMOTION_MIN_DELTA=str(-worse["gain"] / 2))
-    better = read(demo_copy, "reports/release/evaluation.json")
-    assert better["decision"] == "promote" and better["gain"] == pytest.approx(-worse["gain"])
-    assert str(client.get_model_version_by_alias("churn-model", "production").version) == "1"
-    assert str(client.get_model_version_by_alias("churn-model", "previous").version) == "2"
-
-
-def test_production_that_moved_meanwhile_stops_the_promotion(demo_copy):
-    path = demo_copy / "reports/release/evaluation.json"
-    evaluation = json.loads(path.read_text())
-    evaluation |= {"candidate": {"version": "7", "roc_auc": 0.9}, "production": {"version": "6", "roc_auc": 0.8}}
-    path.write_text(json.dumps(evaluation))
-    command = ("python", "scripts/promote_model.py", "--evaluation", path, "--receipt", demo_copy / "receipt.json")
-    message = run(*command, cwd=demo_copy, fails=True).stderr
-    assert "Production of churn-model is version 1 now, but version 6 was compared" in message
-    assert not (demo_copy / "receipt.json").exists()
-
-
-def survive_kills(step: str, repository: Path, **environment: str) -> int:
-    """Run a release step to its end, killed after each call to the registry; return how many kills there were."""
-    folder = "reports/release"
-    registered, evaluated = f"{folder}/register_candidate.json", f"{folder}/evaluation.json"
-    arguments = {
-        "register_candidate": ("--receipt", registered),
-        "evaluate_candidate": (
-            *("--candidate", registered, "--evaluation", evaluated, "--holdout", "data/training/holdout.parquet"),
-        ),
-        "promote_model": ("--evaluation", evaluated, "--receipt", f"{folder}/promote_model.json"),
-    }
-    command = ("python", ROOT / "tests" / "kill_after_each_call.py", f"scripts/{step}.py", *arguments[step])
-    return int(run(*command, cwd=repository, **environment).stdout.splitlines()[-1].split()[0])
-
-
-def test_release_steps_killed_after_each_call_or_run_twice_make_one_version(demo_copy):
-    for path in "mlartifacts", "reports/release":
-        shutil.rmtree(demo_copy / path)
     (demo_copy / "mlflow.db").unlink()
-    assert survive_kills("register_candidate", demo_copy) > 15
-    survive_kills("evaluate_candidate", demo_copy)
-    assert survive_kills("promote_model", demo_copy) == 3
-    client = registry(demo_copy)
-    version = client.get_model_version_by_alias("churn-model", "production")
-    # Another version in Production: with no gain asked for, the candidate takes its place.
-    other = client.create_model_version("churn-model", version.source, run_id=version.run_id).version
-    client.set_registered_model_alias("churn-model", "production", other)
-    survive_kills("evaluate_candidate", demo_copy, CHURN_PROMOTION_MIN_DELTA="0")
-    assert survive_kills("promote_model", demo_copy) == 4
-    aliases = client.get_registered_model("churn-model").aliases
-    assert {alias: int(number) for alias, number in aliases.items()} == {"production": 1, "previous": int(other)}
-    # Run twice: Snakemake has no receipt of what the scripts did.
-    go("snakemake", demo_copy)
-    evaluation = read(demo_copy, "reports/release/evaluation.json")
-    assert evaluation["decision"] == "skip" and "in Production already" in evaluation["reason"]
-    versions = client.search_model_versions("name = 'churn-model'")
-    assert sorted(int(version.version) for version in versions) == [1, int(other)]
-    (experiment,) = [found for found in client.search_experiments() if found.name == "churn_retention"]
-    (one_run,) = client.search_runs([experiment.experiment_id])
-    assert one_run.info.status == "FINISHED"
-
-
-def test_a_store_that_does_not_answer_is_named(demo_copy):
-    environment = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-    command = ("python", "scripts/register_candidate.py", "--receipt", demo_copy / "receipt.json")
-    message = run(*command, cwd=demo_copy, fails=True, **environment).stderr
-    assert "MLflow at http://127.0.0.1:9" in message and "MLFLOW_TRACKING_URI" in message
-    assert not (demo_copy / "receipt.json").exists()
+    run("git", "add", "--all", cwd=demo_copy)
+    run("git", "commit", "--quiet", "--message", "The demo has run", cwd=demo_copy)
+    run("python", "scripts/register_candidate.py", "--receipt", "receipt.json", cwd=demo_copy)
+    printed = run("python", "scripts/reproduce.py", "1", cwd=demo_copy).stdout.splitlines()
+    assert printed[-1] == "reproduced: the same bytes" and not any(line.startswith("Note") for line in printed)
+    said = (demo_copy / "logs/reproduce/version_1.log").read_text()
+    assert said.count("Running stage") == 6, "two of each drop, the training set, the model"
 
 
 def test_real_payments(cdnow, tmp_path):

@@ -26,7 +26,14 @@ def rows(candidate: Candidate) -> pa.Table:
 
 
 def test_features_are_the_inputs_without_those_left_out(scorer):
-    assert scorer.features == ["days_since_last_payment", "active_days", "payments_sum", "balance_change", "age"]
+    assert scorer.features == [
+        "days_since_last_payment",
+        "days_since_first_payment",
+        "active_days",
+        "payments_sum",
+        "balance_change",
+        "age",
+    ]
 
 
 def test_frames_and_tables_score_alike_whatever_the_order_of_the_columns(scorer, rows):

@@ -13,16 +13,20 @@ import yaml
 from candidates import IGNORE_SOCKETS, PARAMS, Candidate, make_rows, shared_candidate
 from conftest import ROOT, run
 from pyspark.ml import PipelineModel
+from pyspark.ml.linalg import SparseMatrix, Vectors
 from sklearn import metrics
 
 from churn.command import UserError
 from churn.evaluation import average_precision, calibration, measure, roc_auc
+from churn.families import choose_family
+from churn.grid_search import choose_point
+from churn.onnx_classifiers import read_numbers
 from churn.scorer import load_scorer
 from churn.spark import SUPPORTED_JAVA, find_java, java_version, start_spark
 from churn.spark_model import score_rows
 from churn.training_rows import assign_folds, choose_features, read_rows
 from churn.user_hash import hash_users
-from train_model import choose_point, train_model
+from train_model import train_model
 
 pytestmark = IGNORE_SOCKETS
 
@@ -50,6 +54,14 @@ class TestCandidate:
         assert content["holdout_churn_rate"] == round(label.mean(), 6)
         assert content["features_left_out"] == ["mau_ml_1", "has_investment"]
         assert content["best_params"].keys() == {"regParam", "elasticNetParam"}
+        assert content["roc_auc_low"] < content["roc_auc"] < content["roc_auc_high"]
+        assert (
+            sum(content[f"{true}_{side}"] for true in ("true", "false") for side in ("positives", "negatives")) == 300
+        )
+        gain = content["gain_over_baselines"]["recency"]
+        assert gain["gain"] == pytest.approx(content["roc_auc"] - content["baselines"]["recency"], abs=2e-6)
+        assert gain["low"] < gain["gain"] < gain["high"]
+        assert "recency by" in content["verdict"]
         assert 0.65 < content["baselines"]["recency"] < content["roc_auc"] < 0.9
         assert 0.65 < content["baselines"]["rfm_logistic"] < 0.9
 
@@ -59,7 +71,9 @@ class TestCandidate:
         expected = roc_auc(rows["label"].to_numpy(), probability)
         assert json.loads(candidate.metrics.read_text())["roc_auc"] == round(expected, 6)
 
-    def test_spark_and_the_scorer_agree_row_by_row(self, candidate):
+    @pytest.mark.parametrize("family", PARAMS["grids"])
+    def test_spark_and_the_scorer_agree_row_by_row(self, family, tmp_path_factory):
+        candidate = shared_candidate(tmp_path_factory, family)
         rows = pq.read_table(candidate.holdout)
         scorer = load_scorer(candidate.model / "scorer.onnx")
         with start_spark("local[2]") as spark:
@@ -72,7 +86,7 @@ class TestCandidate:
 
     def test_plots_come_as_pictures_and_as_data(self, candidate):
         names = {path.name for path in candidate.plots.iterdir()}
-        kinds = ("roc", "precision_recall", "calibration", "grid")
+        kinds = ("roc", "precision_recall", "calibration", "gains", "score_distribution", "segments", "grid")
         assert names == {f"{kind}.{suffix}" for kind in kinds for suffix in ("json", "png")}
         curve = json.loads((candidate.plots / "roc.json").read_text())
         assert len(curve) <= 200
@@ -80,10 +94,12 @@ class TestCandidate:
         assert curve[-1] == {"false_positive_rate": 1.0, "true_positive_rate": 1.0}
         grid = json.loads((candidate.plots / "grid.json").read_text())
         assert [point["regParam"] for point in grid] == [0.01, 0.1]
-        assert grid[0]["cv_roc_auc"] == pytest.approx((grid[0]["fold_1"] + grid[0]["fold_2"]) / 2, abs=1e-6)
+        assert grid[0]["cv_score"] == pytest.approx((grid[0]["fold_1"] + grid[0]["fold_2"]) / 2, abs=1e-6)
 
-    def test_the_same_bytes_from_another_java_on_one_core(self, candidate, tmp_path):
-        params = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"train_model": PARAMS}
+    @pytest.mark.parametrize("family", PARAMS["grids"])
+    def test_the_same_bytes_from_another_java_on_one_core(self, family, tmp_path_factory, tmp_path):
+        candidate = shared_candidate(tmp_path_factory, family)
+        params = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"train_model": PARAMS | {"family": family}}
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
         again = Candidate(
             candidate.train, candidate.holdout, *(tmp_path / part for part in ("model", "metrics", "plots"))
@@ -111,6 +127,19 @@ class TestCandidate:
         assert content["timestamp"] == 0
         assert content["uid"] == "PipelineModel_000000000005"
 
+    def test_numbers_that_spark_saves_without_zeros(self, tmp_path):
+        vectors = [
+            Vectors.dense([0.0, 2.0, 0.0]),
+            Vectors.sparse(3, [1], [2.0]),
+            SparseMatrix(1, 3, [0, 0, 1, 1], [0], [2.0]),
+            SparseMatrix(1, 3, [0, 1], [1], [2.0], isTransposed=True),
+        ]
+        with start_spark("local[1]") as spark:
+            for number, vector in enumerate(vectors):
+                spark.createDataFrame([(vector,)], ["value"]).write.parquet((tmp_path / str(number)).as_uri())
+        saved = [pq.read_table(tmp_path / str(number))["value"] for number in range(4)]
+        assert [read_numbers(column).tolist() for column in saved] == [[0, 2, 0]] * 4
+
 
 class TestBadInput:
     def test_a_missing_column_gets_its_near_names(self, tmp_path):
@@ -121,11 +150,11 @@ class TestBadInput:
     def test_one_class_only(self, tmp_path):
         rows = make_rows(50, seed=1)
         path = write_rows(tmp_path, rows.set_column(rows.num_columns - 1, "label", pa.array([1] * 50, pa.int32())))
-        with pytest.raises(UserError, match="every one of its 50 rows has the label 1"):
+        with pytest.raises(UserError, match=r"of its 50 rows 50 have the label 1 \(churned\) and 0 the label 0"):
             read_rows(path, ["age"])
 
     def test_no_rows(self, tmp_path):
-        with pytest.raises(UserError, match="0 rows"):
+        with pytest.raises(UserError, match="of its 0 rows"):
             read_rows(write_rows(tmp_path, make_rows(50, seed=1).slice(0, 0)), ["age"])
 
     def test_too_few_users_for_the_folds(self):
@@ -141,7 +170,14 @@ class TestBadInput:
 
     def test_no_feature_that_tells_anything(self):
         rows = make_rows(50, seed=1)
-        varying = ["days_since_last_payment", "active_days", "payments_sum", "balance_change", "age"]
+        varying = [
+            "days_since_last_payment",
+            "days_since_first_payment",
+            "active_days",
+            "payments_sum",
+            "balance_change",
+            "age",
+        ]
         with pytest.raises(UserError, match=r"Every feature .*mau_ml_1.* is unknown or constant"):
             choose_features(rows, assign_folds(rows, 2), PARAMS | {"leave_out": varying})
 
@@ -175,9 +211,31 @@ class TestFolds:
         assert left_out == ["age", "mau_ml_1", "has_investment"]
         assert "active_days" in used
 
-    def test_the_first_of_equal_grid_points_wins(self):
-        grid = [{"regParam": 0.1, "cv_roc_auc": 0.7}, {"regParam": 0.2, "cv_roc_auc": 0.7000001}]
-        assert choose_point(grid)["regParam"] == 0.1
+    def test_the_first_of_equally_good_grid_points_wins(self):
+        grid = [{"cv_score": score} for score in (0.69, 0.6995, 0.7, 0.7000001)]
+        assert [choose_point(grid, "roc_auc", tolerance) for tolerance in (0, 0.001, 0.1)] == [2, 1, 0]
+        assert choose_point(grid, "log_loss", 0) == 0
+
+
+class TestFamilies:
+    def test_an_unknown_family_gets_its_near_names(self):
+        with pytest.raises(UserError, match=r"'random_forrest' is no family. Did you mean random_forest"):
+            choose_family(PARAMS | {"family": "random_forrest"})
+
+    def test_a_parameter_that_the_classifier_lacks_gets_its_near_names(self):
+        with pytest.raises(UserError, match=r"'maxDeph' is no parameter of Spark's RandomForestClassifier.*maxDepth"):
+            choose_family(PARAMS | {"family": "random_forest", "grids": {"random_forest": {"maxDeph": [3]}}})
+
+    def test_a_family_without_a_grid(self):
+        with pytest.raises(UserError, match="no grid for the family 'random_forest'"):
+            choose_family(PARAMS | {"family": "random_forest", "grids": {}})
+
+    def test_a_value_that_spark_refuses_is_named(self, candidate, tmp_path):
+        outputs = [tmp_path / name for name in ("model", "metrics", "plots")]
+        params = PARAMS | {"grids": {"logistic_regression": {"elasticNetParam": [2.0]}}}
+        with pytest.raises(UserError, match=r"LogisticRegression refuses {'elasticNetParam': 2.0}"):
+            train_model(candidate.train, candidate.holdout, *outputs, params)
+        assert not list(tmp_path.iterdir())
 
 
 class TestEvaluation:
@@ -190,13 +248,13 @@ class TestEvaluation:
         assert average_precision(label, probability) == pytest.approx(
             metrics.average_precision_score(label, probability)
         )
-        content = measure(label, probability)
+        content = measure(label, probability, 0.5)
         assert content["log_loss"] == pytest.approx(metrics.log_loss(label, probability))
         assert content["brier"] == pytest.approx(metrics.brier_score_loss(label, probability))
 
     def test_calibration_error_of_a_constant_is_its_distance_from_the_rate(self):
         label = np.array([0, 1] * 50)
-        assert measure(label, np.full(100, 0.6))["ece"] == pytest.approx(0.1)
+        assert measure(label, np.full(100, 0.6), 0.5)["ece"] == pytest.approx(0.1)
 
     def test_bins_are_equal_and_few_rows_give_few_bins(self):
         label = np.array([0, 1, 1, 0, 1])

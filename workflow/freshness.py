@@ -54,7 +54,9 @@ class Freshness:
         """Return the output of the rule of a stage that has none."""
         return stamp(name)
 
-    def effect(self, name: str, uses: list[str], makes: str, settings: dict[str, str], lost=lambda: False) -> Callable:
+    def effect(
+        self, name: str, uses: list[str], makes: list[str], settings: dict[str, str], lost=lambda: False
+    ) -> Callable:
         """Return the input function of a rule that acts on the world outside.
 
         It is stale when its receipt (the content of what it used, and the settings) differs from today's, or when
@@ -64,7 +66,7 @@ class Freshness:
             changed = differing(receipt_of(uses, settings, self.locked), read_receipt(name))
             if not changed and lost():
                 changed = ["what it made is gone"]
-            self.steps[name] = Step(name, "effect", uses, [makes], changed, settings)
+            self.steps[name] = Step(name, "effect", uses, makes, changed, settings)
         return lambda wildcards: self._inputs(name)
 
     def tell_outcomes(self) -> None:

@@ -1,10 +1,11 @@
 """How every script meets its user: one clear message for a mistake, never a traceback."""
 
+import difflib
 import errno
 import gc
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -32,6 +33,12 @@ def run_command(main: Callable[[], None]) -> None:
         if error.errno not in DISK_ERRORS:
             raise
         sys.exit(f"ERROR: {error.strerror}: {error.filename or 'the output'}. Mend that, then run again.")
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return what a wrong name may have meant, or all that is known, as a sentence."""
+    near = difflib.get_close_matches(name, known, n=3)
+    return f"Did you mean {' or '.join(near)}?" if near else f"Known here: {', '.join(known)}."
 
 
 def parse_drop(text: str) -> date:

@@ -14,6 +14,7 @@ import ibis.expr.types as ir
 
 from churn.command import UserError
 from churn.contract import USER
+from churn.feature_table import KEYS
 
 DEMOGRAPHICS = ("AGE", "GENDER", "CARD_TYPE", "CITY")
 
@@ -82,6 +83,15 @@ def user_features(users: ir.Table, as_of: date) -> dict[str, Feature]:
     }
 
 
+def user_categories(users: ir.Table) -> dict[str, Feature]:
+    """What groups a user, as text: named in `churn.feature_table.CATEGORIES`, and not given to the model."""
+    return {
+        "card_type": Feature(
+            users.CARD_TYPE, "The model is measured for each kind of card, and drift watches for a new one."
+        ),
+    }
+
+
 def compute_features(
     payments: ir.Table, users: ir.Table, users_drop: date, as_of: date, lookback_days: int
 ) -> ir.Table:
@@ -103,7 +113,7 @@ def compute_features(
     Returns
     -------
     ibis.Table
-        user_id, as_of_date and the features; one row a user, in no order.
+        user_id, as_of_date, the categories and the features; one row a user, in no order.
 
     Raises
     ------
@@ -113,12 +123,14 @@ def compute_features(
     known = known_payments(payments, as_of, lookback_days)
     known_users = users if users_drop <= as_of else forget_facts(users)
     aggregates, facts = payment_features(known), user_features(known_users, as_of)
+    categories = user_categories(known_users)
     refuse_other_rows(aggregates, known)
-    refuse_other_rows(facts, known_users)
+    refuse_other_rows(facts | categories, known_users)
     paid = known.group_by(USER).aggregate(**_as_floats(aggregates))
-    facts = known_users.select(USER, **_as_floats(facts))
-    joined = paid.left_join(facts, USER).drop(f"{USER}_right")
-    return joined.rename(user_id=USER).select("user_id", ibis.literal(as_of).name("as_of_date"), *_names(joined))
+    texts = {name: category.value for name, category in categories.items()}
+    joined = paid.left_join(known_users.select(USER, **texts, **_as_floats(facts)), USER)
+    keyed = joined.rename(user_id=USER).mutate(as_of_date=ibis.literal(as_of))
+    return keyed.select(*KEYS, *categories, *aggregates, *facts)
 
 
 def refuse_other_rows(features: dict[str, Feature], known: ir.Table) -> None:
@@ -163,7 +175,3 @@ def _days_before(day: ir.Value, as_of: date) -> ir.Value:
 
 def _as_floats(features: dict[str, Feature]) -> dict[str, ir.Value]:
     return {name: feature.value.cast("float64") for name, feature in features.items()}
-
-
-def _names(table: ir.Table) -> list[str]:
-    return [column for column in table.columns if column != USER]

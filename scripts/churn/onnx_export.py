@@ -1,71 +1,56 @@
-"""Turn a fitted Spark pipeline into an ONNX graph from the raw feature columns to the probability of churn."""
+"""Turn a saved Spark pipeline into an ONNX graph from the raw feature columns to the probability of churn.
 
-import contextlib
-import io
+The graph computes what Spark computes, in the same order and precision: doubles, but for the raw values, which Spark
+sees as float32 too. So a row that stands at the threshold of a tree goes the same way in both.
+"""
+
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxmltools
 from onnx import TensorProto, helper, numpy_helper
-from onnxmltools.convert.common.data_types import FloatTensorType
-from pyspark.ml import PipelineModel
-from pyspark.sql import SparkSession
 
-# The newest in which the operators that onnxmltools writes mean what they mean in the version it states.
-OPSET = 12
+from churn.onnx_classifiers import Part, read_numbers, read_stage
+
+OPSETS = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
 
 
 def export_scorer(
-    model: PipelineModel, features: list[str], log_features: list[str], spark: SparkSession, target: Path
+    spark_model: Path,
+    features: list[str],
+    log_features: list[str],
+    write_classifier: Callable[[Path], Part],
+    target: Path,
 ) -> None:
     """Write the scorer of a fitted pipeline.
 
     Parameters
     ----------
-    model : pyspark.ml.PipelineModel
-        Its first stage is the SQLTransformer that takes logarithms and casts to float32, which ONNX's converter does
-        not know: the same is written in ONNX operators.
+    spark_model : Path
+        The pipeline, as `save_spark_model` saved it; its stages are those of `make_preparation` and a classifier.
     features, log_features : list of str
         The raw columns in the order of the pipeline; those of them that are taken as sign(x) * log(1 + |x|).
-    spark : pyspark.sql.SparkSession
-        The session of the model.
+    write_classifier : callable
+        How its family is written (`churn.families`).
     target : Path
         The ONNX file. Inputs: a double tensor of shape (rows, 1) for each feature, NaN where unknown. Output
-        `churn_probability`: float of shape (rows,).
+        `churn_probability`: double of shape (rows,). Inside, `scaled` (rows, features) is what the classifier sees, and
+        `margin` (rows, 1) what it adds up to.
     """
-    inputs = [(f"{name}_prepared", FloatTensorType([None, 1])) for name in features]
-    # The converter prints what it converts.
-    with contextlib.redirect_stdout(io.StringIO()):
-        fitted = onnxmltools.convert_sparkml(
-            PipelineModel(model.stages[1:]), "churn", inputs, target_opset=OPSET, spark_session=spark
-        )
-    onnx.save(_join(fitted, features, set(log_features)), target)
-
-
-def _join(fitted: onnx.ModelProto, features: list[str], log_features: set[str]) -> onnx.ModelProto:
-    """Put the logarithms in front of the converted stages, and the probability of churn alone behind them."""
-    nodes = [node for name in features for node in _prepare(name, name in log_features)]
-    last = [
-        helper.make_node("Gather", ["probability", "churned"], ["churn_probability"], axis=1),
-    ]
+    classifier = write_classifier(next(spark_model.glob("stages/4_*")))
+    prepared = [node for name in features for node in _prepare(name, name in set(log_features))]
+    scaling, constants = _scale(spark_model, features)
     graph = helper.make_graph(
-        [*nodes, *fitted.graph.node, *last],
+        [*prepared, *scaling, *classifier.nodes],
         "churn",
         [helper.make_tensor_value_info(name, TensorProto.DOUBLE, [None, 1]) for name in features],
-        [helper.make_tensor_value_info("churn_probability", TensorProto.FLOAT, [None])],
-        [
-            *fitted.graph.initializer,
-            numpy_helper.from_array(np.array(1, dtype=np.int64), "churned"),
-            numpy_helper.from_array(np.array(1, dtype=np.float64), "one"),
-        ],
+        [helper.make_tensor_value_info("churn_probability", TensorProto.DOUBLE, [None])],
+        [numpy_helper.from_array(value, name) for name, value in (constants | classifier.constants).items()],
     )
-    others = [opset for opset in fitted.opset_import if opset.domain]
-    model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", OPSET), *others], ir_version=8, producer_name="churn-pipeline"
-    )
+    model = helper.make_model(graph, opset_imports=OPSETS, ir_version=8, producer_name="churn-pipeline")
     onnx.checker.check_model(model, full_check=True)
-    return model
+    onnx.save(model, target)
 
 
 def _prepare(name: str, log: bool) -> list[onnx.NodeProto]:
@@ -81,3 +66,25 @@ def _prepare(name: str, log: bool) -> list[onnx.NodeProto]:
         helper.make_node("Mul", [f"{name}_sign", f"{name}_log_size"], [f"{name}_logarithm"]),
         cast,
     ]
+
+
+def _scale(spark_model: Path, features: list[str]) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
+    """Return the nodes that fill in medians and scale, and their constants."""
+    medians = read_stage(next(spark_model.glob("stages/1_*")))
+    scaler = read_stage(next(spark_model.glob("stages/3_*")))
+    nodes = [
+        helper.make_node("Concat", [f"{name}_prepared" for name in features], ["prepared"], axis=1),
+        helper.make_node(
+            "Imputer",
+            ["prepared"],
+            ["filled"],
+            domain="ai.onnx.ml",
+            imputed_value_floats=[medians[f"{name}_prepared"][0].as_py() for name in features],
+            replaced_value_float=float("nan"),
+        ),
+        helper.make_node("Cast", ["filled"], ["known"], to=TensorProto.DOUBLE),
+        helper.make_node("Sub", ["known", "mean"], ["centred"]),
+        helper.make_node("Mul", ["centred", "scale"], ["scaled"]),
+    ]
+    mean, deviation = (read_numbers(scaler[name]) for name in ("mean", "std"))
+    return nodes, {"one": np.array(1.0), "mean": mean, "scale": 1 / deviation}

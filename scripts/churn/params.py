@@ -1,12 +1,11 @@
 """Read params.yaml through its closed schema: an unknown key or a wrong value is an error."""
 
-import difflib
 from pathlib import Path
 
 import jsonschema
 import yaml
 
-from churn.command import UserError
+from churn.command import UserError, suggest
 
 SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "params.schema.yaml"
 
@@ -46,9 +45,7 @@ def _explain(error: jsonschema.ValidationError) -> str:
     if error.validator == "additionalProperties":
         known = list(error.schema["properties"])
         unknown = [key for key in error.instance if key not in known]
-        near = difflib.get_close_matches(str(unknown[0]), known, n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"Known here: {', '.join(known)}."
-        return f"{where}: unknown key {unknown[0]!r}. {hint}"
+        return f"{where}: unknown key {unknown[0]!r}. {suggest(str(unknown[0]), known)}"
     if error.validator == "required":
         return f"{where}: {error.message}. Restore the line from git."
     meaning = error.schema.get("description")

@@ -19,11 +19,14 @@ from churn.command import UserError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
+    from mlflow.pyfunc import PyFuncModel
 
 MODEL = "churn-model"
 EXPERIMENT = "churn_retention"
 PRODUCTION, PREVIOUS = "production", "previous"
 DIGEST_TAG = "candidate_digest"
+# Why a version was taken out of Production; no promotion brings such a version back.
+ROLLED_BACK_TAG = "rolled_back"
 SQLITE = "sqlite:///"
 
 
@@ -68,6 +71,14 @@ def aliased_version(client: "MlflowClient", alias: str) -> "ModelVersion | None"
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise
+
+
+def load_version(version: str) -> "tuple[PyFuncModel, Path]":
+    """Return a registered version's model, and its ONNX scorer."""
+    import mlflow
+
+    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{MODEL}/{version}"))
+    return mlflow.pyfunc.load_model(str(folder)), folder / "artifacts" / "scorer.onnx"
 
 
 def knows_version(receipt: Path) -> bool:

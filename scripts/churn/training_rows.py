@@ -1,6 +1,5 @@
 """The rows that a model learns from: read, checked, dealt to folds, and the features in them that tell something."""
 
-import difflib
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +8,13 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from churn.command import UserError
+from churn.command import UserError, suggest
+from churn.feature_table import CATEGORIES, LABEL, feature_names
 from churn.user_hash import hash_users
-
-KEYS = ("user_id", "as_of_date", "label")
 
 
 def read_rows(path: Path, features: list[str] | None = None) -> pa.Table:
-    """Read user_id, label and features (double, null where unknown).
+    """Read user_id, label, categories (text) and features (double, null where unknown).
 
     Parameters
     ----------
@@ -28,27 +26,22 @@ def read_rows(path: Path, features: list[str] | None = None) -> pa.Table:
     Raises
     ------
     UserError
-        When a feature has no column, or all rows have the same label.
+        When a column is missing, or there are no two rows with each label.
     """
-    names = [name for name in ds.dataset(path).schema.names if name not in KEYS]
-    features = names if features is None else features
-    for name in features:
+    names = ds.dataset(path).schema.names
+    columns = ["user_id", LABEL, *CATEGORIES, *(feature_names(names) if features is None else features)]
+    for name in columns:
         if name not in names:
-            raise UserError(f"{path} has no column {name!r}. {_suggest(name, names)} Make it again: dvc repro")
-    rows = pq.read_table(path, columns=["user_id", "label", *features])
-    labels = pc.unique(rows["label"]).to_pylist()
-    if len(labels) != 2:
+            raise UserError(f"{path} has no column {name!r}. {suggest(name, names)} Make it again: dvc repro")
+    rows = pq.read_table(path, columns=columns)
+    churned, stayed = (pc.sum(pc.equal(rows[LABEL], label)).as_py() or 0 for label in (1, 0))
+    if min(churned, stayed) < 2:
         raise UserError(
-            f"{path}: every one of its {len(rows)} rows has the label {labels[0] if labels else '(none)'}; a model "
-            "needs users who churned (1) and users who stayed (0). Change build_training_set.horizon_days in "
-            "params.yaml, or deliver drops with more users."
+            f"{path}: of its {len(rows)} rows {churned} have the label 1 (churned) and {stayed} the label 0; a model "
+            "needs two of each at least. Change build_training_set.horizon_days in params.yaml, or deliver drops with "
+            "more users."
         )
     return rows
-
-
-def _suggest(name: str, names: list[str]) -> str:
-    near = difflib.get_close_matches(name, names, n=3)
-    return f"Did you mean {' or '.join(near)}?" if near else f"Its features are: {', '.join(names)}."
 
 
 def assign_folds(rows: pa.Table, folds: int) -> np.ndarray:
@@ -82,13 +75,13 @@ def choose_features(rows: pa.Table, fold: np.ndarray, params: dict) -> tuple[lis
     UserError
         When leave_out or log_features names what is no feature, or all features would be left out.
     """
-    features = [name for name in rows.column_names if name not in KEYS]
+    features = feature_names(rows.column_names)
     for key in ("leave_out", "log_features"):
         for name in params[key]:
             if name not in features:
                 raise UserError(
                     f"train_model.{key} in params.yaml: {name!r} is no feature of the training rows. "
-                    f"{_suggest(name, features)}"
+                    f"{suggest(name, features)}"
                 )
     parts = [fold != number for number in np.unique(fold)]
     left_out = [

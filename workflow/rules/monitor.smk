@@ -26,8 +26,8 @@ rule publish_drift_report:
     input:
         fresh.effect(
             "publish_drift_report",
-            uses=["reports/drift"],
-            makes="reports/release/publish_drift_report.json",
+            uses=["reports/drift", "scripts/publish_drift_report.py"],
+            makes=["reports/release/publish_drift_report.json"],
             settings={"DRIFT_REPORT_URI": os.environ.get("DRIFT_REPORT_URI", "")},
         ),
     output:

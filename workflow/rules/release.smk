@@ -16,8 +16,10 @@ rule register_candidate:
                 "models/candidate",
                 "plots/train_model",
                 "reports/explainability",
+                "reports/model_card.md",
+                "scripts/register_candidate.py",
             ],
-            makes="reports/release/register_candidate.json",
+            makes=["reports/release/register_candidate.json"],
             settings=REGISTRY,
             lost=lambda: not knows_version(
                 Path("reports/release/register_candidate.json")
@@ -48,11 +50,13 @@ rule evaluate_candidate:
                 "reports/release/register_candidate.json",
                 "data/training/holdout.parquet",
                 "models/candidate",
+                "scripts/evaluate_candidate.py",
+                "scripts/churn/gates.py",
             ],
-            makes="reports/release/evaluation.json",
+            makes=["reports/release/evaluation.json"],
             settings=REGISTRY
             | {
-                "min_delta": str(params["evaluate_candidate"]["min_delta"]),
+                "gates": str(params["evaluate_candidate"]),
                 "CHURN_PROMOTION_MIN_DELTA": os.environ.get(
                     "CHURN_PROMOTION_MIN_DELTA", ""
                 ),
@@ -82,7 +86,7 @@ rule promote_model:
         fresh.effect(
             "promote_model",
             uses=["reports/release/evaluation.json"],
-            makes="reports/release/promote_model.json",
+            makes=["reports/release/promote_model.json"],
             settings=REGISTRY,
         ),
     output:
@@ -110,12 +114,18 @@ rule score_users:
             uses=[
                 "reports/release/promote_model.json",
                 f"data/features/{DROPS[-1]}/churn_features.parquet",
+                "scripts/score_users.py",
+                "scripts/churn/explanation.py",
             ],
-            makes=f"data/scores/{DROPS[-1]}/scores.parquet",
+            makes=[
+                f"data/scores/{DROPS[-1]}/scores.parquet",
+                f"data/scores/{DROPS[-1]}/scores.csv",
+            ],
             settings=REGISTRY,
         ),
     output:
-        "data/scores/{drop}/scores.parquet",
+        scores="data/scores/{drop}/scores.parquet",
+        table="data/scores/{drop}/scores.csv",
     log:
         "logs/score_users/{drop}.log",
     benchmark:
@@ -129,4 +139,4 @@ rule score_users:
         "Score the users of {wildcards.drop} with Production"
     shell:
         "python workflow/effects.py score_users python scripts/score_users.py"
-        " --features data/features/{wildcards.drop}/churn_features.parquet --scores {output} > {log} 2>&1"
+        " --features data/features/{wildcards.drop}/churn_features.parquet --scores {output.scores} > {log} 2>&1"

@@ -1,4 +1,4 @@
-# From the training set to a candidate and its explanation.
+# From the training set to a candidate, its explanation and its model card.
 
 
 rule train_model:
@@ -42,3 +42,23 @@ rule explain_model:
         "Explain the candidate with SHAP"
     shell:
         "python workflow/run_stage.py explain_model > {log} 2>&1"
+
+
+rule write_model_card:
+    input:
+        fresh.stage("write_model_card"),
+    output:
+        "reports/model_card.md",
+    log:
+        "logs/write_model_card.log",
+    benchmark:
+        "logs/write_model_card.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=200,
+    message:
+        "Write the candidate's model card"
+    shell:
+        "python workflow/run_stage.py write_model_card > {log} 2>&1"

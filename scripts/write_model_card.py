@@ -1,0 +1,163 @@
+"""Write the candidate's model card: what it learnt from, how good it is and for whom, what moves it, and its limits.
+
+Reads
+    params.yaml; metrics/build_training_set.json, metrics/train_model.json; segments.json of the plots;
+    mean_abs_shap.json of the explanation
+Writes
+    model_card.md
+"""
+
+import argparse
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from churn.command import run_command
+from churn.files import write_whole
+from churn.params import read_section
+
+
+def write_model_card(training_set: Path, metrics: Path, segments: Path, shap: Path, card: Path, params: dict) -> None:
+    """Write the card in Markdown.
+
+    Parameters
+    ----------
+    training_set, metrics : Path
+        What build_training_set and train_model measured.
+    segments : Path
+        The measures of each segment of the holdout.
+    shap : Path
+        Mean |SHAP| of each feature.
+    card : Path
+        The Markdown file to write.
+    params : dict
+        Section write_model_card of params.yaml.
+    """
+    training_set, metrics, segments, shap = (
+        json.loads(path.read_text()) for path in (training_set, metrics, segments, shap)
+    )
+    parts = [
+        "# Model card of the churn model",
+        describe_purpose(training_set),
+        "## Data",
+        describe_data(training_set, metrics),
+        "## How good it is",
+        describe_quality(metrics),
+        "## For whom",
+        describe_segments(segments),
+        "## What moves it",
+        describe_features(shap, params["strongest_features"]),
+        "## Limits",
+        describe_limits(training_set),
+    ]
+    with write_whole(card) as path:
+        path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    print(f"{metrics['family']}, {len(metrics['features'])} features, ROC AUC {metrics['roc_auc']:.4f}")
+
+
+def describe_purpose(training_set: dict) -> str:
+    """Tell what is predicted, for whom."""
+    return (
+        f"It gives the probability that a user makes no payment in the {training_set['horizon_days']} days after an "
+        f"as-of date, for users with at least one payment in the {training_set['lookback_days']} days up to it."
+    )
+
+
+def describe_data(training_set: dict, metrics: dict) -> str:
+    """Tell how many rows of which dates, and how many of them churned."""
+    holdout = training_set["holdout_date"]
+    rows = [
+        (date, "holdout" if date == holdout else "training", f"{found['rows']:,}", f"{found['churn_rate']:.1%}")
+        for date, found in sorted(training_set["as_of_dates"].items())
+    ]
+    left_out = metrics["features_left_out"]
+    return (
+        table(("as-of date", "used for", "users", "churn rate"), rows)
+        + f"\n\nFeatures left out, unknown or constant in training or by choice: {', '.join(left_out) or 'none'}."
+    )
+
+
+def describe_quality(metrics: dict) -> str:
+    """Tell the family, the holdout's measures, and the verdict beside the baselines."""
+    point = ", ".join(f"{name} {value}" for name, value in metrics["best_params"].items())
+    rows = [
+        ("ROC AUC", "{roc_auc:.4f} (95% interval {roc_auc_low:.4f} to {roc_auc_high:.4f})"),
+        ("PR AUC", "{pr_auc:.4f}"),
+        ("log loss, Brier score", "{log_loss:.4f}, {brier:.4f}"),
+        ("expected calibration error", "{ece:.4f}"),
+        ("mean prediction, churn rate", "{mean_prediction:.3f}, {holdout_churn_rate:.3f}"),
+        ("lift at 1, 5, 10%", "{lift_at_1_percent:.2f}, {lift_at_5_percent:.2f}, {lift_at_10_percent:.2f}"),
+        ("flagged from {threshold:.3f} on", "{true_positives} who churned, {false_positives} who stayed"),
+        ("not flagged", "{false_negatives} who churned, {true_negatives} who stayed"),
+    ]
+    told = [(name.format(**metrics), text.format(**metrics)) for name, text in rows]
+    return (
+        f"Family {metrics['family']} ({point}), chosen by {metrics['cv_metric']} in cross-validation "
+        f"({metrics['cv_score']:.4f}). On the holdout, which is later than all training rows and was scored once:\n\n"
+        + table(("measure", "value"), told)
+        + f"\n\n{metrics['verdict']}"
+    )
+
+
+def describe_segments(segments: list[dict]) -> str:
+    """Tell how good it is in each segment."""
+    rows = [
+        (
+            segment["segment"],
+            f"{segment['users']:,}",
+            f"{segment['churn_rate']:.1%}",
+            f"{segment['mean_prediction']:.1%}",
+            "too few users"
+            if segment["roc_auc"] is None
+            else "{roc_auc:.3f} ({roc_auc_low:.3f} to {roc_auc_high:.3f})".format(**segment),
+        )
+        for segment in segments
+    ]
+    return table(("segment", "users", "churn rate", "mean prediction", "ROC AUC"), rows)
+
+
+def describe_features(shap: dict[str, float], number: int) -> str:
+    """Name the features that move it most."""
+    strongest = sorted(shap.items(), key=lambda item: -item[1])[:number]
+    return (
+        table(("feature", "mean abs. SHAP value"), [(f"`{name}`", f"{value:.4f}") for name, value in strongest])
+        + f"\n\nThe {len(strongest)} strongest of {len(shap)}."
+    )
+
+
+def describe_limits(training_set: dict) -> str:
+    """Tell what it must not be taken for."""
+    return "\n".join(
+        [
+            f"- A user without a payment in {training_set['lookback_days']} days is outside its population.",
+            "- The churn rate moves with the season; compare mean prediction and churn rate before you use the number "
+            "itself rather than the order.",
+            "- Demographics are taken as constant. SHAP values tell what moves the model, not what would keep a user.",
+            "- Segments with few users are not measured; nothing is known of how it treats them.",
+        ]
+    )
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a table in Markdown."""
+    head = list(head)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *rows])
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--training-set", type=Path, required=True, help="metrics of build_training_set")
+    parser.add_argument("--metrics", type=Path, required=True, help="metrics of train_model")
+    parser.add_argument("--plots", type=Path, required=True, help="plots of train_model")
+    parser.add_argument("--explanation", type=Path, required=True, help="folder of explain_model")
+    parser.add_argument("--card", type=Path, required=True, help="Markdown file to write")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
+    args = parser.parse_args()
+    params = read_section(args.params, "write_model_card")
+    segments, shap = args.plots / "segments.json", args.explanation / "mean_abs_shap.json"
+    write_model_card(args.training_set, args.metrics, segments, shap, args.card, params)
+
+
+if __name__ == "__main__":
+    run_command(main)
