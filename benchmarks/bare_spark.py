@@ -4,6 +4,7 @@ python bare_spark.py TRAIN HOLDOUT PARAMS     prints the holdout's ROC AUC
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -20,9 +21,9 @@ from pyspark.sql.functions import col, log1p, signum, xxhash64
 NOT_FEATURES = ("user_id", "as_of_date", "card_type", "label")
 RFM = ["days_since_last_payment", "active_days", "payments_sum"]
 ESTIMATORS = {
-    "logistic_regression": LogisticRegression(featuresCol="scaled", tol=1e-4),
-    "random_forest": RandomForestClassifier(featuresCol="scaled", seed=1),
-    "gradient_boosted_trees": GBTClassifier(featuresCol="scaled", seed=1),
+    "logistic_regression": partial(LogisticRegression, tol=1e-4),
+    "random_forest": partial(RandomForestClassifier, seed=1),
+    "gradient_boosted_trees": partial(GBTClassifier, seed=1),
 }
 
 
@@ -50,7 +51,7 @@ def main(train: str, holdout: str, params: str) -> None:
     rows, rest = (spark.read.parquet(path).select("label", fold, *columns) for path in (train, holdout))
     preparation = prepare(features).fit(rows)
     prepared = preparation.transform(rows).select("label", "fold", "scaled").cache()
-    estimator = ESTIMATORS[section["family"]]
+    estimator = ESTIMATORS[section["family"]](featuresCol="scaled")
     grid = ParamGridBuilder()
     for name, values in section["grids"][section["family"]].items():
         grid.addGrid(estimator.getParam(name), values)

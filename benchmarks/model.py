@@ -67,7 +67,9 @@ def make_rows(rows: int, seed: int) -> pa.Table:
 def seconds(*command: object) -> float:
     """Return how long a command takes, which must succeed."""
     begin = time.perf_counter()
-    subprocess.run([str(part) for part in command], cwd=ROOT, check=True, capture_output=True)
+    done = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
     return time.perf_counter() - begin
 
 
