@@ -31,7 +31,7 @@ from churn.onnx_export import export_scorer
 from churn.params import read_section
 from churn.scorer import load_scorer
 from churn.segments import measure_segments
-from churn.spark import start_spark
+from churn.spark import MUCH_DATA, start_spark
 from churn.spark_model import save_spark_model
 from churn.training_rows import assign_folds, choose_features, read_rows
 
@@ -67,7 +67,8 @@ def train_model(
     holdout_rows = read_rows(holdout, feature_names(rows.column_names))
     fold = assign_folds(rows, params["folds"])
     features, left_out = choose_features(rows, fold, params)
-    with start_spark(master) as spark, tempfile.TemporaryDirectory(prefix="churn-train-") as folder:
+    settings = MUCH_DATA if len(rows) > ROWS_PER_PARTITION else {}
+    with start_spark(master, settings) as spark, tempfile.TemporaryDirectory(prefix="churn-train-") as folder:
         frame = load_frame(spark, rows.append_column("fold", pa.array(fold)), Path(folder, "train.parquet"))
         search = search_grid(frame, features, family, grid, params)
         candidate = fit_pipeline(frame, features, params["log_features"], family, search.point)

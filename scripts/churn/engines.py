@@ -64,14 +64,10 @@ def open_engine(params: dict) -> Iterator[Engine]:
                 f"duckdb.memory_limit ({limit}), or name a duckdb.spill_folder with more room ({folder})."
             ) from None
         return
-    from churn.spark import start_spark
+    from churn.spark import MUCH_DATA, start_spark
     from churn.spark_engine import SparkEngine
 
-    settings = {
-        "spark.sql.shuffle.partitions": params["spark"]["partitions"],
-        "spark.sql.codegen.wholeStage": "true",
-        "spark.driver.extraJavaOptions": "-XX:-UsePerfData",
-    }
+    settings = MUCH_DATA | {"spark.sql.shuffle.partitions": params["spark"]["partitions"]}
     with start_spark(params["spark"]["master"], settings) as session, tempfile.TemporaryDirectory() as folder:
         yield SparkEngine(session, Path(folder))
 

@@ -19,6 +19,8 @@ from churn.command import UserError
 
 HERE = Path(__file__).parent
 SUPPORTED_JAVA = (17, 21)
+# A BLAS of the machine, where there is one, sums in an order of its own.
+JAVA_OPTIONS = "-Ddev.ludovic.netlib.blas.nativeLib=none -XX:-UsePerfData"
 SETTINGS = {
     "spark.driver.memory": "2g",
     "spark.driver.host": "localhost",
@@ -32,11 +34,11 @@ SETTINGS = {
     # How a file is cut into partitions must not depend on the number of cores: the order of sums would.
     "spark.sql.files.minPartitionNum": "1",
     "spark.sql.adaptive.enabled": "false",
-    # A BLAS of the machine, where there is one, sums in an order of its own.
-    "spark.driver.extraJavaOptions": "-Ddev.ludovic.netlib.blas.nativeLib=none -XX:-UsePerfData "
     # Java's optimizing compiler and its parallel collector are for longer runs, too.
-    "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.driver.extraJavaOptions": f"{JAVA_OPTIONS} -XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
 }
+# Instead of the above where the work is long.
+MUCH_DATA = {"spark.sql.codegen.wholeStage": "true", "spark.driver.extraJavaOptions": JAVA_OPTIONS}
 
 
 @contextmanager
