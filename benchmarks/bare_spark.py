@@ -5,6 +5,7 @@ python bare_spark.py TRAIN HOLDOUT PARAMS     prints the holdout's ROC AUC
 
 import sys
 from functools import partial
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -13,7 +14,7 @@ from pyspark.ml import Pipeline
 from pyspark.ml.classification import GBTClassifier, LogisticRegression, RandomForestClassifier
 from pyspark.ml.evaluation import BinaryClassificationEvaluator
 from pyspark.ml.feature import Imputer, StandardScaler, VectorAssembler
-from pyspark.ml.tuning import CrossValidator, ParamGridBuilder
+from pyspark.ml.tuning import ParamGridBuilder
 from pyspark.sql import SparkSession
 from pyspark.sql.functions import abs as absolute
 from pyspark.sql.functions import col, log1p, signum, xxhash64
@@ -47,24 +48,31 @@ def main(train: str, holdout: str, params: str) -> None:
     features = [name for name in pq.read_schema(train).names if name not in NOT_FEATURES]
     logarithm = {name: signum(name) * log1p(absolute(name)) for name in section["log_features"]}
     columns = [logarithm.get(name, col(name)).cast("float").alias(name) for name in features]
-    fold = (absolute(xxhash64("user_id")) % section["folds"]).cast("int").alias("fold")
-    rows, rest = (spark.read.parquet(path).select("label", fold, *columns) for path in (train, holdout))
-    preparation = prepare(features).fit(rows)
-    prepared = preparation.transform(rows).select("label", "fold", "scaled").cache()
+    fold = absolute(xxhash64("user_id")) % section["folds"]
+    rows, rest = (spark.read.parquet(path).select("label", fold.alias("fold"), *columns) for path in (train, holdout))
+    rows.cache()
     estimator = ESTIMATORS[section["family"]](featuresCol="scaled")
     grid = ParamGridBuilder()
     for name, values in section["grids"][section["family"]].items():
         grid.addGrid(estimator.getParam(name), values)
+    points = grid.build()
     evaluator = BinaryClassificationEvaluator()
-    search = CrossValidator(
-        estimator=estimator,
-        estimatorParamMaps=grid.build(),
-        evaluator=evaluator,
-        numFolds=section["folds"],
-        foldCol="fold",
-        parallelism=2,
-    )
-    model = search.fit(prepared)
+    scores = [0.0] * len(points)
+    for number in range(section["folds"]):
+        training, held_out = rows.filter(rows.fold != number), rows.filter(rows.fold == number)
+        preparation = prepare(features).fit(training)
+        training, held_out = (
+            preparation.transform(part).select("label", "scaled").cache() for part in (training, held_out)
+        )
+        with ThreadPool(2) as pool:
+            models = pool.map(lambda point, training=training: estimator.fit(training, point), points)
+        for index, model in enumerate(models):
+            scores[index] += evaluator.evaluate(model.transform(held_out))
+        training.unpersist()
+        held_out.unpersist()
+    preparation = prepare(features).fit(rows)
+    prepared = preparation.transform(rows).select("label", "scaled").cache()
+    model = estimator.fit(prepared, points[scores.index(max(scores))])
     print(evaluator.evaluate(model.transform(preparation.transform(rest))))
     simple = prepare(RFM).fit(rows)
     fitted = LogisticRegression(featuresCol="scaled").fit(simple.transform(rows))

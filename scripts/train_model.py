@@ -103,7 +103,8 @@ def load_frame(spark: SparkSession, rows: pa.Table, path: Path) -> DataFrame:
     pq.write_table(rows, path)
     frame = spark.read.schema(from_arrow_schema(rows.schema)).parquet(path.as_uri())
     partitions = len(rows) // ROWS_PER_PARTITION
-    return frame.repartition(partitions) if partitions > 1 else frame.coalesce(1)
+    # What is read many times is shuffled once.
+    return frame.repartition(partitions).localCheckpoint() if partitions > 1 else frame.coalesce(1)
 
 
 def choose_threshold(search: GridSearch, params: dict) -> float:

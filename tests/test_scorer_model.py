@@ -40,6 +40,13 @@ def test_columns_come_by_name_and_unknown_values_pass(model):
     assert model.predict(frame).tolist() == [0.25, 0.5, 0.5]
 
 
+def test_many_rows_keep_their_order_and_no_rows_are_no_error(model):
+    share = np.random.default_rng(1).random(25_001).round(3)
+    frame = pd.DataFrame({"share": share, "other": 0.0})
+    assert np.allclose(model.predict(frame), share, atol=1e-6)
+    assert model.predict(frame.head(0)).shape == (0,)
+
+
 def test_a_missing_column_is_named(model):
     with pytest.raises(KeyError, match="other"):
         model.predict(pd.DataFrame({"share": [0.1]}))

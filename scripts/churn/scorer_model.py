@@ -10,6 +10,9 @@ import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
+# So many rows stay in the processor's cache from one operator to the next; all at once take ten times as long.
+ROWS_AT_A_TIME = 10_000
+
 
 class ChurnScorer(PythonModel):
     """Probability of churn from the feature columns, which come by name, in any order."""
@@ -39,8 +42,14 @@ class ChurnScorer(PythonModel):
             feature.name: model_input[feature.name].to_numpy(dtype=np.float64, na_value=np.nan).reshape(-1, 1)
             for feature in self.session.get_inputs()
         }
-        (probability,) = self.session.run(["churn_probability"], columns)
-        return probability.reshape(-1).astype(np.float64)
+        probability = np.empty(len(model_input))
+        for start in range(0, len(probability), ROWS_AT_A_TIME):
+            rows = slice(start, start + ROWS_AT_A_TIME)
+            (answer,) = self.session.run(
+                ["churn_probability"], {name: values[rows] for name, values in columns.items()}
+            )
+            probability[rows] = answer.reshape(-1)
+        return probability
 
 
 set_model(ChurnScorer())
