@@ -67,7 +67,7 @@ docs: install ## write the pages of docs/ that the code knows best
 	@python scripts/write_docs.py
 
 rulegraph: install ## draw docs/rulegraph.svg anew (needs Graphviz)
-	@snakemake all --rulegraph dot > .snakemake/rulegraph.dot && dot -Tsvg -o docs/rulegraph.svg .snakemake/rulegraph.dot
+	@mkdir -p .snakemake && snakemake all --rulegraph dot > .snakemake/rulegraph.dot && dot -Tsvg -o docs/rulegraph.svg .snakemake/rulegraph.dot
 
 lock: install ## resolve requirements.lock anew from pyproject.toml
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

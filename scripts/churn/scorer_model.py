@@ -10,7 +10,7 @@ import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-# So many rows stay in the processor's cache from one operator to the next; all at once take ten times as long.
+# So many rows stay in the processor's cache from one operator of the graph to the next.
 ROWS_AT_A_TIME = 10_000
 
 
