@@ -11,14 +11,11 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-import ibis
-import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
-from ibis.backends.sql.datatypes import DuckDBType
 
 from churn.command import run_command
-from churn.contract import FILES, FIRST_DAY, TYPES, USER_FILES, Column
-from churn.features import payment_features, user_categories, user_features
+from churn.contract import FILES, FIRST_DAY, TYPES, Column
+from churn.feature_meanings import describe_categories, describe_payments, describe_users
 from churn.files import write_whole
 
 COLUMNS = """# The columns of a drop
@@ -63,19 +60,10 @@ def write_docs(docs: Path) -> None:
 
 def describe_features() -> Iterator[str]:
     """Yield a row of the table for each feature."""
-    known = ibis.table({"days_ago": "int64", **column_types("PAYMENTS.csv")})
-    users = ibis.table(column_types(*USER_FILES))
-    for name, feature in (payment_features(known) | user_features(users, FIRST_DAY) | user_categories(users)).items():
+    for name, feature in (describe_payments() | describe_users() | describe_categories()).items():
         fields = {field.name for field in feature.value.op().find(ops.Field)}
         columns = sorted("FECHA" if field == "days_ago" else field for field in fields)
         yield f"| `{name}` | {feature.meaning} | {', '.join(f'`{column}`' for column in columns)} |\n"
-
-
-def column_types(*names: str) -> dict[str, dt.DataType]:
-    """Return the columns of some CSVs with their types."""
-    return {
-        column: DuckDBType.from_string(TYPES[spec.type].sql) for name in names for column, spec in FILES[name].items()
-    }
 
 
 def describe_file(name: str) -> list[str]:

@@ -1,0 +1,75 @@
+"""What the pipeline has left in the repository's folder: metrics, features, scores, drift reports."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import streamlit as st
+
+from churn.command import UserError
+from churn.drops import read_list
+from churn.params import read_params
+
+FEATURES = "data/features/{drop}/churn_features.parquet"
+SCORES = "data/scores/{drop}/scores.parquet"
+DRIFT = Path("metrics/detect_drift.json")
+
+
+def list_drops() -> list[date]:
+    """Return the drops that data/drops.yaml lists, the newest first; none when nothing was delivered yet."""
+    _, drops = read_list(Path("data/drops.yaml"))
+    return drops[::-1]
+
+
+def find_newest(pattern: str) -> Path | None:
+    """Return the file of the newest drop that has one, None when no drop has.
+
+    Parameters
+    ----------
+    pattern : str
+        A path with the place {drop}.
+    """
+    paths = (Path(pattern.format(drop=drop)) for drop in list_drops())
+    return next((path for path in paths if path.exists()), None)
+
+
+def read_table(path: Path) -> pa.Table:
+    """Read a Parquet file, or a folder of them, again only when it was written anew.
+
+    Raises
+    ------
+    UserError
+        When it is damaged.
+    """
+    return _read_table(path, path.stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _read_table(path: Path, written: int) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{path} cannot be read: {error} Make it again: snakemake --cores all") from None
+
+
+def read_json(path: Path) -> dict | None:
+    """Return a JSON file's content, None when there is no such file.
+
+    Raises
+    ------
+    UserError
+        When it is damaged.
+    """
+    if not path.exists():
+        return None
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}). Make it again: snakemake --cores all") from None
+
+
+def horizon_days() -> int:
+    """Return the days without a payment that make a churner, from params.yaml."""
+    return read_params(Path("params.yaml"))["build_training_set"]["horizon_days"]

@@ -1,0 +1,91 @@
+"""The newest users with a score: those that score_users wrote, or those of the local heuristic."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import streamlit as st
+
+from churn.dashboard.heuristic import FEATURE, NAME, churn_by_silence
+from churn.dashboard.run_files import FEATURES, SCORES, find_newest, horizon_days, read_table
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores of users.
+
+    Attributes
+    ----------
+    table : pyarrow.Table
+        As in scores.parquet, the likeliest to churn first.
+    path : Path
+        From which file they come.
+    by : str
+        What has scored them: a version's number, or the local heuristic.
+    """
+
+    table: pa.Table
+    path: Path
+    by: str
+
+
+def read_scores() -> Scored | None:
+    """Return the newest scores that score_users wrote, None when there are none."""
+    path = find_newest(SCORES)
+    if path is None:
+        return None
+    table = _sort(path, path.stat().st_mtime_ns)
+    return Scored(table, path, str(table["model_version"][0]) if len(table) else "")
+
+
+def score_by_heuristic() -> Scored | None:
+    """Score the users of the newest features by the local heuristic; None when there are no features."""
+    path = find_newest(FEATURES)
+    if path is None:
+        return None
+    return Scored(_score(path, path.stat().st_mtime_ns, horizon_days()), path, NAME)
+
+
+def decile_among(probability: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return in which tenth of the scores each probability would stand, 1 for the likeliest to churn.
+
+    Parameters
+    ----------
+    probability : numpy.ndarray
+        Of any shape.
+    scores : numpy.ndarray
+        The probabilities of the users to compare with, at least one.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64, 1 to 10, of the shape of `probability`; equal probabilities stand in the same tenth.
+    """
+    ordered = np.sort(scores)
+    above = len(ordered) - np.searchsorted(ordered, probability, side="right")
+    return np.minimum(above * 10 // len(ordered) + 1, 10)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _sort(path: Path, written: int) -> pa.Table:
+    return read_table(path).sort_by([("churn_probability", "descending"), ("user_id", "ascending")])
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _score(path: Path, written: int, horizon: int) -> pa.Table:
+    features = read_table(path)
+    silence = features[FEATURE].cast(pa.float64()).to_numpy()
+    probability = churn_by_silence(silence, horizon)
+    known = np.isfinite(probability)
+    features, probability = features.filter(pa.array(known)), probability[known]
+    table = features.select(["user_id", "as_of_date"])
+    columns = {
+        "churn_probability": probability,
+        "decile": decile_among(probability, probability) if len(probability) else probability.astype(int),
+        FEATURE: features[FEATURE],
+        "model_version": [NAME] * len(features),
+    }
+    for name, values in columns.items():
+        table = table.append_column(name, values if isinstance(values, pa.ChunkedArray) else pa.array(values))
+    return table.sort_by([("churn_probability", "descending"), ("user_id", "ascending")])

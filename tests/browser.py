@@ -1,0 +1,76 @@
+"""A real headless Chromium, and the dashboard on a free port: how tests look at pages."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from conftest import ENVIRONMENT
+from mlflow_server import answers
+from playwright.sync_api import Browser, Page, sync_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+# Streamlit's own mark of a script that still runs.
+BUSY = "[data-testid=stStatusWidget], [data-stale=true], [data-testid=stSkeleton], [data-testid=stSpinner]"
+
+
+@contextlib.contextmanager
+def open_browser() -> Iterator[Browser]:
+    """Start the system's Chromium."""
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    assert found, f"None of {', '.join(NAMES)} is installed; on Debian and Ubuntu: apt-get install -y chromium"
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox"] if os.getuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=found, args=options)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextlib.contextmanager
+def run_dashboard(repository: Path, **environment: str) -> Iterator[str]:
+    """Serve a repository's dashboard, and give its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = ("--server.address", "127.0.0.1", "--server.port", str(port), "--server.headless", "true")
+    command = [sys.executable, "-m", "streamlit", "run", "scripts/dashboard.py", *options]
+    log = repository / "logs" / "dashboard.log"
+    log.parent.mkdir(exist_ok=True)
+    with log.open("w") as file:
+        server = subprocess.Popen(
+            command, cwd=repository, env=ENVIRONMENT | environment, stdout=file, stderr=file, start_new_session=True
+        )
+    try:
+        deadline = time.monotonic() + 60
+        while not answers(f"http://127.0.0.1:{port}/_stcore/health"):
+            assert server.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def open_page(page: Page, address: str, name: str = "") -> str:
+    """Open one of the dashboard's pages, wait until it is drawn, and return its text."""
+    page.goto(f"{address}/{name}")
+    return settle(page)
+
+
+def settle(page: Page) -> str:
+    """Wait until the page is drawn, and return its text."""
+    page.get_by_test_id("stMainBlockContainer").get_by_role("heading", level=1).wait_for(timeout=30_000)
+    quiet = 0
+    while quiet < 3:
+        page.wait_for_timeout(100)
+        quiet = 0 if page.locator(BUSY).count() else quiet + 1
+    return page.get_by_test_id("stMain").inner_text()
