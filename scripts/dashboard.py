@@ -36,9 +36,7 @@ def main() -> None:
     set_style()
     addresses = {title: title.lower().replace(" ", "-") for title in PAGES}
     pages = [
-        st.Page(
-            partial(draw, title), title=title, url_path=title.lower().replace(" ", "-"), default=title == "Overview"
-        )
+        st.Page(partial(draw, title), title=title, url_path=address, default=title == "Overview")
         for title, address in addresses.items()
     ]
     st.navigation(pages, position="top").run()

@@ -14,14 +14,19 @@ STYLE = """<style>
 @media (max-width: 640px) {[data-testid="stMainBlockContainer"] {padding: 4rem 1rem 3rem}}
 [data-testid="stMainBlockContainer"] p, [data-testid="stMainBlockContainer"] td {overflow-wrap: anywhere}
 [data-testid="stToolbarActions"], [data-testid="stMainMenu"], footer {display: none}
+[data-testid="stToolbar"] {max-width: 1160px; margin: 0 auto; padding: 0 1rem}
 .cards {display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px}
 .card {border: 1px solid #dde3e6; border-radius: 8px; padding: 14px 16px; background: #fff}
 .card .name {font-size: .82rem; color: #5b6872}
 .card .value {font-size: 1.6rem; font-weight: 650; line-height: 1.35; font-variant-numeric: tabular-nums}
 .card .value.words {font-size: 1.15rem; line-height: 1.9}
 .card .note {font-size: .8rem; color: #5b6872}
+@media (max-width: 640px) {
+  .card:last-child:nth-child(odd) {grid-column: 1 / -1}
+  .st-key-filters > div, .st-key-filters > div > div {width: 100% !important; max-width: 100% !important}
+}
 .facts {display: grid; grid-template-columns: minmax(90px, 140px) 1fr; gap: 6px 16px; margin: 0; font-size: .95rem}
-.facts dt {color: #5b6872} .facts dd {margin: 0; overflow-wrap: anywhere}
+.facts div {overflow-wrap: anywhere} .facts .name {color: #5b6872}
 .facts code {font-size: .88em; background: #f4f6f7; padding: 1px 5px; border-radius: 4px}
 </style>"""
 
@@ -47,8 +52,10 @@ def show_cards(*cards: Card) -> None:
 
 def show_facts(facts: dict[str, str]) -> None:
     """Draw names and their values in rows; a value in `backticks` is code."""
-    rows = "".join(f"<dt>{html.escape(name)}</dt><dd>{_mark_code(value)}</dd>" for name, value in facts.items())
-    st.html(f'<dl class="facts">{rows}</dl>')
+    rows = "".join(
+        f'<div class="name">{html.escape(name)}</div><div>{_mark_code(value)}</div>' for name, value in facts.items()
+    )
+    st.html(f'<div class="facts">{rows}</div>')
 
 
 def tell(value: float | None, form: str = ".4f") -> str:

@@ -1,12 +1,17 @@
-"""The dashboard's pictures, of Altair: ROC AUC with its interval, and what pushes a user."""
+"""The dashboard's pictures, in Vega-Lite: ROC AUC with its interval, and what pushes a user.
 
-import altair as alt
+Written out, because Altair, which would write them, takes seconds to import.
+"""
+
 import pandas as pd
+import streamlit as st
 
 from churn.dashboard.cards import DOWN, QUIET, UP
 
+NAMES = {"sort": None, "title": None, "axis": {"labelLimit": 170, "ticks": False, "domain": False}}
 
-def draw_aucs(rows: pd.DataFrame) -> alt.LayerChart:
+
+def draw_aucs(rows: pd.DataFrame) -> None:
     """Draw the ROC AUC of models below each other, each with the interval that it has.
 
     Parameters
@@ -15,41 +20,57 @@ def draw_aucs(rows: pd.DataFrame) -> alt.LayerChart:
         `name`; `roc_auc`, `low`, `high`, 0 to 1, of which the last two may be NaN; `kind`, production or other. Drawn
         in this order.
     """
-    names = alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=140, ticks=False, domain=False))
-    scale = alt.Scale(zero=False, nice=True, padding=12)
-    colour = alt.Color("kind:N", scale=alt.Scale(domain=["production", "other"], range=[DOWN, QUIET]), legend=None)
-    told = [
-        alt.Tooltip("name:N", title="model"),
-        *(alt.Tooltip(f"{column}:Q", format=".4f") for column in ("roc_auc", "low", "high")),
+    scale = {"zero": False, "nice": True, "padding": 12}
+    along = {"type": "quantitative", "scale": scale, "title": "ROC AUC", "axis": {"tickCount": 6}}
+    auc = {"field": "roc_auc"} | along
+    layers = [
+        {
+            "mark": {"type": "rule", "strokeWidth": 3, "opacity": 0.45},
+            "encoding": {"x": {"field": "low"} | along, "x2": {"field": "high"}},
+        },
+        {"mark": {"type": "point", "filled": True, "size": 110, "opacity": 1}, "encoding": {"x": auc}},
+        {
+            "mark": {"type": "text", "dy": -14, "fontSize": 12},
+            "encoding": {"x": auc, "text": {"field": "roc_auc", "type": "quantitative", "format": ".4f"}},
+        },
     ]
-    base = alt.Chart(rows).encode(y=names, color=colour, tooltip=told)
-    interval = base.mark_rule(strokeWidth=3, opacity=0.45).encode(
-        x=alt.X("low:Q", scale=scale, title="ROC AUC"), x2="high:Q"
-    )
-    point = base.mark_point(filled=True, size=110, opacity=1).encode(x=alt.X("roc_auc:Q", scale=scale))
-    text = base.mark_text(dy=-14, fontSize=12).encode(
-        x=alt.X("roc_auc:Q", scale=scale), text=alt.Text("roc_auc:Q", format=".4f")
-    )
-    return (interval + point + text).properties(height=alt.Step(48))
+    shared = {
+        "y": {"field": "name", "type": "nominal"} | NAMES,
+        "color": {
+            "field": "kind",
+            "type": "nominal",
+            "scale": {"domain": ["production", "other"], "range": [DOWN, QUIET]},
+            "legend": None,
+        },
+        "tooltip": [{"field": "name", "title": "model"}]
+        + [{"field": name, "type": "quantitative", "format": ".4f"} for name in ("roc_auc", "low", "high")],
+    }
+    _draw(rows, {"height": {"step": 48}, "encoding": shared, "layer": layers})
 
 
-def draw_pushes(rows: pd.DataFrame, unit: str) -> alt.LayerChart:
-    """Draw what each feature adds, the strongest first; to the right is towards churn.
+def draw_pushes(rows: pd.DataFrame, unit: str) -> None:
+    """Draw what each feature adds, in the order given; to the right is towards churn.
 
     Parameters
     ----------
     rows : pandas.DataFrame
-        `feature`, `push`; drawn in order.
+        `feature`, `push`.
     unit : str
         Of the pushes.
     """
-    names = alt.Y("feature:N", sort=None, title=None, axis=alt.Axis(labelLimit=170, ticks=False, domain=False))
-    colour = alt.condition("datum.push > 0", alt.value(UP), alt.value(DOWN))
-    told = [alt.Tooltip("feature:N"), alt.Tooltip("push:Q", format="+.4f")]
-    bars = (
-        alt.Chart(rows)
-        .mark_bar(height=14, cornerRadius=2)
-        .encode(x=alt.X("push:Q", title=f"SHAP value ({unit})"), y=names, color=colour, tooltip=told)
-    )
-    zero = alt.Chart(pd.DataFrame({"push": [0.0]})).mark_rule(color=QUIET).encode(x="push:Q")
-    return (bars + zero).properties(height=alt.Step(24))
+    push = {"field": "push", "type": "quantitative", "title": f"SHAP value ({unit})", "axis": {"tickCount": 6}}
+    bars = {
+        "mark": {"type": "bar", "height": 14, "cornerRadius": 2},
+        "encoding": {
+            "x": push,
+            "y": {"field": "feature", "type": "nominal"} | NAMES,
+            "color": {"condition": {"test": "datum.push > 0", "value": UP}, "value": DOWN},
+            "tooltip": [{"field": "feature"}, {"field": "push", "type": "quantitative", "format": "+.4f"}],
+        },
+    }
+    zero = {"mark": {"type": "rule", "color": QUIET}, "encoding": {"x": {"datum": 0}}}
+    _draw(rows, {"height": {"step": 24}, "layer": [bars, zero]})
+
+
+def _draw(rows: pd.DataFrame, spec: dict) -> None:
+    st.vega_lite_chart(rows, spec | {"width": "container"}, width="stretch")

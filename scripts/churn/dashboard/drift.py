@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from churn.dashboard.cards import ABSENT, Card, show_cards
 from churn.dashboard.notices import source
 from churn.dashboard.record import Record
 from churn.dashboard.run_files import DRIFT, read_json
@@ -22,12 +23,26 @@ def show(record: Record) -> None:
     if drift is None:
         st.info(f"Drift was not measured yet: {DRIFT} is missing. Run the pipeline: make run")
         return
-    for sentence in summarise(drift):
-        st.write(sentence)
+    show_verdict(drift)
     if drift["columns"]:
         show_columns(drift)
     source(str(DRIFT))
     show_report(drift["current_drop"])
+
+
+def show_verdict(drift: dict) -> None:
+    """Tell what was found, as numbers and in words."""
+    cards = [Card("Newest drop", drift["current_drop"], f"{drift['current_rows']:,} users")]
+    if "reason" in drift:
+        cards.append(Card("Drift", ABSENT, drift["reason"]))
+    else:
+        drifted, limit = len(drift["drifted_columns"]), drift["drift_share_threshold"]
+        cards += [
+            Card("Drift", "detected" if drift["drift_detected"] else "not detected", "of the drop as a whole"),
+            Card("Columns that drifted", f"{drifted} of {len(drift['columns'])}", f"the limit is {limit:.0%} of them"),
+        ]
+    show_cards(*cards)
+    st.write(" ".join(summarise(drift)))
 
 
 def show_columns(drift: dict) -> None:
@@ -38,15 +53,15 @@ def show_columns(drift: dict) -> None:
                 "column": name,
                 "distance": column["statistic"],
                 "limit": column["threshold"],
-                "share of the limit": column["statistic"] / column["threshold"],
+                "of the limit": column["statistic"] / column["threshold"] * 100,
                 "drifted": "yes" if column["drifted"] else "no",
                 "method": column["method"],
             }
             for name, column in drift["columns"].items()
         ]
-    ).sort_values("share of the limit", ascending=False)
-    bar = st.column_config.ProgressColumn(format="percent", min_value=0.0, max_value=1.0)
-    st.dataframe(rows, hide_index=True, column_config={"share of the limit": bar})
+    ).sort_values("of the limit", ascending=False)
+    bar = st.column_config.ProgressColumn(format="%.0f%%", min_value=0.0, max_value=100.0)
+    st.dataframe(rows, hide_index=True, column_config={"of the limit": bar})
 
 
 def show_report(drop: str) -> None:
@@ -59,5 +74,6 @@ def show_report(drop: str) -> None:
     if path is None:
         st.info(f"The report of drop {drop} is not in this folder ({published}). Get it: dvc pull reports/drift")
         return
-    st.iframe(path, height=REPORT_HEIGHT, alt=f"Drift report of {drop}")
+    with st.container(border=True):
+        st.iframe(path, height=REPORT_HEIGHT, alt=f"Drift report of {drop}")
     source(str(path), published)

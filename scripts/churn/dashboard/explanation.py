@@ -36,7 +36,8 @@ def show(record: Record) -> None:
         "Each point is one user of the holdout in the row of one feature: to the right it moves this user's score "
         "towards churn, to the left away from it; the colour is the feature's value."
     )
-    st.image(explained.picture, width="stretch", alt="SHAP values of the explained users by feature")
+    with st.container(width=860):
+        st.image(explained.picture, width="stretch", alt="SHAP values of the explained users by feature")
     source(place)
     st.subheader("The same as a table", anchor=False)
     show_table(explained)
@@ -62,4 +63,4 @@ def show_table(explained: Explained) -> None:
     )
     largest = max(explained.mean_abs_shap.values(), default=1.0) or 1.0
     bar = st.column_config.ProgressColumn(format="%.4f", min_value=0.0, max_value=largest)
-    st.dataframe(rows, hide_index=True, column_config={"mean |SHAP|": bar}, height=38 * (len(rows) + 1))
+    st.dataframe(rows, hide_index=True, column_config={"mean |SHAP|": bar}, height=35 * (len(rows) + 1) + 2)

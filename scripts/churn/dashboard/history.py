@@ -36,7 +36,7 @@ def show(record: Record) -> None:
         columns=["name", "roc_auc", "low", "high", "kind"],
     )
     if len(measured):
-        st.altair_chart(draw_aucs(measured), width="stretch")
+        draw_aucs(measured)
     st.dataframe(pd.DataFrame([describe(record, version) for version in record.versions]), hide_index=True)
     source(
         f"MLflow ({record.address}): the versions' tags and runs",

@@ -42,7 +42,7 @@ def show_production(record: Record, version: Version) -> None:
     rows = compare_models(version)
     if len(rows):
         st.subheader("Beside the baselines", anchor=False)
-        st.altair_chart(draw_aucs(rows), width="stretch")
+        draw_aucs(rows)
         source(f"the run of version {version.number}: ROC AUC on its holdout, the line is the 95% interval")
     if gates := read_gates(version):
         st.subheader("What it had to pass", anchor=False)

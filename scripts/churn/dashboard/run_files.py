@@ -10,7 +10,6 @@ import streamlit as st
 
 from churn.command import UserError
 from churn.drops import read_list
-from churn.params import read_params
 
 FEATURES = "data/features/{drop}/churn_features.parquet"
 SCORES = "data/scores/{drop}/scores.parquet"
@@ -72,4 +71,7 @@ def read_json(path: Path) -> dict | None:
 
 def horizon_days() -> int:
     """Return the days without a payment that make a churner, from params.yaml."""
+    # Only here: the check of a schema takes seconds to import.
+    from churn.params import read_params
+
     return read_params(Path("params.yaml"))["build_training_set"]["horizon_days"]

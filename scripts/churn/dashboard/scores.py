@@ -47,7 +47,7 @@ def show(record: Record) -> None:
         icon=":material/download:",
     )
     by = "scored by the local heuristic" if scored.by == NAME else f"scored by version {scored.by} of {MODEL}"
-    source(str(scored.path), by)
+    source(str(scored.path), f"{by} as of {scored.table['as_of_date'][0]}")
 
 
 def choose(record: Record) -> Scored | None:
@@ -91,7 +91,7 @@ def flag_threshold(record: Record, scored: Scored) -> float | None:
 def filter_rows(table: pa.Table, threshold: float | None) -> pa.Table:
     """Ask what to show, and return those rows."""
     reasons = [name for name in table.column_names if name.startswith("reason_")]
-    with st.container(border=True, horizontal=True, vertical_alignment="bottom"):
+    with st.container(border=True, horizontal=True, vertical_alignment="bottom", key="filters"):
         first, last = st.slider("Deciles (1: likeliest to churn)", 1, 10, (1, 10), width=260)
         lowest = st.number_input("Lowest probability", 0.0, 1.0, 0.0, 0.05, width=160)
         user = st.text_input("User id", placeholder="any", width=160).strip()
@@ -126,15 +126,15 @@ def show_rows(rows: pa.Table) -> None:
     pushes = {f"push_{number}": st.column_config.NumberColumn(format="%+.3f", width="small") for number in (1, 2, 3)}
     columns = {
         "user_id": st.column_config.NumberColumn("user", format="%d"),
-        "as_of_date": st.column_config.DateColumn("as of"),
         "churn_probability": st.column_config.ProgressColumn(
             "probability", format="%.3f", min_value=0.0, max_value=1.0
         ),
         "decile": st.column_config.NumberColumn(width="small"),
         FEATURE: st.column_config.NumberColumn(format="%d"),
-        "model_version": st.column_config.TextColumn("scored by"),
     }
-    st.dataframe(rows, hide_index=True, column_config=columns | pushes, height=420, key="scores")
+    # The date and the version are the same in every row.
+    shown = rows.drop_columns(["as_of_date", "model_version"])
+    st.dataframe(shown, hide_index=True, column_config=columns | pushes, height=420, key="scores")
     st.caption("A click on a column's head sorts by it.")
 
 
