@@ -21,6 +21,8 @@ from churn.feature_meanings import describe_payments, describe_users
 
 # So many reasons are drawn; the table has all of them.
 DRAWN = 10
+# What would be told as 0.0000 is told as nothing.
+LEAST = 0.00005
 UNKNOWN = "unknown"
 
 
@@ -93,7 +95,7 @@ def prefill(inputs: list[str], table: pa.Table | None, path: Path | None, user: 
         st.warning(f"User {user} is not in {path}: the form starts from the medians.")
     # Those of a whole table of unknown values are unknown.
     medians = {name: pc.quantile(table[name], 0.5, interpolation="nearest")[0].as_py() for name in known}
-    start = {name: float(value) for name, value in medians.items() if value is not None}
+    start = {name: float(f"{value:.6g}") for name, value in medians.items() if value is not None}
     return start, f"Filled with the medians of the {len(table):,} users in {path}."
 
 
@@ -123,8 +125,8 @@ def show_score(record: Record, loaded: Loaded, values: dict[str, float]) -> None
     margin = explanation.base + explanation.values[0].sum()
     source(
         f"the model and the run of version {version.number} in MLflow",
-        f"a user of whom nothing is known starts at {explanation.base:+.3f} {explanation.unit}; with all pushes this "
-        f"one is at {margin:+.3f}",
+        f"the average of the training rows is {explanation.base:+.3f} {explanation.unit}, with all pushes this user is "
+        f"at {margin:+.3f}",
     )
 
 
@@ -148,14 +150,13 @@ def show_heuristic(values: dict[str, float]) -> None:
 def show_reasons(reasons: pd.DataFrame, unit: str) -> None:
     """Draw the strongest reasons, and list all."""
     st.subheader("Why", anchor=False)
-    st.altair_chart(draw_pushes(reasons.head(DRAWN), unit), width="stretch")
+    draw_pushes(reasons[reasons["push"].abs() >= LEAST].head(DRAWN), unit)
     told = reasons.assign(
-        value=[UNKNOWN if np.isnan(value) else f"{value:,.10g}" for value in reasons["value"]],
-        push=[
-            f"{push:+.4f} {'towards churn' if push > 0 else 'away from it' if push else ''}" for push in reasons.push
-        ],
+        value=[UNKNOWN if np.isnan(value) else f"{value:,.6g}" for value in reasons["value"]],
+        push=[f"{push:+.4f}" if abs(push) >= LEAST else "0" for push in reasons["push"]],
     )
     st.table(told, hide_index=True, border="horizontal")
+    st.caption("A push above 0 is towards churn, one below 0 away from it.")
 
 
 def decile_card(probability: float, scored: Scored | None, by: str) -> Card:
