@@ -9,7 +9,7 @@ ROWS ?= 20000
 FAMILY ?= logistic_regression
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help install run demo ingest clear-demo why ledger rollback reproduce test bench bench-model bench-freshness lint docs rulegraph lock
+.PHONY: help install up down push pull run demo ingest clear-demo why ledger rollback reproduce test bench bench-model bench-freshness lint docs rulegraph lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 24
@@ -25,6 +25,18 @@ run: install ## make the demo drops if there are no drops, run all that is stale
 	@python scripts/make_demo_drops.py --if-missing
 	@snakemake --cores $(CORES) --quiet host progress
 	@python scripts/summarize_run.py
+
+up: install ## start MinIO, the MLflow server, Spark and the dashboard on this machine; what runs then runs on them
+	@python scripts/start_stack.py
+
+down: install ## stop them; their data stays
+	@python scripts/stop_stack.py
+
+push: install ## send drops, artifacts and the run cache to the DVC remote
+	@python scripts/sync_remote.py push
+
+pull: install ## get them: a fresh clone has nothing to compute then
+	@python scripts/sync_remote.py pull
 
 demo: install ## make the twelve demo drops
 	@python scripts/make_demo_drops.py

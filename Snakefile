@@ -4,18 +4,20 @@ import os
 import sys
 from pathlib import Path
 
+from dotenv import load_dotenv
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 min_version("9.0")
 sys.path[:0] = [f"{workflow.basedir}/scripts", f"{workflow.basedir}/workflow"]
 
-from churn.command import UserError
+from churn.command import ENV_FILE, UserError
 from churn.drops import read_drops
 from churn.params import read_params
 from churn.registry import knows_version, tracking_uri
 from freshness import Freshness
 
+load_dotenv(ENV_FILE)
 try:
     params = read_params(Path("params.yaml"))
     DROPS = [str(drop) for drop in read_drops(Path("data/drops.yaml"))]

@@ -37,7 +37,7 @@ def summarize_run(root: Path) -> list[str]:
     )
     published = read(root / "reports/release/publish_drift_report.json")
     newest = read_drops(root / "data/drops.yaml")[-1]
-    production = evaluation["production"]
+    production, store = evaluation["production"], tracking_uri()
     rows = [
         ("Decision", f"{evaluation['decision']}. {evaluation['reason']}"),
         ("Gates", describe_gates(evaluation["gates"])),
@@ -53,7 +53,7 @@ def summarize_run(root: Path) -> list[str]:
         ("", "model card    reports/model_card.md"),
         ("", "explanation   reports/explainability/shap_summary.png"),
         ("", f"scores        data/scores/{newest}/scores.csv"),
-        ("", f"runs          mlflow ui --backend-store-uri {tracking_uri()}"),
+        ("", f"runs          {store if store.startswith('http') else f'mlflow ui --backend-store-uri {store}'}"),
     ]
     return [f"{name:<11} {text}" for name, text in rows]
 

@@ -70,6 +70,9 @@ def train_model(
     settings = MUCH_DATA if len(rows) > ROWS_PER_PARTITION else {}
     with start_spark(master, settings) as spark, tempfile.TemporaryDirectory(prefix="churn-train-") as folder:
         frame = load_frame(spark, rows.append_column("fold", pa.array(fold)), Path(folder, "train.parquet"))
+        if frame.rdd.getNumPartitions() > 1:
+            # What is read many times is shuffled once.
+            frame = frame.localCheckpoint()
         search = search_grid(frame, features, family, grid, params)
         candidate = fit_pipeline(frame, features, params["log_features"], family, search.point)
         save_candidate(candidate, features, params["log_features"], family, model)
@@ -103,8 +106,7 @@ def load_frame(spark: SparkSession, rows: pa.Table, path: Path) -> DataFrame:
     pq.write_table(rows, path)
     frame = spark.read.schema(from_arrow_schema(rows.schema)).parquet(path.as_uri())
     partitions = len(rows) // ROWS_PER_PARTITION
-    # What is read many times is shuffled once.
-    return frame.repartition(partitions).localCheckpoint() if partitions > 1 else frame.coalesce(1)
+    return frame.repartition(partitions) if partitions > 1 else frame.coalesce(1)
 
 
 def choose_threshold(search: GridSearch, params: dict) -> float:

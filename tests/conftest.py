@@ -12,9 +12,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # Every command finds the tools that this Python has, and none of the developer's own settings.
-OWN = ("MLFLOW_", "CHURN_", "DRIFT_", "DVC_", "AWS_")
+OWN = ("MLFLOW_", "CHURN_", "DRIFT_", "DVC_", "AWS_", "MINIO_", "SPARK_")
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith(OWN)},
+    # Nor what the developer's .env says of a stack that is up.
+    "PYTHON_DOTENV_DISABLED": "1",
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     "GIT_AUTHOR_NAME": "Tester",
     "GIT_AUTHOR_EMAIL": "tester@localhost",

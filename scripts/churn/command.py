@@ -7,7 +7,11 @@ import logging
 import sys
 from collections.abc import Callable, Iterable
 from datetime import date
+from pathlib import Path
 
+from dotenv import load_dotenv
+
+ENV_FILE = Path(".env")
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -19,7 +23,11 @@ class UserError(Exception):
 
 
 def run_command(main: Callable[[], None]) -> None:
-    """Run a script's `main`; end with exit code 1 and one message when it raises `UserError`."""
+    """Run a script's `main`; end with exit code 1 and one message when it raises `UserError`.
+
+    What `.env` says of servers and logins is in the environment then; what was there before wins.
+    """
+    load_dotenv(ENV_FILE)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("churn").setLevel(logging.INFO)
     # A step ends soon, and importing MLflow or Evidently makes a million objects that stay: looking for garbage among

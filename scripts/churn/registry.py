@@ -3,6 +3,7 @@
 MLflow is imported by the functions that talk to it: the Snakefile imports this module at every start.
 """
 
+import base64
 import json
 import os
 import sqlite3
@@ -110,8 +111,12 @@ def _sqlite_knows(database: Path, version: str) -> bool:
 
 def _server_knows(uri: str, version: str) -> bool:
     query = urllib.parse.urlencode({"name": MODEL, "version": version})
+    request = urllib.request.Request(f"{uri.rstrip('/')}/api/2.0/mlflow/model-versions/get?{query}")
+    if user := os.environ.get("MLFLOW_TRACKING_USERNAME"):
+        login = f"{user}:{os.environ.get('MLFLOW_TRACKING_PASSWORD', '')}".encode()
+        request.add_header("Authorization", f"Basic {base64.b64encode(login).decode()}")
     try:
-        urllib.request.urlopen(f"{uri.rstrip('/')}/api/2.0/mlflow/model-versions/get?{query}", timeout=5)
+        urllib.request.urlopen(request, timeout=5)
     except urllib.error.HTTPError as error:
         return error.code != 404
     except OSError:

@@ -35,6 +35,7 @@ SETTINGS = {
     "spark.sql.files.minPartitionNum": "1",
     "spark.sql.adaptive.enabled": "false",
     # Java's optimizing compiler and its parallel collector are for longer runs, too.
+    "spark.executor.extraJavaOptions": JAVA_OPTIONS,
     "spark.driver.extraJavaOptions": f"{JAVA_OPTIONS} -XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
 }
 # Instead of the above where the work is long.
@@ -48,7 +49,8 @@ def start_spark(master: str, settings: dict[str, str] | None = None) -> Iterator
     Parameters
     ----------
     master : str
-        Where to run, such as `local[2]`: on this machine, with two threads.
+        Where to run, such as `local[2]`: on this machine, with two threads. SPARK_MASTER in the environment takes its
+        place, and SPARK_EVENT_LOG_DIR names a folder for Spark's event log: neither changes what is computed.
     settings : dict of str, optional
         Spark settings instead of those of `SETTINGS`, which are for small data.
 
@@ -58,8 +60,11 @@ def start_spark(master: str, settings: dict[str, str] | None = None) -> Iterator
         When there is no Java that Spark can use, or Spark does not start, or the master does not answer.
     """
     # Spark makes folders of its own in it, and removes them when its JVM ends.
+    master = os.environ.get("SPARK_MASTER") or master
     temporary = tempfile.gettempdir()
     folders = {"spark.local.dir": temporary, "spark.sql.warehouse.dir": f"{temporary}/spark-warehouse"}
+    if events := os.environ.get("SPARK_EVENT_LOG_DIR"):
+        folders |= {"spark.eventLog.enabled": "true", "spark.eventLog.dir": Path(events).absolute().as_uri()}
     builder = SparkSession.builder.master(master).appName("churn").config(map=SETTINGS | folders | (settings or {}))
     java = find_java()
     try:
@@ -83,8 +88,8 @@ def _create(builder: SparkSession.Builder, master: str) -> SparkSession:
     except Py4JJavaError as error:
         reason = str(error.java_exception).splitlines()[0]
         raise UserError(
-            f"Spark did not start on {master} ({reason}). Is that master running, and reached from here? Else set "
-            "spark.master in params.yaml to another, or to local[2]."
+            f"Spark did not start on {master} ({reason}). Is that master running, and reached from here? Else name "
+            "another by SPARK_MASTER (in .env or the environment), or by spark.master in params.yaml."
         ) from None
 
 

@@ -1,0 +1,161 @@
+"""The stack's processes under supervisor: one log a service, started again when one dies, stopped together."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+from xmlrpc.client import Fault, ServerProxy
+
+import psutil
+from supervisor.xmlrpc import SupervisorTransport
+
+from churn.command import UserError
+from churn.files import write_whole
+from churn.stack.services import Service
+
+PATIENCE = 120.0  # seconds until all services answer
+STOPPING = 60.0  # seconds until all have ended
+
+
+class Manager:
+    """Supervisor, for the services of one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+        self._configuration = self.folder / "supervisord.conf"
+        self._pid_file = self.folder / "supervisord.pid"
+        # A socket's path may have a hundred characters, which a repository's folder may exceed.
+        name = sha256(str(self.folder).encode()).hexdigest()[:12]
+        self._socket = Path(tempfile.gettempdir(), f"churn-{name}.sock")
+
+    @property
+    def process(self) -> psutil.Process | None:
+        """The running supervisor of this folder, None when there is none."""
+        try:
+            process = psutil.Process(int(self._pid_file.read_text()))
+            return process if str(self._configuration) in process.cmdline() else None
+        except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
+            return None
+
+    def start(self, services: Iterable[Service], environment: dict[str, str]) -> None:
+        """Start supervisor, which starts all services; their secrets come with its environment, not by a file."""
+        with write_whole(self._configuration) as path:
+            path.write_text(self._configure(services))
+        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._configuration)]
+        answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if answer.returncode:
+            raise UserError(f"Supervisor did not start: {(answer.stderr or answer.stdout).strip()}")
+
+    def runs(self, services: Iterable[Service]) -> bool:
+        """Tell whether supervisor runs, with just these services.
+
+        Raises
+        ------
+        UserError
+            When it runs others, or runs them with other settings.
+        """
+        if self.process is None:
+            return False
+        if self._configuration.read_text() != self._configure(services):
+            raise UserError("The stack runs with other settings than .env has now. Run: make down; then again: make up")
+        return True
+
+    def stop(self) -> bool:
+        """Stop all services and supervisor; tell whether there was anything to stop."""
+        supervisor = self.process
+        if supervisor is None:
+            return False
+        family = [supervisor, *supervisor.children(recursive=True)]
+        supervisor.send_signal(signal.SIGTERM)
+        _, alive = psutil.wait_procs(family, timeout=STOPPING)
+        for process in alive:
+            process.kill()
+        psutil.wait_procs(alive, timeout=10)
+        return True
+
+    def states(self) -> dict[str, str]:
+        """Return the state that supervisor knows of each service, such as RUNNING, BACKOFF or FATAL."""
+        return {state["name"]: state["statename"] for state in self._rpc("getAllProcessInfo")}
+
+    def stop_service(self, name: str) -> None:
+        """Stop one service until it is started again."""
+        self._rpc("stopProcess", name)
+
+    def start_service(self, name: str) -> None:
+        """Start one service, unless it runs."""
+        try:
+            self._rpc("startProcess", name)
+        except Fault as fault:
+            if "ALREADY_STARTED" not in fault.faultString:
+                raise
+
+    def wait(self, services: Iterable[Service]) -> None:
+        """Return when all services answer.
+
+        Raises
+        ------
+        UserError
+            When one has died for good, or does not answer in time; with the end of its log.
+        """
+        deadline = time.monotonic() + PATIENCE
+        for service in services:
+            while wrong := service.check():
+                state = self.states()[service.name]
+                if state in ("FATAL", "EXITED") or time.monotonic() > deadline:
+                    raise UserError(
+                        f"{service.name} at {service.address} did not start ({state.lower()}): {wrong}. The end of "
+                        f"{self.log(service.name)}:\n{self._tail(service.name)}"
+                    )
+                time.sleep(0.3)
+
+    def log(self, name: str) -> Path:
+        """Return a service's log, both of its streams."""
+        return self.folder / "logs" / f"{name}.log"
+
+    def _tail(self, name: str) -> str:
+        log = self.log(name)
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        return "\n".join(f"    {line}" for line in lines[-10:])
+
+    def _rpc(self, method: str, *arguments: object):
+        server = ServerProxy("http://localhost", SupervisorTransport(None, None, f"unix://{self._socket}"))
+        return getattr(server.supervisor, method)(*arguments)
+
+    def _configure(self, services: Iterable[Service]) -> str:
+        lines = [
+            "[supervisord]",
+            f"pidfile={self._pid_file}",
+            f"logfile={self.folder / 'logs' / 'supervisord.log'}",
+            f"directory={Path.cwd()}",
+            "umask=077",
+            *(["user=root"] if os.geteuid() == 0 else []),
+            "[unix_http_server]",
+            f"file={self._socket}",
+            "chmod=0700",
+            "[rpcinterface:supervisor]",
+            "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
+        ]
+        for service in services:
+            told = ",".join(f'{name}="{value}"' for name, value in service.environment.items())
+            lines += [
+                f"[program:{service.name}]",
+                f"command={' '.join(_quoted(part) for part in service.command)}",
+                f"environment={told}",
+                f"stdout_logfile={self.log(service.name)}",
+                "redirect_stderr=true",
+                "startsecs=2",
+                "stopasgroup=true",
+                "killasgroup=true",
+                *([f"user={service.user}"] if service.user else []),
+            ]
+        # Supervisor expands %(names)s; a percent sign in a path is meant as it stands.
+        return "".join(line.replace("%", "%%") + "\n" for line in lines)
+
+
+def _quoted(part: str) -> str:
+    return '"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"'

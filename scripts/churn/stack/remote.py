@@ -1,0 +1,59 @@
+"""Tell DVC where its remote is while the stack is up, so that a plain `dvc push` finds it."""
+
+import configparser
+from pathlib import Path
+
+from churn.files import write_whole
+from churn.stack.settings import Settings
+
+LOCAL = Path(".dvc/config.local")
+REMOTE = 'remote "minio"'
+
+
+def tell_dvc(settings: Settings, folder: Path) -> None:
+    """Write the address and the login where DVC's client looks for them when the environment says nothing.
+
+    An AWS profile, not DVC's own settings: those would win over AWS_ENDPOINT_URL.
+    """
+    told = settings.environment
+    login = {
+        "aws_access_key_id": told["AWS_ACCESS_KEY_ID"],
+        "aws_secret_access_key": told["AWS_SECRET_ACCESS_KEY"],
+    }
+    _write(folder / "aws_credentials", {"default": login})
+    region = told.get("AWS_DEFAULT_REGION", "us-east-1")
+    _write(folder / "aws_config", {"default": {"endpoint_url": told["AWS_ENDPOINT_URL"], "region": region}})
+    local = _read()
+    if not local.has_section("core"):
+        local.add_section("core")
+    local.set("core", "remote", "minio")
+    local[REMOTE] = {
+        "credentialpath": str((folder / "aws_credentials").absolute()),
+        "configpath": str((folder / "aws_config").absolute()),
+    }
+    _write(LOCAL, local)
+
+
+def untell_dvc() -> None:
+    """Take back what `tell_dvc` wrote, and nothing else."""
+    local = _read()
+    if REMOTE not in local:
+        return
+    del local[REMOTE]
+    local.remove_option("core", "remote")
+    _write(LOCAL, {name: dict(section) for name, section in local.items() if section})
+
+
+def _read() -> configparser.RawConfigParser:
+    parser = configparser.RawConfigParser()
+    parser.read(LOCAL)
+    return parser
+
+
+def _write(path: Path, content) -> None:
+    parser = configparser.RawConfigParser()
+    parser.read_dict(content)
+    with write_whole(path) as target:
+        target.touch(mode=0o600)
+        with target.open("w") as file:
+            parser.write(file)

@@ -1,0 +1,163 @@
+"""The stack's services: how each is started, and how one knows that it answers."""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyspark
+
+from churn.spark import HERE, find_java
+from churn.stack import checks, postgres
+from churn.stack.minio import find_minio
+from churn.stack.settings import ARTIFACT_BUCKET, Settings
+
+WORKERS = 2
+WORKER_MEMORY = "2g"
+
+
+@dataclass(frozen=True)
+class Service:
+    """One process that the stack keeps running."""
+
+    name: str
+    command: list[str]
+    address: str
+    # Raises OSError, or says what is missing, while the service does not answer; None when it does.
+    check: Callable[[], str | None]
+    ports: dict[str, str] = field(default_factory=dict)  # by the variable that sets each
+    environment: dict[str, str] = field(default_factory=dict)
+    user: str | None = None
+
+
+def list_services(settings: Settings, folder: Path) -> list[Service]:
+    """Return the services that the stack runs, in the order in which they need each other.
+
+    What the user has named another server for (AWS_ENDPOINT_URL, CHURN_POSTGRES_URI, MLFLOW_TRACKING_URI, SPARK_MASTER)
+    is not among them.
+    """
+    services = []
+    if settings.is_own("AWS_ENDPOINT_URL"):
+        services.append(_minio(settings, folder))
+    if settings.is_own("MLFLOW_TRACKING_URI"):
+        if not settings["CHURN_POSTGRES_URI"]:
+            services.append(_postgres(settings, folder))
+        services.append(_mlflow(settings, folder))
+    if settings.is_own("SPARK_MASTER"):
+        services += _spark(settings, folder)
+    if Path("scripts/dashboard.py").exists():
+        services.append(_dashboard(settings))
+    return services
+
+
+def _minio(settings: Settings, folder: Path) -> Service:
+    bind, address = settings["CHURN_BIND_ADDRESS"], settings.addresses["AWS_ENDPOINT_URL"]
+    ports = {name: settings[name] for name in ("CHURN_MINIO_PORT", "CHURN_MINIO_CONSOLE_PORT")}
+    serve, console = (f"{bind}:{port}" for port in ports.values())
+    return Service(
+        "minio",
+        [str(find_minio()), "server", str(folder / "minio"), "--address", serve, "--console-address", console],
+        address,
+        lambda: checks.answers(f"{address}/minio/health/ready"),
+        ports,
+        {"MINIO_UPDATE": "off"},
+    )
+
+
+def _postgres(settings: Settings, folder: Path) -> Service:
+    port = settings["CHURN_POSTGRES_PORT"]
+    bind = settings["CHURN_BIND_ADDRESS"]
+    # No Unix socket: its path may be too long where the repository lies deep.
+    listen = ["-c", f"listen_addresses={bind}", "-c", f"port={port}", "-c", "unix_socket_directories="]
+    return Service(
+        "postgres",
+        [str(postgres.BINARY), "-D", str(folder / "postgres"), *listen],
+        f"{settings.host}:{port}",
+        lambda: checks.logs_in(settings.postgres_uri),
+        {"CHURN_POSTGRES_PORT": port},
+        user=postgres.system_user(),
+    )
+
+
+def _mlflow(settings: Settings, folder: Path) -> Service:
+    bind, port, address = (
+        settings["CHURN_BIND_ADDRESS"],
+        settings["CHURN_MLFLOW_PORT"],
+        settings.addresses["MLFLOW_TRACKING_URI"],
+    )
+    command = [sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth", "--workers", "1"]
+    return Service(
+        "mlflow",
+        [*command, "--host", bind, "--port", port, "--artifacts-destination", f"s3://{ARTIFACT_BUCKET}"],
+        address,
+        lambda: checks.answers(f"{address}/health"),
+        {"CHURN_MLFLOW_PORT": port},
+        {
+            "MLFLOW_AUTH_CONFIG_PATH": str(folder / "mlflow_auth.ini"),
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        },
+    )
+
+
+def _spark(settings: Settings, folder: Path) -> list[Service]:
+    bind, port, ui = (settings[name] for name in ("CHURN_BIND_ADDRESS", "CHURN_SPARK_PORT", "CHURN_SPARK_UI_PORT"))
+    master, page = settings.addresses["SPARK_MASTER"], f"http://{settings.host}:{ui}"
+    home = Path(pyspark.__file__).parent
+    environment = {
+        "CHURN_JAVA": str(find_java()),
+        "JAVA_HOME": str(HERE / "jdk"),
+        "SPARK_HOME": str(home),
+        "SPARK_CONF_DIR": str(HERE / "spark_conf"),
+        "SPARK_LOCAL_IP": bind,
+        "PYSPARK_PYTHON": sys.executable,
+    }
+    run = [str(home / "bin" / "spark-class"), "org.apache.spark.deploy"]
+    first = Service(
+        "spark-master",
+        [run[0], f"{run[1]}.master.Master", "--host", settings.host, "--port", port, "--webui-port", ui],
+        page,
+        lambda: checks.answers(f"{page}/json/"),
+        {"CHURN_SPARK_PORT": port, "CHURN_SPARK_UI_PORT": ui},
+        environment,
+    )
+    cores = max(1, (os.cpu_count() or 1) // WORKERS)
+    size = ["--host", settings.host, "--cores", str(cores), "--memory", WORKER_MEMORY, "--webui-port", "0"]
+    workers = [
+        Service(
+            f"spark-worker-{number}",
+            [
+                run[0],
+                f"{run[1]}.worker.Worker",
+                *size,
+                "--work-dir",
+                str(folder / "spark" / f"worker-{number}"),
+                master,
+            ],
+            master,
+            lambda: checks.has_workers(f"{page}/json/", WORKERS),
+            {},
+            environment,
+        )
+        for number in range(1, WORKERS + 1)
+    ]
+    return [first, *workers]
+
+
+def _dashboard(settings: Settings) -> Service:
+    bind, port = settings["CHURN_BIND_ADDRESS"], settings["CHURN_DASHBOARD_PORT"]
+    address = f"http://{settings.host}:{port}"
+    return Service(
+        "dashboard",
+        dashboard_command(bind, port),
+        address,
+        lambda: checks.answers(f"{address}/_stcore/health"),
+        {"CHURN_DASHBOARD_PORT": port},
+    )
+
+
+def dashboard_command(bind: str, port: str) -> list[str]:
+    """Return how the dashboard is started, in the stack and without it."""
+    streamlit = [sys.executable, "-m", "streamlit", "run", "scripts/dashboard.py", "--server.headless", "true"]
+    return [*streamlit, "--server.address", bind, "--server.port", port, "--browser.gatherUsageStats", "false"]

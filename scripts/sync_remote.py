@@ -1,0 +1,52 @@
+"""Send drops, artifacts and the run cache to the DVC remote `minio`, or get them from there.
+
+Reads
+    .env and the environment: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY
+Writes
+    push: the bucket churn-dvc; pull: DVC's cache and the files that git's pointers and dvc.lock name
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+
+from churn.command import UserError, run_command
+from churn.stack.buckets import check_bucket
+from churn.stack.settings import DVC_BUCKET
+
+REMOTE = "minio"
+
+
+def sync_remote(direction: str) -> None:
+    """Run `dvc push` or `dvc pull`, after a look whether the remote answers.
+
+    Raises
+    ------
+    UserError
+        When no S3 server is named, it does not answer or refuses, or DVC fails.
+    """
+    address = os.environ.get("AWS_ENDPOINT_URL")
+    if not address:
+        raise UserError(
+            "AWS_ENDPOINT_URL is not set, so there is no S3 server to go to. Start one here with: make up; or set "
+            "AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in .env."
+        )
+    check_bucket(DVC_BUCKET)
+    command = [sys.executable, "-m", "dvc", direction, "--remote", REMOTE, "--run-cache"]
+    if subprocess.run(command, check=False).returncode:
+        raise UserError(
+            f"DVC could not {direction} all of it; what it said of S3 at {address} stands above. Mend that, then run "
+            f"again: make {direction}; what is there already is not sent twice."
+        )
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("direction", choices=["push", "pull"])
+    sync_remote(parser.parse_args().direction)
+
+
+if __name__ == "__main__":
+    run_command(main)
