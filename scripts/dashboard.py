@@ -39,7 +39,12 @@ def main() -> None:
         st.Page(partial(draw, title), title=title, url_path=address, default=title == "Overview")
         for title, address in addresses.items()
     ]
-    st.navigation(pages, position="top").run()
+    page = st.navigation(pages, position="hidden")
+    # Links that wrap: Streamlit's own menu hides on a phone.
+    with st.container(horizontal=True, gap="xsmall", key="menu"):
+        for link in pages:
+            st.page_link(link, width="content")
+    page.run()
 
 
 def draw(title: str) -> None:

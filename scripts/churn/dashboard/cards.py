@@ -10,11 +10,12 @@ UP, DOWN, QUIET = "#c2552d", "#1b6b72", "#8a97a0"
 ABSENT = "not measured"
 
 STYLE = """<style>
-[data-testid="stMainBlockContainer"] {max-width: 1160px; padding: 4.5rem 1.5rem 4rem}
-@media (max-width: 640px) {[data-testid="stMainBlockContainer"] {padding: 4rem 1rem 3rem}}
+[data-testid="stMainBlockContainer"] {max-width: 1160px; padding: 2.25rem 1.5rem 4rem}
+@media (max-width: 640px) {[data-testid="stMainBlockContainer"] {padding: 1.75rem 1rem 3rem}}
 [data-testid="stMainBlockContainer"] p, [data-testid="stMainBlockContainer"] td {overflow-wrap: anywhere}
-[data-testid="stToolbarActions"], [data-testid="stMainMenu"], footer {display: none}
-[data-testid="stToolbar"] {max-width: 1160px; margin: 0 auto; padding: 0 1rem}
+[data-testid="stHeader"] {background: transparent; height: 2rem; min-height: 2rem}
+[data-testid="stMainMenu"], footer {display: none}
+.st-key-menu {border-bottom: 1px solid #dde3e6; padding-bottom: 6px; margin-left: -8px}
 .cards {display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px}
 .card {border: 1px solid #dde3e6; border-radius: 8px; padding: 14px 16px; background: #fff}
 .card .name {font-size: .82rem; color: #5b6872}
@@ -23,7 +24,8 @@ STYLE = """<style>
 .card .note {font-size: .8rem; color: #5b6872}
 @media (max-width: 640px) {
   .card:last-child:nth-child(odd) {grid-column: 1 / -1}
-  .st-key-filters > div, .st-key-filters > div > div {width: 100% !important; max-width: 100% !important}
+  .st-key-filters > div {flex: 1 1 100% !important; width: 100% !important}
+  .st-key-filters > div > div, .st-key-filters [data-testid] {width: 100% !important}
 }
 .facts {display: grid; grid-template-columns: minmax(90px, 140px) 1fr; gap: 6px 16px; margin: 0; font-size: .95rem}
 .facts div {overflow-wrap: anywhere} .facts .name {color: #5b6872}

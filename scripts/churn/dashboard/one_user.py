@@ -152,7 +152,7 @@ def show_reasons(reasons: pd.DataFrame, unit: str) -> None:
     st.subheader("Why", anchor=False)
     draw_pushes(reasons[reasons["push"].abs() >= LEAST].head(DRAWN), unit)
     told = reasons.assign(
-        value=[UNKNOWN if np.isnan(value) else f"{value:,.6g}" for value in reasons["value"]],
+        value=[UNKNOWN if np.isnan(value) else f"{value:,.4f}".rstrip("0").rstrip(".") for value in reasons["value"]],
         push=[f"{push:+.4f}" if abs(push) >= LEAST else "0" for push in reasons["push"]],
     )
     st.table(told, hide_index=True, border="horizontal")
