@@ -17,7 +17,7 @@ from dotenv import load_dotenv
 from churn.command import UserError
 from churn.dashboard import drift, explanation, history, one_user, overview, scores
 from churn.dashboard.cards import set_style
-from churn.dashboard.notices import show_state
+from churn.dashboard.notices import plain, show_problem
 from churn.dashboard.record import Record, read_record
 
 PAGES = {
@@ -52,15 +52,17 @@ def draw(title: str) -> None:
     st.title(title, anchor=False)
     record = current_record(title)
     try:
-        show_state(record)
+        show_problem(record)
         PAGES[title](record)
     except UserError as error:
-        st.error(str(error))
+        st.error(plain(error))
     # Whatever a damaged file or a server of another release may raise: the page stays up and says it.
     except Exception as error:
         logging.getLogger("churn").exception("The page %s", title)
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        st.error(f"The rest of this page cannot be shown ({reason}). The terminal of the dashboard has the details.")
+        st.error(
+            f"The rest of this page cannot be shown ({plain(reason)}). The terminal of the dashboard has the details."
+        )
 
 
 def current_record(title: str) -> Record:

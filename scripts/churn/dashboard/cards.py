@@ -15,7 +15,7 @@ STYLE = """<style>
 [data-testid="stMainBlockContainer"] p, [data-testid="stMainBlockContainer"] td {overflow-wrap: anywhere}
 [data-testid="stHeader"] {background: transparent; height: 2rem; min-height: 2rem}
 [data-testid="stMainMenu"], footer {display: none}
-.st-key-menu {border-bottom: 1px solid #dde3e6; padding-bottom: 6px; margin-left: -8px}
+.st-key-menu {border-bottom: 1px solid #dde3e6; padding-bottom: 6px}
 .cards {display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px}
 .card {border: 1px solid #dde3e6; border-radius: 8px; padding: 14px 16px; background: #fff}
 .card .name {font-size: .82rem; color: #5b6872}

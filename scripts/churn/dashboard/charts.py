@@ -48,17 +48,17 @@ def draw_aucs(rows: pd.DataFrame) -> None:
     _draw(rows, {"height": {"step": 48}, "encoding": shared, "layer": layers})
 
 
-def draw_pushes(rows: pd.DataFrame, unit: str) -> None:
+def draw_pushes(rows: pd.DataFrame, title: str) -> None:
     """Draw what each feature adds, in the order given; to the right is towards churn.
 
     Parameters
     ----------
     rows : pandas.DataFrame
         `feature`, `push`.
-    unit : str
-        Of the pushes.
+    title : str
+        What the pushes are, with their unit.
     """
-    push = {"field": "push", "type": "quantitative", "title": f"SHAP value ({unit})", "axis": {"tickCount": 6}}
+    push = {"field": "push", "type": "quantitative", "title": title, "axis": {"tickCount": 6}}
     bars = {
         "mark": {"type": "bar", "height": 14, "cornerRadius": 2},
         "encoding": {

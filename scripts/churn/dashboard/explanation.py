@@ -7,7 +7,7 @@ import streamlit as st
 
 from churn.command import UserError
 from churn.dashboard.artifacts import Explained, fetch_explanation
-from churn.dashboard.notices import source
+from churn.dashboard.notices import plain, source
 from churn.dashboard.record import Record
 from churn.dashboard.run_files import read_json
 from churn.feature_meanings import describe_payments, describe_users
@@ -22,7 +22,7 @@ def show(record: Record) -> None:
         try:
             explained = fetch_explanation(record.production)
         except UserError as error:
-            st.error(str(error))
+            st.error(plain(error))
             return
         place = f"the artifacts of version {version}'s run in MLflow"
     else:

@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from churn.dashboard.charts import draw_aucs
-from churn.dashboard.notices import source
+from churn.dashboard.notices import plain, source
 from churn.dashboard.record import Record, Version
 from churn.ledger import Entry
 
@@ -18,7 +18,7 @@ def show(record: Record) -> None:
         st.info("The history of the versions is in MLflow alone: it can be shown when MLflow answers.")
         return
     if not record.versions:
-        st.info(f"The registry at {record.address} holds no version yet. Run the pipeline: make run")
+        st.info(f"The registry at {plain(record.address)} holds no version yet. Run the pipeline: make run")
         return
     st.subheader("Versions", anchor=False)
     measured = pd.DataFrame(

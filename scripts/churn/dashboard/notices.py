@@ -1,32 +1,42 @@
-"""What every page says first: that MLflow does not answer, or that no model is in Production."""
+"""What pages say in words: MLflow does not answer, a rule scores instead of a model, where a number comes from."""
+
+import re
 
 import streamlit as st
 
-from churn.dashboard.heuristic import NAME
 from churn.dashboard.record import Record
 from churn.registry import MODEL, PRODUCTION
 
+MARKS = re.compile(r"([\\`*_{}\[\]()#+!|~$<>:&-])")
 
-def show_state(record: Record) -> None:
-    """Say what is wrong with the registry, and by what users are scored then; nothing when all is well."""
+
+def plain(text: object) -> str:
+    """Return a text such that Streamlit shows it as it is: a reason may hold dollars, stars and brackets."""
+    return MARKS.sub(r"\\\1", str(text))
+
+
+def show_problem(record: Record) -> None:
+    """Say that the registry does not answer; nothing when it does."""
     if record.problem:
-        st.error(f"**MLflow is down.** {record.problem} What is shown below comes from the files in this folder.")
+        st.error(
+            f"**MLflow is down.** {plain(record.problem)} What is shown below comes from the files in this folder."
+        )
         with st.expander("What MLflow said"):
             st.code(record.detail, language=None, wrap_lines=True)
-    if record.production is None:
-        why = "MLflow is down" if record.problem else f"no version of {MODEL} has the alias {PRODUCTION!r}"
-        st.warning(
-            f"**Local heuristic.** No model scores here, because {why}: users are scored by how long they have been "
-            f"silent, a rule that has learnt nothing (docs/dashboard.md).",
-            icon=":material/rule:",
-        )
+
+
+def show_rule(record: Record) -> None:
+    """Say that the local heuristic scores, and why; nothing when a model is in Production."""
+    if record.production:
+        return
+    why = "MLflow is down" if record.problem else f"no version of {MODEL} has the alias {PRODUCTION}"
+    st.warning(
+        f"**Local heuristic.** No model can be asked, because {why}: whoever is scored here now is scored by the days "
+        "since the last payment alone, a rule that has learnt nothing (docs/dashboard.md).",
+        icon=":material/rule:",
+    )
 
 
 def source(*places: str) -> None:
     """Say under numbers where they come from."""
-    st.caption(f"From {'; '.join(places)}.")
-
-
-def model_name(record: Record) -> str:
-    """Name what scores users: the version in Production, or the heuristic."""
-    return f"version {record.production.number}" if record.production else NAME
+    st.caption(f"From {plain('; '.join(places))}.")

@@ -13,7 +13,7 @@ from churn.dashboard.artifacts import Loaded, fetch_model
 from churn.dashboard.cards import Card, show_cards
 from churn.dashboard.charts import draw_pushes
 from churn.dashboard.heuristic import FEATURE, NAME, THRESHOLD, churn_by_silence
-from churn.dashboard.notices import source
+from churn.dashboard.notices import plain, show_rule, source
 from churn.dashboard.record import Record
 from churn.dashboard.run_files import FEATURES, find_newest, horizon_days, read_table
 from churn.dashboard.scored import Scored, decile_among, read_scores, score_by_heuristic
@@ -28,12 +28,13 @@ UNKNOWN = "unknown"
 
 def show(record: Record) -> None:
     """Draw the page."""
+    show_rule(record)
     loaded = None
     if record.production:
         try:
             loaded = fetch_model(record.production)
         except UserError as error:
-            st.error(f"{error} Until then this form uses the **local heuristic**.")
+            st.error(f"{plain(error)} Until then this form uses the **local heuristic**.")
     inputs = loaded.inputs if loaded else [FEATURE]
     values = ask(inputs, f"version {record.production.number}" if loaded else NAME)
     if values is None:
@@ -52,7 +53,7 @@ def ask(inputs: list[str], by: str) -> dict[str, float] | None:
         "Start from a user", placeholder="a user id; empty: the medians of all users", width=420, key="prefill"
     ).strip()
     start, origin = prefill(inputs, table, path, user)
-    st.caption(f"{origin} Empty means unknown.")
+    st.caption(f"{plain(origin)} Empty means unknown.")
     payments, users = describe_payments(), describe_users()
     meanings = {name: feature.meaning for name, feature in (payments | users).items()}
     groups = {
@@ -92,7 +93,7 @@ def prefill(inputs: list[str], table: pa.Table | None, path: Path | None, user: 
         if rows:
             start = {name: float(value) for name, value in rows[0].items() if value is not None}
             return start, f"Filled with what {path} says of user {user}."
-        st.warning(f"User {user} is not in {path}: the form starts from the medians.")
+        st.warning(f"User {plain(user)} is not in {path}: the form starts from the medians.")
     # Those of a whole table of unknown values are unknown.
     medians = {name: pc.quantile(table[name], 0.5, interpolation="nearest")[0].as_py() for name in known}
     start = {name: float(f"{value:.6g}") for name, value in medians.items() if value is not None}
@@ -121,7 +122,7 @@ def show_score(record: Record, loaded: Loaded, values: dict[str, float]) -> None
             "push": explanation.values[0][order],
         }
     )
-    show_reasons(reasons, explanation.unit)
+    show_reasons(reasons, f"SHAP value ({explanation.unit})")
     margin = explanation.base + explanation.values[0].sum()
     source(
         f"the model and the run of version {version.number} in MLflow",
@@ -143,14 +144,14 @@ def show_heuristic(values: dict[str, float]) -> None:
         flag_card(probability, THRESHOLD),
     )
     reasons = pd.DataFrame({"feature": [FEATURE], "value": [values[FEATURE]], "push": [probability - THRESHOLD]})
-    show_reasons(reasons, "probability beyond one half")
+    show_reasons(reasons, "probability above one half")
     source(f"the {NAME}: silence / (silence + {horizon} days), the horizon of params.yaml (docs/dashboard.md)")
 
 
-def show_reasons(reasons: pd.DataFrame, unit: str) -> None:
+def show_reasons(reasons: pd.DataFrame, title: str) -> None:
     """Draw the strongest reasons, and list all."""
     st.subheader("Why", anchor=False)
-    draw_pushes(reasons[reasons["push"].abs() >= LEAST].head(DRAWN), unit)
+    draw_pushes(reasons[reasons["push"].abs() >= LEAST].head(DRAWN), title)
     told = reasons.assign(
         value=[UNKNOWN if np.isnan(value) else f"{value:,.4f}".rstrip("0").rstrip(".") for value in reasons["value"]],
         push=[f"{push:+.4f}" if abs(push) >= LEAST else "0" for push in reasons["push"]],

@@ -8,9 +8,10 @@ import streamlit as st
 from churn.dashboard.cards import ABSENT, Card, show_cards, show_facts, tell
 from churn.dashboard.charts import draw_aucs
 from churn.dashboard.evaluation_tags import read_gates
-from churn.dashboard.notices import source
+from churn.dashboard.notices import plain, show_rule, source
 from churn.dashboard.record import Record, Version
 from churn.dashboard.run_files import DRIFT, read_json
+from churn.registry import PRODUCTION
 
 TRAIN = Path("metrics/train_model.json")
 RECEIPT = Path("reports/release/promote_model.json")
@@ -18,6 +19,7 @@ RECEIPT = Path("reports/release/promote_model.json")
 
 def show(record: Record) -> None:
     """Draw the page."""
+    show_rule(record)
     if record.production:
         show_production(record, record.production)
     elif record.problem:
@@ -144,11 +146,26 @@ def show_last_run() -> None:
 
 def show_nothing_promoted(record: Record) -> None:
     """Say how a version comes into Production, and draw what was measured."""
-    if record.versions:
-        newest = record.versions[0]
-        reason = newest.tags.get("reason", "no reason is recorded")
-        st.info(f"The newest version, {newest.number}, is not in Production: {reason}")
+    if not record.versions:
+        st.info(f"The registry at {plain(record.address)} holds no version yet. Run the pipeline: make run")
+        show_cards(drift_card())
+        source(str(DRIFT))
+        return
+    newest = record.versions[0]
+    if newest.tags.get("decision") == "promote":
+        st.info(
+            f"Version {newest.number} was promoted, and somebody has taken the alias {PRODUCTION} from it since. Give "
+            f"it back in MLflow, or promote the next candidate: make run"
+        )
     else:
-        st.info(f"The registry at {record.address} holds no version yet. Run the pipeline: make run")
-    show_cards(drift_card())
-    source(str(DRIFT))
+        reason = newest.tags.get("reason", "it has not been evaluated yet.")
+        st.info(f"The newest version, {newest.number}, was not promoted: {plain(reason)}")
+    show_cards(
+        Card(
+            f"ROC AUC of version {newest.number}",
+            tell(newest.metrics.get("roc_auc")),
+            describe_interval(newest.metrics),
+        ),
+        drift_card(),
+    )
+    source(f"the run of version {newest.number} in MLflow ({record.address})", str(DRIFT))

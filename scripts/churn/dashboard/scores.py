@@ -9,7 +9,7 @@ import streamlit as st
 
 from churn.dashboard.cards import Card, show_cards, tell
 from churn.dashboard.heuristic import FEATURE, NAME, THRESHOLD
-from churn.dashboard.notices import source
+from churn.dashboard.notices import show_rule, source
 from churn.dashboard.record import Record
 from churn.dashboard.run_files import list_drops
 from churn.dashboard.scored import Scored, read_scores, score_by_heuristic
@@ -20,6 +20,7 @@ ANY = "any"
 
 def show(record: Record) -> None:
     """Draw the page."""
+    show_rule(record)
     scored = choose(record)
     if scored is None:
         st.info("There are no users to score yet: data/features is empty. Run the pipeline: make run")
