@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-# Streamlit's own mark of a script that still runs.
+# Streamlit's own marks of a script that still runs.
 BUSY = "[data-testid=stStatusWidget], [data-stale=true], [data-testid=stSkeleton], [data-testid=stSpinner]"
 
 
@@ -36,15 +36,11 @@ def open_browser() -> Iterator[Browser]:
 
 
 @contextlib.contextmanager
-def run_dashboard(repository: Path, **environment: str) -> Iterator[str]:
+def run_dashboard(repository: Path, log: Path, **environment: str) -> Iterator[str]:
     """Serve a repository's dashboard, and give its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     options = ("--server.address", "127.0.0.1", "--server.port", str(port), "--server.headless", "true")
     command = [sys.executable, "-m", "streamlit", "run", "scripts/dashboard.py", *options]
-    log = repository / "logs" / "dashboard.log"
-    log.parent.mkdir(exist_ok=True)
     with log.open("w") as file:
         server = subprocess.Popen(
             command, cwd=repository, env=ENVIRONMENT | environment, stdout=file, stderr=file, start_new_session=True
@@ -58,6 +54,13 @@ def run_dashboard(repository: Path, **environment: str) -> Iterator[str]:
     finally:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()
+
+
+def free_port() -> int:
+    """Return a port on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def open_page(page: Page, address: str, name: str = "") -> str:
@@ -74,3 +77,9 @@ def settle(page: Page) -> str:
         page.wait_for_timeout(100)
         quiet = 0 if page.locator(BUSY).count() else quiet + 1
     return page.get_by_test_id("stMain").inner_text()
+
+
+def read_cells(page: Page) -> list[list[str]]:
+    """Return the rows in sight of the page's first data grid, the header first, as a screen reader is told them."""
+    rows = page.locator("table[role=grid]").first.locator("tr")
+    return [row.locator("th, td").all_inner_texts() for row in rows.all()]

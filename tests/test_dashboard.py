@@ -1,0 +1,305 @@
+import csv
+import json
+import shutil
+import sqlite3
+import time
+from contextlib import contextmanager
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from browser import NARROW, WIDE, free_port, open_browser, open_page, read_cells, run_dashboard, settle
+from demo_pipeline import read, registry
+
+from churn.dashboard.heuristic import churn_by_silence
+from churn.dashboard.record import hide_password, read_record
+from churn.dashboard.scored import decile_among
+
+PAGES = ("", "history", "explanation", "drift", "scores", "one-user")
+DROP = "2026-03-22"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with open_browser() as browser:
+        yield browser
+
+
+@contextmanager
+def look(browser, size):
+    """Open a tab; whatever it asks of the world beyond this machine, or stumbles over, fails the test."""
+    page, foreign, errors = browser.new_page(viewport=size), [], []
+    page.set_default_timeout(20_000)
+    page.on("request", lambda request: foreign.append(request.url) if outside(request.url) else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    page.close()
+    assert not foreign and not errors, (foreign, errors)
+
+
+def outside(url):
+    return not url.startswith(("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:", "about:"))
+
+
+@pytest.fixture
+def page(browser):
+    with look(browser, WIDE) as page:
+        yield page
+
+
+@pytest.fixture
+def phone(browser):
+    with look(browser, NARROW) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def repository(demo, tmp_path_factory):
+    """A copy of the small demo: a test that changes it puts it back."""
+    return shutil.copytree(demo, tmp_path_factory.mktemp("dashboard") / "repository", symlinks=True)
+
+
+@pytest.fixture(scope="module")
+def dashboard(repository):
+    """The dashboard of a repository in which all has run, on the embedded store."""
+    log = repository.parent / "dashboard.log"
+    with run_dashboard(repository, log) as address:
+        yield address
+    assert "Traceback" not in log.read_text(), log.read_text()
+
+
+def scores(repository):
+    return pq.read_table(repository / f"data/scores/{DROP}/scores.parquet")
+
+
+def fill(page, label, text):
+    box = page.get_by_label(label, exact=True)
+    box.fill(text)
+    box.press("Enter")
+    return settle(page)
+
+
+def test_overview_tells_what_is_in_production_and_why(dashboard, repository, page):
+    text, trained = open_page(page, dashboard), read(repository, "metrics/train_model.json")
+    drift, promoted = (
+        read(repository, "metrics/detect_drift.json"),
+        read(repository, "reports/release/promote_model.json"),
+    )
+    assert "Version 1 is in Production" in text
+    assert promoted["reason"] in text
+    assert f"{trained['roc_auc']:.4f}" in text
+    assert f"95% interval {trained['roc_auc_low']:.4f} to {trained['roc_auc_high']:.4f}" in text
+    assert f"{drift['drift_share']:.0%}" in text and f"not detected in {DROP}" in text
+    assert f"{trained['train_rows']} rows as of" in text
+    client = registry(repository)
+    run = client.get_run(client.get_model_version("churn-model", "1").run_id)
+    assert run.data.tags["git_commit"][:10] in text
+    assert "sqlite:///mlflow.db" in text
+    assert "ocal heuristic" not in text
+    assert page.get_by_test_id("stVegaLiteChart").count() == 1
+    assert page.get_by_text("Deploy").count() == 0
+
+
+def test_history_tells_every_version_and_the_ledger(dashboard, repository, page):
+    text = open_page(page, dashboard, "history")
+    assert "Ledger" in text and "holdout" in text
+    header, row = read_cells(page)
+    assert row[header.index("version")] == "1"
+    assert row[header.index("state")] == "in Production"
+    assert float(row[header.index("ROC AUC")]) == pytest.approx(
+        read(repository, "metrics/train_model.json")["roc_auc"], abs=1e-4
+    )
+
+
+def test_explanation_is_productions_picture_and_table(dashboard, repository, page):
+    # The newest candidate's may be another one.
+    local = repository / "reports/explainability/mean_abs_shap.json"
+    before = local.read_text()
+    try:
+        local.write_text('{"age": 1.0}')
+        text = open_page(page, dashboard, "explanation")
+    finally:
+        local.write_text(before)
+    assert "artifacts of version 1" in text
+    assert page.get_by_test_id("stImage").locator("img").evaluate("image => image.naturalWidth") > 500
+    shap = json.loads(before)
+    assert [row[0] for row in read_cells(page)[1:4]] == sorted(shap, key=lambda name: -shap[name])[:3]
+
+
+def test_drift_report_is_inside_the_page(dashboard, page):
+    text = open_page(page, dashboard, "drift")
+    assert "not detected" in text and f"drift-reports/{DROP}.html" in text
+    report = page.frame_locator("iframe").first
+    report.get_by_text(f"Drift of {DROP}").wait_for()
+    report.get_by_text("Dataset Drift is NOT detected").wait_for()
+
+
+def test_scores_are_sorted_filtered_and_downloaded(dashboard, repository, page, tmp_path):
+    table = scores(repository)
+    text = open_page(page, dashboard, "scores")
+    assert f"of {len(table)}" in text and "version 1" in text
+    shown = [float(row[1]) for row in read_cells(page)[1:]]
+    assert shown == sorted(shown, reverse=True) and shown[0] == pytest.approx(
+        pc.max(table["churn_probability"]).as_py()
+    )
+    # The head of the first column.
+    page.get_by_test_id("stDataFrame").locator("canvas").first.click(position={"x": 20, "y": 15})
+    settle(page)
+    assert [int(row[0]) for row in read_cells(page)[1:4]] == sorted(table["user_id"].to_pylist())[:3]
+    limit = read(repository, "metrics/train_model.json")["threshold"]
+    page.get_by_text("Only flagged").click()
+    flagged = int(pc.sum(pc.greater_equal(table["churn_probability"], limit)).as_py())
+    assert f"{flagged}\nof {len(table)}" in settle(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download these users as CSV").click()
+    download.value.save_as(tmp_path / "users.csv")
+    with (tmp_path / "users.csv").open() as file:
+        users = list(csv.DictReader(file))
+    assert len(users) == flagged and all(float(user["churn_probability"]) >= limit for user in users)
+    assert f"1\nof {len(table)}" in fill(page, "User id", users[-1]["user_id"])
+
+
+def test_form_scores_one_user_with_the_reasons(dashboard, repository, page):
+    user = scores(repository).slice(7, 1).to_pylist()[0]
+    text = open_page(page, dashboard, "one-user")
+    assert "medians" in text
+    features = read(repository, "metrics/train_model.json")["features"]
+    assert sorted(
+        page.locator("form, [data-testid=stForm]")
+        .first.get_by_role("spinbutton")
+        .evaluate_all("inputs => inputs.map(input => input.getAttribute('aria-label'))")
+    ) == sorted(features)
+    assert f"user {user['user_id']}" in fill(page, "Start from a user", str(user["user_id"]))
+    page.get_by_role("button", name="Score this user").click()
+    text = settle(page)
+    assert f"{user['churn_probability']:.1%}" in text
+    reasons = page.get_by_test_id("stTable").locator("tbody tr").first.locator("td").all_inner_texts()
+    assert reasons[0] == user["reason_1"] and float(reasons[2]) == pytest.approx(user["push_1"], abs=1e-4)
+    page.get_by_label(user["reason_1"], exact=True).fill("")
+    page.get_by_role("button", name="Score this user").click()
+    text = settle(page)
+    assert "unknown" in text and f"{user['churn_probability']:.1%}" not in text
+
+
+def test_form_says_which_user_it_does_not_know(dashboard, page):
+    open_page(page, dashboard, "one-user")
+    assert "User 17_x* is not in data/features" in fill(page, "Start from a user", "17_x*")
+
+
+def test_promotion_shows_when_the_page_is_loaded_again(dashboard, repository, page):
+    client = registry(repository)
+    first = client.get_model_version("churn-model", "1")
+    assert "Version 1 is in Production" in open_page(page, dashboard)
+    second = client.create_model_version("churn-model", first.source, first.run_id)
+    try:
+        client.set_registered_model_alias("churn-model", "production", second.version)
+        text = open_page(page, dashboard)
+        assert f"Version {second.version} is in Production" in text and "moved by hand" in text
+        text = open_page(page, dashboard, "scores")
+        assert f"version {second.version} is in Production" in text and "--forcerun score_users" in text
+    finally:
+        client.set_registered_model_alias("churn-model", "production", "1")
+        client.delete_model_version("churn-model", second.version)
+
+
+def test_without_production_the_local_heuristic_scores(dashboard, repository, page):
+    client = registry(repository)
+    client.delete_registered_model_alias("churn-model", "production")
+    try:
+        text = open_page(page, dashboard)
+        assert "Local heuristic." in text and "has taken the alias" in text
+        text = open_page(page, dashboard, "scores")
+        assert "Local heuristic." in text and "scored by the local heuristic" in text
+        features = pq.read_table(repository / f"data/features/{DROP}/churn_features.parquet")
+        longest = pc.max(features["days_since_last_payment"]).as_py()
+        assert float(read_cells(page)[1][1]) == pytest.approx(longest / (longest + 30))
+        open_page(page, dashboard, "one-user")
+        page.get_by_label("days_since_last_payment", exact=True).fill("30")
+        page.get_by_role("button", name="Score this user").click()
+        text = settle(page)
+        assert "50.0%" in text and "by the local heuristic" in text and "silence / (silence + 30 days)" in text
+    finally:
+        client.set_registered_model_alias("churn-model", "production", "1")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_narrow_window_does_not_scroll_sideways(dashboard, phone, name):
+    open_page(phone, dashboard, name)
+    widths = phone.evaluate("['html', '[data-testid=stMain]'].map(one => document.querySelector(one).scrollWidth)")
+    assert widths == [390, 390]
+
+
+def test_damaged_file_is_one_sentence(dashboard, repository, page):
+    drift = repository / "metrics/detect_drift.json"
+    before = drift.read_text()
+    try:
+        drift.write_text("{")
+        text = open_page(page, dashboard, "drift")
+    finally:
+        drift.write_text(before)
+    assert "metrics/detect_drift.json is damaged" in text and "Traceback" not in text
+
+
+def test_while_mlflow_is_down_the_files_are_shown(repository, page, tmp_path):
+    address = f"http://127.0.0.1:{free_port()}"
+    # As `make up` leaves it to those who come later.
+    (repository / ".env").write_text(f"MLFLOW_TRACKING_URI={address}\n")
+    try:
+        with run_dashboard(repository, tmp_path / "dashboard.log") as dashboard:
+            begin = time.monotonic()
+            text = open_page(page, dashboard)
+            assert time.monotonic() - begin < 30
+            assert f"MLflow is down. MLflow at {address} does not answer" in text and "MLFLOW_TRACKING_URI" in text
+            assert "Local heuristic." in text and "version 1 in Production" in text
+            assert "when MLflow answers" in open_page(page, dashboard, "history")
+            assert "may not be what is in Production" in open_page(page, dashboard, "explanation")
+            assert "not detected" in open_page(page, dashboard, "drift")
+            assert "scored by version 1" in open_page(page, dashboard, "scores")
+            open_page(page, dashboard, "one-user")
+            page.get_by_role("button", name="Score this user").click()
+            assert "by the local heuristic" in settle(page)
+    finally:
+        (repository / ".env").unlink()
+    assert "Traceback" not in (tmp_path / "dashboard.log").read_text()
+
+
+def test_where_nothing_has_run_each_page_says_so(demo_repository, page, tmp_path):
+    empty = shutil.copytree(demo_repository, tmp_path / "empty", symlinks=True)
+    (empty / "data" / "drops.yaml").unlink()
+    with run_dashboard(empty, tmp_path / "dashboard.log") as dashboard:
+        texts = {name: open_page(page, dashboard, name) for name in PAGES}
+        page.get_by_role("button", name="Score this user").click()
+        assert "knows nothing without days_since_last_payment" in settle(page)
+    assert "holds no version yet" in texts[""] and "not measured" in texts[""]
+    assert all("make run" in texts[name] for name in PAGES[:-1])
+    assert "no features yet" in texts["one-user"]
+    assert not (empty / "mlflow.db").exists()
+    assert "Traceback" not in (tmp_path / "dashboard.log").read_text()
+
+
+def test_damaged_store_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    (tmp_path / "mlflow.db").write_text("no database at all" * 100)
+    with pytest.raises(sqlite3.DatabaseError):
+        sqlite3.connect(tmp_path / "mlflow.db").execute("SELECT * FROM runs")
+    problem = read_record().problem
+    assert "sqlite:///mlflow.db cannot be read" in problem and "\n" not in problem
+
+
+def test_password_is_not_shown():
+    assert hide_password("postgresql://me:secret@host:5432/mlflow") == "postgresql://host:5432/mlflow"
+    assert hide_password("sqlite:///mlflow.db") == "sqlite:///mlflow.db"
+    assert hide_password("http://127.0.0.1:5000") == "http://127.0.0.1:5000"
+
+
+def test_heuristic_is_half_at_the_horizon():
+    days = np.array([0.0, 30.0, 90.0, np.nan, -1.0])
+    np.testing.assert_allclose(churn_by_silence(days, 30), [0.0, 0.5, 0.75, np.nan, np.nan])
+
+
+def test_decile_is_the_tenth_of_the_scores():
+    scores = np.linspace(0.0, 1.0, 100)
+    assert decile_among(np.array([1.0, 0.995, 0.5, 0.0, -1.0]), scores).tolist() == [1, 1, 6, 10, 10]
+    assert decile_among(np.full(3, 0.5), np.full(3, 0.5)).tolist() == [1, 1, 1]
