@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 LEDGER = "churn-model-ledger"
 PROMOTE, ROLLBACK = "promote", "rollback"
+# When an entry was made that was copied from another store: MLflow dates the copy.
+CREATED_TAG = "migrated_created"
 
 
 @dataclass(frozen=True)
@@ -87,11 +89,14 @@ def read_entries(client: "MlflowClient") -> list[Entry]:
 
 def _parse_entry(version: "ModelVersion", head: int) -> Entry:
     texts = ("action", "from_version", "to_version", "previous_version", "why", "after", "who", "git_commit", "writer")
+    created = version.tags.get(CREATED_TAG)
     return Entry(
         number=int(version.version),
         head=head,
         done="done" in version.tags,
-        when=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
+        when=datetime.fromisoformat(created)
+        if created
+        else datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
         # A version that somebody made by hand has none of the tags; it is never valid.
         **{name: version.tags.get(name, "") for name in texts},
     )
