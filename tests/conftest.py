@@ -120,6 +120,37 @@ def demo_copy(demo, tmp_path):
     return shutil.copytree(demo, tmp_path / "repository", symlinks=True)
 
 
+@pytest.fixture(scope="session")
+def shared_stack(demo_repository, tmp_path_factory):
+    """A stack that runs, in a repository with two small demo drops in which nothing has been run."""
+    from running_stack import share_stack
+
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with share_stack(base / "stack", demo_repository) as stack:
+        yield stack
+
+
+@pytest.fixture
+def stack(shared_stack):
+    """The stack, for one test at a time: it may stop services, and starts them again."""
+    from running_stack import one_at_a_time
+
+    with one_at_a_time(shared_stack.repository.parent):
+        yield shared_stack
+
+
+@pytest.fixture(scope="session")
+def ran_stack(shared_stack):
+    """The stack after the small demo has run on it, whichever test comes first."""
+    from running_stack import one_at_a_time
+
+    with one_at_a_time(shared_stack.repository.parent):
+        if not (shared_stack.repository / "reports/release/promote_model.json").exists():
+            shared_stack.run("snakemake", "--cores", "2")
+    return shared_stack
+
+
 @pytest.fixture
 def write_csv(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that writes lines into a file of a drop's folder."""
