@@ -9,7 +9,7 @@ ROWS ?= 20000
 FAMILY ?= logistic_regression
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help install up down push pull run demo ingest clear-demo why ledger rollback reproduce test bench bench-model bench-freshness lint docs rulegraph lock
+.PHONY: help install up down up-containers down-containers push pull migrate-store doctor dashboard notebook run demo ingest clear-demo why ledger rollback reproduce test bench bench-model bench-freshness lint docs rulegraph lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 24
@@ -31,6 +31,24 @@ up: install ## start MinIO, the MLflow server, Spark and the dashboard on this m
 
 down: install ## stop them; their data stays
 	@python scripts/stop_stack.py
+
+up-containers: install ## the same with Docker, by compose.yaml
+	@python scripts/start_containers.py up
+
+down-containers: install ## stop the containers
+	@python scripts/start_containers.py down
+
+doctor: install ## check Python, Java, packages, disk, S3, MLflow and Spark; say how to mend what is wrong
+	@python scripts/doctor.py
+
+dashboard: install ## open the dashboard alone, without the stack
+	@streamlit run scripts/dashboard.py
+
+notebook: install ## open notebooks/production_model.ipynb in JupyterLab
+	@jupyter lab notebooks/production_model.ipynb
+
+migrate-store: install ## copy the runs and versions of mlflow.db to the MLflow server
+	@python scripts/migrate_store.py
 
 push: install ## send drops, artifacts and the run cache to the DVC remote
 	@python scripts/sync_remote.py push
@@ -61,6 +79,7 @@ reproduce: install ## VERSION=3: make a registered version again from its commit
 	@python scripts/reproduce.py "$(VERSION)"
 
 test: install ## all tests
+	@python scripts/install_minio.py
 	@python -m pytest
 
 bench: install ## USERS=1000000 ENGINE=duckdb: the data layer's speed and memory, beside plain pandas

@@ -45,14 +45,17 @@ def open_registry() -> Iterator["MlflowClient"]:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     import mlflow
     from mlflow.exceptions import MlflowException
+    from requests.exceptions import RequestException
 
     mlflow.set_tracking_uri(tracking_uri())
     try:
         yield mlflow.MlflowClient()
-    except MlflowException as error:
+    except (MlflowException, RequestException) as error:
+        said = str(getattr(error, "message", error)).splitlines()[0]
         raise UserError(
-            f"MLflow at {tracking_uri()}: {error.message.splitlines()[0]} Check MLFLOW_TRACKING_URI and that the "
-            "server answers, then run again: what is done is not done twice."
+            f"MLflow at {tracking_uri()}: {said} Check MLFLOW_TRACKING_URI, MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD, and that the server and the store of its artifacts answer, then run again: what "
+            "is done is not done twice."
         ) from error
 
 

@@ -3,21 +3,23 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyspark
-from py4j.protocol import Py4JJavaError
+from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
 from churn.command import UserError
 
 HERE = Path(__file__).parent
+CLUSTER = "spark://"
 SUPPORTED_JAVA = (17, 21)
 # A BLAS of the machine, where there is one, sums in an order of its own.
 JAVA_OPTIONS = "-Ddev.ludovic.netlib.blas.nativeLib=none -XX:-UsePerfData"
@@ -57,7 +59,7 @@ def start_spark(master: str, settings: dict[str, str] | None = None) -> Iterator
     Raises
     ------
     UserError
-        When there is no Java that Spark can use, or Spark does not start, or the master does not answer.
+        When there is no Java that Spark can use, Spark does not start, the master does not answer, or a cluster fails.
     """
     # Spark makes folders of its own in it, and removes them when its JVM ends.
     master = os.environ.get("SPARK_MASTER") or master
@@ -67,13 +69,24 @@ def start_spark(master: str, settings: dict[str, str] | None = None) -> Iterator
         folders |= {"spark.eventLog.enabled": "true", "spark.eventLog.dir": Path(events).absolute().as_uri()}
     builder = SparkSession.builder.master(master).appName("churn").config(map=SETTINGS | folders | (settings or {}))
     java = find_java()
+    if master.startswith(CLUSTER):
+        check_master(master)
     try:
         with _environment(java):
             session = _create(builder, master)
         try:
             yield session
+        except (Py4JError, ConnectionError) as error:
+            if not master.startswith(CLUSTER):
+                raise
+            raise UserError(
+                f"Spark at {master} failed: {_reason(error)} Look at its page and its workers' logs, and whether "
+                "master and workers run (make up starts them again); then run again."
+            ) from error
         finally:
-            session.stop()
+            # A cluster that is gone has stopped the session already.
+            with suppress(Py4JError, ConnectionError):
+                session.stop()
     except PySparkRuntimeError as error:
         if error.getCondition() != "JAVA_GATEWAY_EXITED":
             raise
@@ -86,11 +99,31 @@ def _create(builder: SparkSession.Builder, master: str) -> SparkSession:
     try:
         return builder.getOrCreate()
     except Py4JJavaError as error:
-        reason = str(error.java_exception).splitlines()[0]
         raise UserError(
-            f"Spark did not start on {master} ({reason}). Is that master running, and reached from here? Else name "
-            "another by SPARK_MASTER (in .env or the environment), or by spark.master in params.yaml."
+            f"Spark did not start on {master} ({_reason(error)}). Is that master running, and reached from here? Else "
+            "name another by SPARK_MASTER (in .env or the environment), or by spark.master in params.yaml."
         ) from None
+
+
+def check_master(master: str) -> None:
+    """Look whether a master listens: Spark itself would try for a minute before it says that none does."""
+    refused = []
+    for address in master.removeprefix(CLUSTER).split(","):
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=10).close()
+            return
+        except (OSError, ValueError) as error:
+            refused.append(str(error))
+    raise UserError(
+        f"Spark's master at {master} does not answer ({'; '.join(refused)}). Start it (make up), or name another by "
+        "SPARK_MASTER (in .env or the environment), or by spark.master in params.yaml."
+    )
+
+
+def _reason(error: Exception) -> str:
+    text = str(error.java_exception) if isinstance(error, Py4JJavaError) else str(error)
+    return (text or type(error).__name__).splitlines()[0]
 
 
 def find_java() -> Path:
