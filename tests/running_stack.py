@@ -48,11 +48,11 @@ class Stack:
         """Run a command in the repository, which learns of the stack from `.env` alone."""
         return run(*command, cwd=cwd or self.repository, fails=fails, **FOUND | environment)
 
-    def open(self, *command: object, **environment: str) -> subprocess.Popen:
+    def open(self, *command: object, cwd: Path | None = None, **environment: str) -> subprocess.Popen:
         """Start a command in the repository, to do something to the stack while it runs."""
         return subprocess.Popen(
             [str(part) for part in command],
-            cwd=self.repository,
+            cwd=cwd or self.repository,
             env=ENVIRONMENT | FOUND | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
