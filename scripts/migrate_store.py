@@ -46,8 +46,8 @@ def migrate_store(source: str) -> None:
         told = os.environ.get("MLFLOW_TRACKING_URI")
         state = f"is {told!r}, which is no server" if told else "is not set"
         raise UserError(
-            f"MLFLOW_TRACKING_URI {state}, so there is nowhere to copy to. Run make up first, which starts a server and "
-            "names it in .env; or set it to http://host:port."
+            f"MLFLOW_TRACKING_URI {state}, so there is nowhere to copy to. Run make up first, which starts a server "
+            "and names it in .env; or set it to http://host:port."
         )
     # A line for each run that ends and a bar for each file help nobody here.
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"

@@ -1,6 +1,7 @@
 """Copy what an embedded store holds to a server: each run, version and ledger entry once, whoever is killed."""
 
 import json
+import logging
 import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,12 +16,15 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
 
+LOG = logging.getLogger(__name__)
 # What a copy was made from; each is made in one call that carries this tag.
 FROM_TAG = "migrated_from"
 # The status of the run that was copied to the end.
 WHOLE_TAG = "migrated_status"
 # What the version was called in the store: reasons and model cards may speak of it.
 NUMBER_TAG = "migrated_version"
+# A version is ready when it is made; MLflow tells that it waits for it.
+AT_ONCE = 0
 REFERENCES = ("from_version", "to_version", "previous_version")
 
 
@@ -100,6 +104,7 @@ class Migration:
         self.client.log_batch(copy, self.store.read_metrics(run), params)
         with tempfile.TemporaryDirectory() as folder:
             if artifacts := self.store.fetch_artifacts(run, folder):
+                LOG.info("run %s and its artifacts", run.info.run_name)
                 self.client.log_artifacts(copy, artifacts)
         if run.info.end_time is not None:
             self.client.set_terminated(copy, run.info.status, run.info.end_time)
@@ -130,7 +135,7 @@ class Migration:
         source, run = self._find_place(version, experiment, carrier)
         tags = version.tags | {NUMBER_TAG: number} | describe_copy(version)
         self.versions[number] = self.client.create_model_version(
-            MODEL, source, run, tags, version.run_link or None, version.description
+            MODEL, source, run, tags, version.run_link or None, version.description, AT_ONCE
         )
         self._count(self.copied, "versions")
 
@@ -250,9 +255,9 @@ class Migration:
             move = Move(why=tags["why"], action=tags["action"], **{name: tags[name] for name in REFERENCES})
             description = f"{describe_move(move)}. {move.why}"
         version = self.versions.get(entry.tags.get("to_version", ""))
-        # The server takes no local folder; nobody loads a model from an entry.
-        source, run = (version.source, version.run_id) if version else (f"migrated:{entry.source}", None)
-        return self.client.create_model_version(LEDGER, source, run or None, tags, description=description)
+        # Without a version, a place that the server takes, which it does not of a local one: there is nothing to load.
+        source, run = (version.source, version.run_id) if version else (f"migrated:/{LEDGER}/{entry.version}", None)
+        return self.client.create_model_version(LEDGER, source, run or None, tags, None, description, AT_ONCE)
 
     def _count(self, counts: dict[str, int], kind: str) -> None:
         counts[kind] = counts.get(kind, 0) + 1
