@@ -1,4 +1,4 @@
-"""MLflow or its store goes away, is slow or refuses during a release: it is named, and the next run finishes it once."""
+"""MLflow or its store goes away, is slow or refuses during a release: it is named, and the next run finishes."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""A Spark worker or the master is killed during training: the same bytes, or one message and a next run that gives them."""
+"""A part of Spark's cluster is killed during training: the same bytes, or one message and a next run with them."""
 
 import json
 import shutil

@@ -151,7 +151,6 @@ class Manager:
                 "startsecs=2",
                 "stopasgroup=true",
                 "killasgroup=true",
-                *([f"user={service.user}"] if service.user else []),
             ]
         # Supervisor expands %(names)s; a percent sign in a path is meant as it stands.
         return "".join(line.replace("%", "%%") + "\n" for line in lines)

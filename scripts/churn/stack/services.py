@@ -9,8 +9,9 @@ from pathlib import Path
 import pyspark
 
 from churn.spark import HERE, find_java
-from churn.stack import checks, postgres
+from churn.stack import checks
 from churn.stack.minio import find_minio
+from churn.stack.postgres import postgres_command
 from churn.stack.settings import ARTIFACT_BUCKET, Settings
 
 WORKERS = 2
@@ -28,7 +29,6 @@ class Service:
     check: Callable[[], str | None]
     ports: dict[str, str] = field(default_factory=dict)  # by the variable that sets each
     environment: dict[str, str] = field(default_factory=dict)
-    user: str | None = None
 
 
 def list_services(settings: Settings, folder: Path) -> list[Service]:
@@ -72,11 +72,10 @@ def _postgres(settings: Settings, folder: Path) -> Service:
     listen = ["-c", f"listen_addresses={bind}", "-c", f"port={port}", "-c", "unix_socket_directories="]
     return Service(
         "postgres",
-        [str(postgres.BINARY), "-D", str(folder / "postgres"), *listen],
+        postgres_command("postgres", "-D", str(folder / "postgres"), *listen),
         f"{settings.host}:{port}",
         lambda: checks.logs_in(settings.postgres_uri),
         {"CHURN_POSTGRES_PORT": port},
-        user=postgres.system_user(),
     )
 
 
