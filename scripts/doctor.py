@@ -17,6 +17,8 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 from churn.command import ENV_FILE, UserError, run_command
 from churn.registry import SQLITE, open_registry, tracking_uri
 from churn.spark import CLUSTER, check_master, find_java, java_version
@@ -45,18 +47,25 @@ def check_python() -> str:
 def check_packages() -> str:
     """Compare what is installed with requirements.lock."""
     wrong = []
-    for name, wanted, marker in re.findall(r"^([\w.-]+)==(\S+?)(?: ; (.+?))?(?: \\)?$", LOCK.read_text(), re.MULTILINE):
-        try:
-            found = version(name)
-        except PackageNotFoundError:
-            # What another system or Python needs is not missing here.
-            found = wanted if marker else "missing"
-        if found != wanted and not marker:
-            wrong.append(f"{name} {found} instead of {wanted}")
+    for line in re.findall(r"^[\w.-]+(?:\[.+?\])?==.+?(?= \\$)", LOCK.read_text(), re.MULTILINE):
+        required = Requirement(line)
+        # What only another system or Python needs is not missing here.
+        if required.marker is None or required.marker.evaluate():
+            found = installed(required.name)
+            if not required.specifier.contains(found or "0", prereleases=True):
+                wrong.append(f"{required.name} {found or 'missing'} instead of {required.specifier}")
     if wrong:
         more = f" and {len(wrong) - 2} more" if len(wrong) > 2 else ""
         raise FaultError("; ".join(wrong[:2]) + more, "rm .venv/requirements.lock; make install")
     return ", ".join(f"{name} {version(name)}" for name in ("dvc", "snakemake", "pyspark", "mlflow"))
+
+
+def installed(name: str) -> str | None:
+    """Return a package's version, None when it is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def check_java() -> str:
