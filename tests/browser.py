@@ -17,8 +17,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-# Streamlit's own marks of a script that still runs.
-BUSY = "[data-testid=stStatusWidget], [data-stale=true], [data-testid=stSkeleton], [data-testid=stSpinner]"
+# Streamlit's own marks of a page that is all there.
+STILL = "[data-testid=stApp][data-test-script-state=notRunning][data-test-connection-state=CONNECTED]"
+BUSY = "[data-stale=true], [data-testid=stSkeleton], [data-testid=stSpinner]"
 
 
 @contextlib.contextmanager
@@ -75,11 +76,12 @@ def settle(page: Page) -> str:
     quiet = 0
     while quiet < 3:
         page.wait_for_timeout(100)
-        quiet = 0 if page.locator(BUSY).count() else quiet + 1
+        quiet = quiet + 1 if page.locator(STILL).count() and not page.locator(BUSY).count() else 0
     return page.get_by_test_id("stMain").inner_text()
 
 
 def read_cells(page: Page) -> list[list[str]]:
     """Return the rows in sight of the page's first data grid, the header first, as a screen reader is told them."""
-    rows = page.locator("table[role=grid]").first.locator("tr")
-    return [row.locator("th, td").all_inner_texts() for row in rows.all()]
+    grid = page.locator("table[role=grid]").first
+    grid.locator("td").first.wait_for(state="attached")
+    return [row.locator("th, td").all_inner_texts() for row in grid.locator("tr").all()]

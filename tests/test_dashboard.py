@@ -3,7 +3,6 @@ import json
 import shutil
 import sqlite3
 import time
-from contextlib import contextmanager
 
 import numpy as np
 import pyarrow.compute as pc
@@ -22,36 +21,25 @@ DROP = "2026-03-22"
 
 @pytest.fixture(scope="module")
 def browser():
+    """One browser, which keeps Streamlit's scripts from one test to the next."""
     with open_browser() as browser:
-        yield browser
+        yield browser.new_context(viewport=WIDE)
 
 
-@contextmanager
-def look(browser, size):
-    """Open a tab; whatever it asks of the world beyond this machine, or stumbles over, fails the test."""
-    page, foreign, errors = browser.new_page(viewport=size), [], []
+@pytest.fixture
+def page(browser):
+    """A tab; whatever it asks of the world beyond this machine, or stumbles over, fails the test."""
+    page, foreign, errors = browser.new_page(), [], []
     page.set_default_timeout(20_000)
-    page.on("request", lambda request: foreign.append(request.url) if outside(request.url) else None)
+    page.on("request", lambda request: foreign.append(request.url) if is_foreign(request.url) else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
     page.close()
     assert not foreign and not errors, (foreign, errors)
 
 
-def outside(url):
+def is_foreign(url):
     return not url.startswith(("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:", "about:"))
-
-
-@pytest.fixture
-def page(browser):
-    with look(browser, WIDE) as page:
-        yield page
-
-
-@pytest.fixture
-def phone(browser):
-    with look(browser, NARROW) as page:
-        yield page
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +132,7 @@ def test_scores_are_sorted_filtered_and_downloaded(dashboard, repository, page, 
         pc.max(table["churn_probability"]).as_py()
     )
     # The head of the first column.
-    page.get_by_test_id("stDataFrame").locator("canvas").first.click(position={"x": 20, "y": 15})
+    page.locator(".stDataFrameGlideDataEditor").first.click(position={"x": 20, "y": 15})
     settle(page)
     assert [int(row[0]) for row in read_cells(page)[1:4]] == sorted(table["user_id"].to_pylist())[:3]
     limit = read(repository, "metrics/train_model.json")["threshold"]
@@ -223,11 +211,13 @@ def test_without_production_the_local_heuristic_scores(dashboard, repository, pa
         client.set_registered_model_alias("churn-model", "production", "1")
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_narrow_window_does_not_scroll_sideways(dashboard, phone, name):
-    open_page(phone, dashboard, name)
-    widths = phone.evaluate("['html', '[data-testid=stMain]'].map(one => document.querySelector(one).scrollWidth)")
-    assert widths == [390, 390]
+def test_narrow_window_does_not_scroll_sideways(dashboard, page):
+    page.set_viewport_size(NARROW)
+    for name in PAGES:
+        open_page(page, dashboard, name)
+        places = "['html', '[data-testid=stMain]']"
+        widths = page.evaluate(f"{places}.map(place => document.querySelector(place).scrollWidth)")
+        assert widths == [NARROW["width"]] * 2, name
 
 
 def test_damaged_file_is_one_sentence(dashboard, repository, page):
@@ -246,7 +236,7 @@ def test_while_mlflow_is_down_the_files_are_shown(repository, page, tmp_path):
     # As `make up` leaves it to those who come later.
     (repository / ".env").write_text(f"MLFLOW_TRACKING_URI={address}\n")
     try:
-        with run_dashboard(repository, tmp_path / "dashboard.log") as dashboard:
+        with run_dashboard(repository, tmp_path / "dashboard.log", PYTHON_DOTENV_DISABLED="0") as dashboard:
             begin = time.monotonic()
             text = open_page(page, dashboard)
             assert time.monotonic() - begin < 30

@@ -78,7 +78,9 @@ def _fetch_model(uri: str, run_id: str, number: str) -> Loaded:
 
 
 def _lost(number: str, what: str, error: Exception) -> UserError:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    # What MLflow said itself, without the advice that open_registry adds for a pipeline.
+    said = error.__cause__ or error
+    reason = str(said).splitlines()[0].rstrip(".") if str(said) else type(said).__name__
     return UserError(
         f"The {what} of version {number} cannot be read from MLflow's artifacts ({reason}). Check that their store "
         "answers and still has them, then load this page again."

@@ -69,15 +69,18 @@ def ask(inputs: list[str], by: str) -> dict[str, float] | None:
             st.markdown(f"**{group}**")
             columns = st.columns(3)
             for number, name in enumerate(names):
+                # Another user to start from, another model or newer features are another form.
+                key = f"{by}:{path and path.stat().st_mtime_ns}:{user}:{name}"
+                # Set here, not as the input's default: an input that has a default cannot be emptied.
+                st.session_state.setdefault(key, start.get(name))
                 values[name] = columns[number % 3].number_input(
                     name,
-                    value=start.get(name),
+                    value=None,
                     step=1.0,
                     format="%.12g",
                     placeholder=UNKNOWN,
                     help=meanings.get(name, "Not a feature of today's code."),
-                    # Another user to start from, or another model, is another form.
-                    key=f"{by}:{user}:{name}",
+                    key=key,
                 )
         sent = st.form_submit_button("Score this user", type="primary")
     return {name: np.nan if value is None else value for name, value in values.items()} if sent else None
