@@ -10,6 +10,11 @@ from churn.ledger import Entry
 
 # More do not fit into a picture.
 DRAWN = 12
+FORMATS = {
+    **{name: st.column_config.NumberColumn(format="%.4f") for name in ("ROC AUC", "low", "high")},
+    "drift": st.column_config.NumberColumn(format="percent"),
+    "why": st.column_config.TextColumn(width="large"),
+}
 
 
 def show(record: Record) -> None:
@@ -37,14 +42,15 @@ def show(record: Record) -> None:
     )
     if len(measured):
         draw_aucs(measured)
-    st.dataframe(pd.DataFrame([describe(record, version) for version in record.versions]), hide_index=True)
+    rows = pd.DataFrame([describe(record, version) for version in record.versions])
+    st.dataframe(rows, hide_index=True, column_config=FORMATS)
     source(
         f"MLflow ({record.address}): the versions' tags and runs",
         "each ROC AUC on the version's own holdout: two compare only where the holdout is the same",
     )
     st.subheader("Ledger", anchor=False)
     if record.entries:
-        st.dataframe(pd.DataFrame(map(describe_entry, record.entries[::-1])), hide_index=True)
+        st.dataframe(pd.DataFrame(map(describe_entry, record.entries[::-1])), hide_index=True, column_config=FORMATS)
     else:
         st.write("Nothing was promoted yet.")
     source("the ledger in MLflow: who put which version into Production, when and why")

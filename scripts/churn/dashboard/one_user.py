@@ -21,6 +21,7 @@ from churn.feature_meanings import describe_payments, describe_users
 
 # So many reasons are drawn; the table has all of them.
 DRAWN = 10
+ACROSS = 3
 # What would be told as 0.0000 is told as nothing.
 LEAST = 0.00005
 UNKNOWN = "unknown"
@@ -67,13 +68,15 @@ def ask(inputs: list[str], by: str) -> dict[str, float] | None:
             if not names:
                 continue
             st.markdown(f"**{group}**")
-            columns = st.columns(3)
             for number, name in enumerate(names):
+                if number % ACROSS == 0:
+                    # Row by row, so that a phone has them in their order.
+                    columns = st.columns(ACROSS)
                 # Another user to start from, another model or newer features are another form.
                 key = f"{by}:{path and path.stat().st_mtime_ns}:{user}:{name}"
                 # Set here, not as the input's default: an input that has a default cannot be emptied.
                 st.session_state.setdefault(key, start.get(name))
-                values[name] = columns[number % 3].number_input(
+                values[name] = columns[number % ACROSS].number_input(
                     name,
                     value=None,
                     step=1.0,

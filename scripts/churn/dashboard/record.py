@@ -179,7 +179,7 @@ def _explain(error: UserError, address: str) -> tuple[str, str]:
 def _mend(uri: str) -> str:
     if uri.startswith("http"):
         return (
-            "Start that server and load this page again; or put its right address into MLFLOW_TRACKING_URI in .env or "
-            "in the environment, and start the dashboard again."
+            "Start that server (on this machine: make up) and load this page again; or put its right address into "
+            "MLFLOW_TRACKING_URI in .env or in the environment, and start the dashboard again."
         )
     return "Restore that store, or put another address into MLFLOW_TRACKING_URI, and start the dashboard again."
