@@ -240,7 +240,7 @@ def test_while_mlflow_is_down_the_files_are_shown(repository, page, tmp_path):
             begin = time.monotonic()
             text = open_page(page, dashboard)
             assert time.monotonic() - begin < 30
-            assert f"MLflow is down. MLflow at {address} does not answer" in text and "MLFLOW_TRACKING_URI" in text
+            assert f"MLflow at {address} is down" in text and "MLFLOW_TRACKING_URI in .env" in text
             assert "Local heuristic." in text and "version 1 in Production" in text
             assert "when MLflow answers" in open_page(page, dashboard, "history")
             assert "may not be what is in Production" in open_page(page, dashboard, "explanation")
@@ -274,8 +274,9 @@ def test_damaged_store_is_one_sentence(tmp_path, monkeypatch):
     (tmp_path / "mlflow.db").write_text("no database at all" * 100)
     with pytest.raises(sqlite3.DatabaseError):
         sqlite3.connect(tmp_path / "mlflow.db").execute("SELECT * FROM runs")
-    problem = read_record().problem
-    assert "sqlite:///mlflow.db cannot be read" in problem and "\n" not in problem
+    record = read_record()
+    assert "sqlite:///mlflow.db cannot be read" in record.problem and "\n" not in record.problem
+    assert "Restore that store" in record.mend
 
 
 def test_password_is_not_shown():

@@ -18,9 +18,8 @@ def plain(text: object) -> str:
 def show_problem(record: Record) -> None:
     """Say that the registry does not answer; nothing when it does."""
     if record.problem:
-        st.error(
-            f"**MLflow is down.** {plain(record.problem)} What is shown below comes from the files in this folder."
-        )
+        shown = "What is shown below comes from the files in this folder."
+        st.error(f"**{plain(record.problem)}** {plain(record.mend)} {shown}")
         with st.expander("What MLflow said"):
             st.code(record.detail, language=None, wrap_lines=True)
 
@@ -29,7 +28,7 @@ def show_rule(record: Record) -> None:
     """Say that the local heuristic scores, and why; nothing when a model is in Production."""
     if record.production:
         return
-    why = "MLflow is down" if record.problem else f"no version of {MODEL} has the alias {PRODUCTION}"
+    why = "MLflow cannot be read" if record.problem else f"no version of {MODEL} has the alias {PRODUCTION}"
     st.warning(
         f"**Local heuristic.** No model can be asked, because {why}: whoever is scored here now is scored by the days "
         "since the last payment alone, a rule that has learnt nothing (docs/dashboard.md).",

@@ -63,7 +63,9 @@ class Record:
     address : str
         Where it is, without a password.
     problem : str or None
-        One sentence, when it could not be read; then there is nothing else in it.
+        What keeps it from being read, in one sentence; then there is nothing else in it.
+    mend : str
+        How to mend that, in one sentence.
     detail : str
         What MLflow said to that.
     production, previous : Version or None
@@ -75,6 +77,7 @@ class Record:
 
     address: str
     problem: str | None = None
+    mend: str = ""
     detail: str = ""
     production: Version | None = None
     previous: Version | None = None
@@ -104,7 +107,7 @@ def read_record() -> Record:
     except Exception as error:
         detail = f"{type(error).__name__}: {error}".replace(uri, address)
         problem = f"The registry at {address} cannot be read ({detail.splitlines()[0][:200]})."
-        return Record(address, f"{problem} {_mend(uri)}", detail)
+        return Record(address, problem, _mend(uri), detail)
 
 
 def hide_password(uri: str) -> str:
@@ -160,20 +163,17 @@ def _describe(version: "ModelVersion", run: "Run | None") -> Version:
     return Version(str(version.version), registered, version.run_id or "", dict(version.tags), *map(dict, measured))
 
 
-def _explain(error: UserError, address: str) -> tuple[str, str]:
-    """Say in one sentence what is wrong and how to mend it; and what MLflow said."""
+def _explain(error: UserError, address: str) -> tuple[str, str, str]:
+    """Say what is wrong, how to mend it, and what MLflow said."""
     detail = str(error).replace(tracking_uri(), address)
-    code = getattr(error.__cause__, "error_code", "")
-    if code in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
+    if getattr(error.__cause__, "error_code", "") in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
         user = os.environ.get("MLFLOW_TRACKING_USERNAME") or "nobody"
-        return (
-            f"MLflow at {address} refuses the login of {user}. Set MLFLOW_TRACKING_USERNAME and "
-            "MLFLOW_TRACKING_PASSWORD in .env or in the environment, then start the dashboard again.",
-            detail,
-        )
-    if "Max retries exceeded" in detail or "timed out" in detail:
-        return f"MLflow at {address} does not answer. {_mend(tracking_uri())}", detail
-    return f"MLflow at {address} cannot be read. {_mend(tracking_uri())}", detail
+        login = "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in .env or in the environment"
+        problem = f"MLflow at {address} refuses the login of {user}."
+        return problem, f"{login}, then start the dashboard again.", detail
+    silent = "Max retries exceeded" in detail or "timed out" in detail
+    problem = f"MLflow at {address} {'is down: it does not answer' if silent else 'cannot be read'}."
+    return problem, _mend(tracking_uri()), detail
 
 
 def _mend(uri: str) -> str:
