@@ -70,6 +70,13 @@ def open_page(page: Page, address: str, name: str = "") -> str:
     return settle(page)
 
 
+def turn_to(page: Page, title: str) -> str:
+    """Turn to another page by the menu, and return its text."""
+    page.get_by_test_id("stPageLink").get_by_text(title, exact=True).click()
+    page.get_by_role("heading", level=1, name=title).wait_for()
+    return settle(page)
+
+
 def settle(page: Page) -> str:
     """Wait until the page is drawn, and return its text."""
     page.get_by_test_id("stMainBlockContainer").get_by_role("heading", level=1).wait_for(timeout=30_000)

@@ -8,14 +8,14 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from browser import NARROW, WIDE, free_port, open_browser, open_page, read_cells, run_dashboard, settle
+from browser import NARROW, WIDE, free_port, open_browser, open_page, read_cells, run_dashboard, settle, turn_to
 from demo_pipeline import read, registry
 
 from churn.dashboard.heuristic import churn_by_silence
 from churn.dashboard.record import hide_password, read_record
 from churn.dashboard.scored import decile_among
 
-PAGES = ("", "history", "explanation", "drift", "scores", "one-user")
+PAGES = ("Overview", "History", "Explanation", "Drift", "Scores", "One user")
 DROP = "2026-03-22"
 
 
@@ -184,7 +184,7 @@ def test_promotion_shows_when_the_page_is_loaded_again(dashboard, repository, pa
         client.set_registered_model_alias("churn-model", "production", second.version)
         text = open_page(page, dashboard)
         assert f"Version {second.version} is in Production" in text and "moved by hand" in text
-        text = open_page(page, dashboard, "scores")
+        text = turn_to(page, "Scores")
         assert f"version {second.version} is in Production" in text and "--forcerun score_users" in text
     finally:
         client.set_registered_model_alias("churn-model", "production", "1")
@@ -197,12 +197,12 @@ def test_without_production_the_local_heuristic_scores(dashboard, repository, pa
     try:
         text = open_page(page, dashboard)
         assert "Local heuristic." in text and "has taken the alias" in text
-        text = open_page(page, dashboard, "scores")
+        text = turn_to(page, "Scores")
         assert "Local heuristic." in text and "scored by the local heuristic" in text
         features = pq.read_table(repository / f"data/features/{DROP}/churn_features.parquet")
         longest = pc.max(features["days_since_last_payment"]).as_py()
         assert float(read_cells(page)[1][1]) == pytest.approx(longest / (longest + 30))
-        open_page(page, dashboard, "one-user")
+        turn_to(page, "One user")
         page.get_by_label("days_since_last_payment", exact=True).fill("30")
         page.get_by_role("button", name="Score this user").click()
         text = settle(page)
@@ -213,11 +213,12 @@ def test_without_production_the_local_heuristic_scores(dashboard, repository, pa
 
 def test_narrow_window_does_not_scroll_sideways(dashboard, page):
     page.set_viewport_size(NARROW)
-    for name in PAGES:
-        open_page(page, dashboard, name)
+    open_page(page, dashboard)
+    for title in PAGES:
+        turn_to(page, title)
         places = "['html', '[data-testid=stMain]']"
         widths = page.evaluate(f"{places}.map(place => document.querySelector(place).scrollWidth)")
-        assert widths == [NARROW["width"]] * 2, name
+        assert widths == [NARROW["width"]] * 2, title
 
 
 def test_damaged_file_is_one_sentence(dashboard, repository, page):
@@ -242,11 +243,11 @@ def test_while_mlflow_is_down_the_files_are_shown(repository, page, tmp_path):
             assert time.monotonic() - begin < 30
             assert f"MLflow at {address} is down" in text and "MLFLOW_TRACKING_URI in .env" in text
             assert "Local heuristic." in text and "version 1 in Production" in text
-            assert "when MLflow answers" in open_page(page, dashboard, "history")
-            assert "may not be what is in Production" in open_page(page, dashboard, "explanation")
-            assert "not detected" in open_page(page, dashboard, "drift")
-            assert "scored by version 1" in open_page(page, dashboard, "scores")
-            open_page(page, dashboard, "one-user")
+            assert "when MLflow answers" in turn_to(page, "History")
+            assert "may not be what is in Production" in turn_to(page, "Explanation")
+            assert "not detected" in turn_to(page, "Drift")
+            assert "scored by version 1" in turn_to(page, "Scores")
+            turn_to(page, "One user")
             page.get_by_role("button", name="Score this user").click()
             assert "by the local heuristic" in settle(page)
     finally:
@@ -258,12 +259,13 @@ def test_where_nothing_has_run_each_page_says_so(demo_repository, page, tmp_path
     empty = shutil.copytree(demo_repository, tmp_path / "empty", symlinks=True)
     (empty / "data" / "drops.yaml").unlink()
     with run_dashboard(empty, tmp_path / "dashboard.log") as dashboard:
-        texts = {name: open_page(page, dashboard, name) for name in PAGES}
+        open_page(page, dashboard)
+        texts = {title: turn_to(page, title) for title in PAGES}
         page.get_by_role("button", name="Score this user").click()
         assert "knows nothing without days_since_last_payment" in settle(page)
-    assert "holds no version yet" in texts[""] and "not measured" in texts[""]
-    assert all("make run" in texts[name] for name in PAGES[:-1])
-    assert "no features yet" in texts["one-user"]
+    assert "holds no version yet" in texts["Overview"] and "not measured" in texts["Overview"]
+    assert all("make run" in texts[title] for title in PAGES[:-1])
+    assert "no features yet" in texts["One user"]
     assert not (empty / "mlflow.db").exists()
     assert "Traceback" not in (tmp_path / "dashboard.log").read_text()
 
