@@ -20,21 +20,15 @@ DROP = "2026-03-22"
 
 
 @pytest.fixture(scope="module")
-def browser():
-    """One browser, which keeps Streamlit's scripts from one test to the next."""
+def page():
+    """The one tab of all tests; whatever it asks of the world beyond this machine, or stumbles over, fails them."""
+    foreign, errors = [], []
     with open_browser() as browser:
-        yield browser.new_context(viewport=WIDE)
-
-
-@pytest.fixture
-def page(browser):
-    """A tab; whatever it asks of the world beyond this machine, or stumbles over, fails the test."""
-    page, foreign, errors = browser.new_page(), [], []
-    page.set_default_timeout(20_000)
-    page.on("request", lambda request: foreign.append(request.url) if is_foreign(request.url) else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    yield page
-    page.close()
+        page = browser.new_page(viewport=WIDE)
+        page.set_default_timeout(20_000)
+        page.on("request", lambda request: foreign.append(request.url) if is_foreign(request.url) else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        yield page
     assert not foreign and not errors, (foreign, errors)
 
 
@@ -57,6 +51,14 @@ def dashboard(repository):
     assert "Traceback" not in log.read_text(), log.read_text()
 
 
+@pytest.fixture
+def tab(dashboard, page):
+    """The tab on that dashboard, wherever the test before has left it."""
+    if not page.url.startswith(dashboard):
+        open_page(page, dashboard)
+    return page
+
+
 def scores(repository):
     return pq.read_table(repository / f"data/scores/{DROP}/scores.parquet")
 
@@ -68,8 +70,8 @@ def fill(page, label, text):
     return settle(page)
 
 
-def test_overview_tells_what_is_in_production_and_why(dashboard, repository, page):
-    text, trained = open_page(page, dashboard), read(repository, "metrics/train_model.json")
+def test_overview_tells_what_is_in_production_and_why(repository, tab):
+    text, trained = turn_to(tab, "Overview"), read(repository, "metrics/train_model.json")
     drift, promoted = (
         read(repository, "metrics/detect_drift.json"),
         read(repository, "reports/release/promote_model.json"),
@@ -85,14 +87,14 @@ def test_overview_tells_what_is_in_production_and_why(dashboard, repository, pag
     assert run.data.tags["git_commit"][:10] in text
     assert "sqlite:///mlflow.db" in text
     assert "ocal heuristic" not in text
-    assert page.get_by_test_id("stVegaLiteChart").count() == 1
-    assert page.get_by_text("Deploy").count() == 0
+    assert tab.get_by_test_id("stVegaLiteChart").count() == 1
+    assert tab.get_by_text("Deploy").count() == 0
 
 
-def test_history_tells_every_version_and_the_ledger(dashboard, repository, page):
-    text = open_page(page, dashboard, "history")
+def test_history_tells_every_version_and_the_ledger(repository, tab):
+    text = turn_to(tab, "History")
     assert "Ledger" in text and "holdout" in text
-    header, row = read_cells(page)
+    header, row = read_cells(tab)
     assert row[header.index("version")] == "1"
     assert row[header.index("state")] == "in Production"
     assert float(row[header.index("ROC AUC")]) == pytest.approx(
@@ -100,79 +102,79 @@ def test_history_tells_every_version_and_the_ledger(dashboard, repository, page)
     )
 
 
-def test_explanation_is_productions_picture_and_table(dashboard, repository, page):
+def test_explanation_is_productions_picture_and_table(repository, tab):
     # The newest candidate's may be another one.
     local = repository / "reports/explainability/mean_abs_shap.json"
     before = local.read_text()
     try:
         local.write_text('{"age": 1.0}')
-        text = open_page(page, dashboard, "explanation")
+        text = turn_to(tab, "Explanation")
     finally:
         local.write_text(before)
     assert "artifacts of version 1" in text
-    assert page.get_by_test_id("stImage").locator("img").evaluate("image => image.naturalWidth") > 500
+    assert tab.get_by_test_id("stImage").locator("img").evaluate("image => image.naturalWidth") > 500
     shap = json.loads(before)
-    assert [row[0] for row in read_cells(page)[1:4]] == sorted(shap, key=lambda name: -shap[name])[:3]
+    assert [row[0] for row in read_cells(tab)[1:4]] == sorted(shap, key=lambda name: -shap[name])[:3]
 
 
-def test_drift_report_is_inside_the_page(dashboard, page):
-    text = open_page(page, dashboard, "drift")
+def test_drift_report_is_inside_the_page(tab):
+    text = turn_to(tab, "Drift")
     assert "not detected" in text and f"drift-reports/{DROP}.html" in text
-    report = page.frame_locator("iframe").first
+    report = tab.frame_locator("iframe").first
     report.get_by_text(f"Drift of {DROP}").wait_for()
     report.get_by_text("Dataset Drift is NOT detected").wait_for()
 
 
-def test_scores_are_sorted_filtered_and_downloaded(dashboard, repository, page, tmp_path):
+def test_scores_are_sorted_filtered_and_downloaded(repository, tab, tmp_path):
     table = scores(repository)
-    text = open_page(page, dashboard, "scores")
+    text = turn_to(tab, "Scores")
     assert f"of {len(table)}" in text and "version 1" in text
-    shown = [float(row[1]) for row in read_cells(page)[1:]]
+    shown = [float(row[1]) for row in read_cells(tab)[1:]]
     assert shown == sorted(shown, reverse=True) and shown[0] == pytest.approx(
         pc.max(table["churn_probability"]).as_py()
     )
     # The head of the first column.
-    page.locator(".stDataFrameGlideDataEditor").first.click(position={"x": 20, "y": 15})
-    settle(page)
-    assert [int(row[0]) for row in read_cells(page)[1:4]] == sorted(table["user_id"].to_pylist())[:3]
+    tab.locator(".stDataFrameGlideDataEditor").first.click(position={"x": 20, "y": 15})
+    settle(tab)
+    assert [int(row[0]) for row in read_cells(tab)[1:4]] == sorted(table["user_id"].to_pylist())[:3]
     limit = read(repository, "metrics/train_model.json")["threshold"]
-    page.get_by_text("Only flagged").click()
+    tab.get_by_text("Only flagged").click()
     flagged = int(pc.sum(pc.greater_equal(table["churn_probability"], limit)).as_py())
-    assert f"{flagged}\nof {len(table)}" in settle(page)
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Download these users as CSV").click()
+    assert f"{flagged}\nof {len(table)}" in settle(tab)
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="Download these users as CSV").click()
     download.value.save_as(tmp_path / "users.csv")
     with (tmp_path / "users.csv").open() as file:
         users = list(csv.DictReader(file))
     assert len(users) == flagged and all(float(user["churn_probability"]) >= limit for user in users)
-    assert f"1\nof {len(table)}" in fill(page, "User id", users[-1]["user_id"])
+    assert f"1\nof {len(table)}" in fill(tab, "User id", users[-1]["user_id"])
 
 
-def test_form_scores_one_user_with_the_reasons(dashboard, repository, page):
+def test_form_scores_one_user_with_the_reasons(repository, tab):
     user = scores(repository).slice(7, 1).to_pylist()[0]
-    text = open_page(page, dashboard, "one-user")
+    text = turn_to(tab, "One user")
     assert "medians" in text
     features = read(repository, "metrics/train_model.json")["features"]
     assert sorted(
-        page.locator("form, [data-testid=stForm]")
+        tab.locator("form, [data-testid=stForm]")
         .first.get_by_role("spinbutton")
         .evaluate_all("inputs => inputs.map(input => input.getAttribute('aria-label'))")
     ) == sorted(features)
-    assert f"user {user['user_id']}" in fill(page, "Start from a user", str(user["user_id"]))
-    page.get_by_role("button", name="Score this user").click()
-    text = settle(page)
+    assert f"user {user['user_id']}" in fill(tab, "Start from a user", str(user["user_id"]))
+    tab.get_by_role("button", name="Score this user").click()
+    text = settle(tab)
     assert f"{user['churn_probability']:.1%}" in text
-    reasons = page.get_by_test_id("stTable").locator("tbody tr").first.locator("td").all_inner_texts()
+    reasons = tab.get_by_test_id("stTable").locator("tbody tr").first.locator("td").all_inner_texts()
     assert reasons[0] == user["reason_1"] and float(reasons[2]) == pytest.approx(user["push_1"], abs=1e-4)
-    page.get_by_label(user["reason_1"], exact=True).fill("")
-    page.get_by_role("button", name="Score this user").click()
-    text = settle(page)
+    tab.get_by_label(user["reason_1"], exact=True).fill("")
+    tab.get_by_role("button", name="Score this user").click()
+    text = settle(tab)
     assert "unknown" in text and f"{user['churn_probability']:.1%}" not in text
 
 
-def test_form_says_which_user_it_does_not_know(dashboard, page):
-    open_page(page, dashboard, "one-user")
-    assert "User 17_x* is not in data/features" in fill(page, "Start from a user", "17_x*")
+def test_form_says_which_user_it_does_not_know(tab):
+    turn_to(tab, "One user")
+    assert "User 17_x* is not in data/features" in fill(tab, "Start from a user", "17_x*")
 
 
 def test_promotion_shows_when_the_page_is_loaded_again(dashboard, repository, page):
@@ -211,22 +213,22 @@ def test_without_production_the_local_heuristic_scores(dashboard, repository, pa
         client.set_registered_model_alias("churn-model", "production", "1")
 
 
-def test_narrow_window_does_not_scroll_sideways(dashboard, page):
-    page.set_viewport_size(NARROW)
-    open_page(page, dashboard)
+def test_narrow_window_does_not_scroll_sideways(tab):
+    tab.set_viewport_size(NARROW)
     for title in PAGES:
-        turn_to(page, title)
+        turn_to(tab, title)
         places = "['html', '[data-testid=stMain]']"
-        widths = page.evaluate(f"{places}.map(place => document.querySelector(place).scrollWidth)")
+        widths = tab.evaluate(f"{places}.map(place => document.querySelector(place).scrollWidth)")
         assert widths == [NARROW["width"]] * 2, title
+    tab.set_viewport_size(WIDE)
 
 
-def test_damaged_file_is_one_sentence(dashboard, repository, page):
+def test_damaged_file_is_one_sentence(repository, tab):
     drift = repository / "metrics/detect_drift.json"
     before = drift.read_text()
     try:
         drift.write_text("{")
-        text = open_page(page, dashboard, "drift")
+        text = turn_to(tab, "Drift")
     finally:
         drift.write_text(before)
     assert "metrics/detect_drift.json is damaged" in text and "Traceback" not in text
