@@ -111,8 +111,10 @@ class Migration:
         self.client.set_tag(copy, WHOLE_TAG, run.info.status)
 
     def _find_versions(self) -> None:
-        """Find the versions that are there: copied earlier, or the same candidate, registered at the server or copied
-        from somewhere else."""
+        """Find the versions that are there.
+
+        That is one copied earlier, or of the same candidate: registered at the server, or copied from another store.
+        """
         there = find_versions(self.client, MODEL)
         ours = {describe_origin(version) for version in self.store.versions}
         copies = {version.tags[FROM_TAG]: version for version in reversed(there) if FROM_TAG in version.tags}
