@@ -44,6 +44,11 @@ def show(record: Record) -> None:
         draw_aucs(measured)
     rows = pd.DataFrame([describe(record, version) for version in record.versions])
     st.dataframe(rows, hide_index=True, column_config=FORMATS)
+    with st.expander("Why each was promoted or not"):
+        for version in record.versions:
+            decision, reason = (version.tags.get(tag) for tag in ("decision", "reason"))
+            told = f"{decision}. {reason}" if decision and reason else "It was not evaluated."
+            st.write(f"**Version {version.number}:** {plain(told)}")
     source(
         f"MLflow ({record.address}): the versions' tags and runs",
         "each ROC AUC on the version's own holdout: two compare only where the holdout is the same",
