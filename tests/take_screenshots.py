@@ -33,7 +33,7 @@ def take_screenshots(repository: Path) -> None:
                 phones.append(take(page, NARROW["width"]))
             save(set_side_by_side(phones), "phone")
         page.set_viewport_size(WIDE)
-        with run_dashboard(repository, log, MLFLOW_TRACKING_URI="http://127.0.0.1:5000") as address:
+        with run_dashboard(repository, log, MLFLOW_TRACKING_URI="http://127.0.0.1:5055") as address:
             show(page, address, "one-user")
             save(take(page, WIDE["width"]), "heuristic")
 

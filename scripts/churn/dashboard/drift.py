@@ -67,9 +67,12 @@ def show_columns(drift: dict) -> None:
 def show_report(drop: str) -> None:
     """Put the report into the page."""
     st.subheader("The report", anchor=False)
-    paths = [Path(report.format(drop=drop)) for report in REPORTS]
-    path = next((path for path in paths if path.exists()), None)
     receipt = read_json(RECEIPT)
+    paths = [Path(report.format(drop=drop)) for report in REPORTS]
+    if receipt and receipt["drop"] == drop:
+        # Where DRIFT_REPORT_URI is another folder.
+        paths.append(Path(receipt["uri"].removeprefix("file://")))
+    path = next((path for path in paths if path.exists()), None)
     published = f"published at {receipt['uri']}" if receipt and receipt["drop"] == drop else "not published yet"
     if path is None:
         st.info(f"The report of drop {drop} is not in this folder ({published}). Get it: dvc pull reports/drift")
