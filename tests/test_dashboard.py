@@ -1,19 +1,13 @@
 import csv
 import json
 import shutil
-import sqlite3
 import time
 
-import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from browser import NARROW, WIDE, free_port, open_browser, open_page, read_cells, run_dashboard, settle, turn_to
 from demo_pipeline import read, registry
-
-from churn.dashboard.heuristic import churn_by_silence
-from churn.dashboard.record import hide_password, read_record
-from churn.dashboard.scored import decile_among
 
 PAGES = ("Overview", "History", "Explanation", "Drift", "Scores", "One user")
 DROP = "2026-03-22"
@@ -270,31 +264,3 @@ def test_where_nothing_has_run_each_page_says_so(demo_repository, page, tmp_path
     assert "no features yet" in texts["One user"]
     assert not (empty / "mlflow.db").exists()
     assert "Traceback" not in (tmp_path / "dashboard.log").read_text()
-
-
-def test_damaged_store_is_one_sentence(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
-    (tmp_path / "mlflow.db").write_text("no database at all" * 100)
-    with pytest.raises(sqlite3.DatabaseError):
-        sqlite3.connect(tmp_path / "mlflow.db").execute("SELECT * FROM runs")
-    record = read_record()
-    assert "sqlite:///mlflow.db cannot be read" in record.problem and "\n" not in record.problem
-    assert "Restore that store" in record.mend
-
-
-def test_password_is_not_shown():
-    assert hide_password("postgresql://me:secret@host:5432/mlflow") == "postgresql://host:5432/mlflow"
-    assert hide_password("sqlite:///mlflow.db") == "sqlite:///mlflow.db"
-    assert hide_password("http://127.0.0.1:5000") == "http://127.0.0.1:5000"
-
-
-def test_heuristic_is_half_at_the_horizon():
-    days = np.array([0.0, 30.0, 90.0, np.nan, -1.0])
-    np.testing.assert_allclose(churn_by_silence(days, 30), [0.0, 0.5, 0.75, np.nan, np.nan])
-
-
-def test_decile_is_the_tenth_of_the_scores():
-    scores = np.linspace(0.0, 1.0, 100)
-    assert decile_among(np.array([1.0, 0.995, 0.5, 0.0, -1.0]), scores).tolist() == [1, 1, 6, 10, 10]
-    assert decile_among(np.full(3, 0.5), np.full(3, 0.5)).tolist() == [1, 1, 1]
