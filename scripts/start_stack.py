@@ -9,6 +9,7 @@ Writes
 
 import argparse
 import configparser
+import shutil
 import socket
 from pathlib import Path
 
@@ -83,6 +84,8 @@ def prepare(settings: Settings, services: list[Service], folder: Path) -> None:
     names = {service.name for service in services}
     if "postgres" in names:
         prepare_postgres(folder / "postgres", settings["CHURN_POSTGRES_PASSWORD"])
+    # Spark's master would wait a minute for workers of the last time.
+    shutil.rmtree(folder / "spark" / "recovery", ignore_errors=True)
     for place in "logs", "spark/events":
         (folder / place).mkdir(parents=True, exist_ok=True)
     login = configparser.RawConfigParser()

@@ -1,5 +1,6 @@
 """A Spark session whose results do not depend on the machine's Java, cores or Spark settings."""
 
+import logging
 import os
 import re
 import shutil
@@ -7,22 +8,29 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyspark
 from py4j.protocol import Py4JError, Py4JJavaError
-from pyspark.errors import PySparkRuntimeError
+from pyspark.errors import PySparkException, PySparkRuntimeError
 from pyspark.sql import SparkSession
 
 from churn.command import UserError
 
 HERE = Path(__file__).parent
+LOG = logging.getLogger("churn.spark")
 CLUSTER = "spark://"
+# So many seconds a cluster may leave its application without an executor that it had.
+PATIENCE = 20.0
 SUPPORTED_JAVA = (17, 21)
 # A BLAS of the machine, where there is one, sums in an order of its own.
 JAVA_OPTIONS = "-Ddev.ludovic.netlib.blas.nativeLib=none -XX:-UsePerfData"
+# Java's optimizing compiler and its parallel collector are for longer runs.
+SHORT_WORK = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 SETTINGS = {
     "spark.driver.memory": "2g",
     "spark.driver.host": "localhost",
@@ -36,12 +44,15 @@ SETTINGS = {
     # How a file is cut into partitions must not depend on the number of cores: the order of sums would.
     "spark.sql.files.minPartitionNum": "1",
     "spark.sql.adaptive.enabled": "false",
-    # Java's optimizing compiler and its parallel collector are for longer runs, too.
-    "spark.executor.extraJavaOptions": JAVA_OPTIONS,
-    "spark.driver.extraJavaOptions": f"{JAVA_OPTIONS} -XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.driver.extraJavaOptions": f"{JAVA_OPTIONS} {SHORT_WORK}",
+    "spark.executor.extraJavaOptions": f"{JAVA_OPTIONS} {SHORT_WORK}",
 }
 # Instead of the above where the work is long.
-MUCH_DATA = {"spark.sql.codegen.wholeStage": "true", "spark.driver.extraJavaOptions": JAVA_OPTIONS}
+MUCH_DATA = {
+    "spark.sql.codegen.wholeStage": "true",
+    "spark.driver.extraJavaOptions": JAVA_OPTIONS,
+    "spark.executor.extraJavaOptions": JAVA_OPTIONS,
+}
 
 
 @contextmanager
@@ -74,16 +85,19 @@ def start_spark(master: str, settings: dict[str, str] | None = None) -> Iterator
     try:
         with _environment(java):
             session = _create(builder, master)
+        watch = ClusterWatch(session, master) if master.startswith(CLUSTER) else None
         try:
             yield session
-        except (Py4JError, ConnectionError) as error:
-            if not master.startswith(CLUSTER):
+        except (Py4JError, PySparkException, ConnectionError) as error:
+            if watch is None:
                 raise
             raise UserError(
-                f"Spark at {master} failed: {_reason(error)} Look at its page and its workers' logs, and whether "
-                "master and workers run (make up starts them again); then run again."
+                f"Spark at {master} failed: {watch.lost or _reason(error)} Look at its page and its workers' logs, and "
+                "whether master and workers run (make up starts them again); then run again."
             ) from error
         finally:
+            if watch is not None:
+                watch.end()
             # A cluster that is gone has stopped the session already.
             with suppress(Py4JError, ConnectionError):
                 session.stop()
@@ -106,24 +120,67 @@ def _create(builder: SparkSession.Builder, master: str) -> SparkSession:
 
 
 def check_master(master: str) -> None:
-    """Look whether a master listens: Spark itself would try for a minute before it says that none does."""
-    refused = []
+    """Raise `UserError` when no master listens: Spark itself would try for a minute before it says so."""
+    if not listens(master):
+        raise UserError(
+            f"Spark's master at {master} does not answer. Start it (make up), or name another by SPARK_MASTER (in .env "
+            "or the environment), or by spark.master in params.yaml."
+        )
+
+
+def listens(master: str) -> bool:
+    """Tell whether any of the masters that an address names, like spark://one:7077,two:7077, takes connections."""
     for address in master.removeprefix(CLUSTER).split(","):
         host, _, port = address.rpartition(":")
-        try:
+        with suppress(OSError, ValueError):
             socket.create_connection((host, int(port)), timeout=10).close()
-            return
-        except (OSError, ValueError) as error:
-            refused.append(str(error))
-    raise UserError(
-        f"Spark's master at {master} does not answer ({'; '.join(refused)}). Start it (make up), or name another by "
-        "SPARK_MASTER (in .env or the environment), or by spark.master in params.yaml."
-    )
+            return True
+    return False
+
+
+class ClusterWatch:
+    """Ends the Java of a session that has lost its cluster, for which Spark itself would wait for ever."""
+
+    def __init__(self, session: SparkSession, master: str) -> None:
+        self.lost = ""
+        self._master = master
+        self._context = session.sparkContext._jsc.sc()
+        self._java = session.sparkContext._gateway.proc
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Stop watching."""
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        had, alone_since, told = False, time.monotonic(), False
+        with suppress(Py4JError, ConnectionError):
+            while not self._ended.wait(2):
+                # The driver counts itself.
+                if self._context.getExecutorMemoryStatus().size() > 1:
+                    had, alone_since = True, time.monotonic()
+                elif time.monotonic() - alone_since > PATIENCE:
+                    if had or not listens(self._master):
+                        self.lost = f"for {PATIENCE:.0f} s there was no executor."
+                        # Not the context alone: whoever works with it would make a new one, and wait for that.
+                        logging.getLogger("py4j").setLevel(logging.CRITICAL)
+                        self._java.terminate()
+                        return
+                    if not told:
+                        LOG.warning(
+                            "Spark at %s has no executor free; other applications hold all. Waiting.", self._master
+                        )
+                        told = True
 
 
 def _reason(error: Exception) -> str:
     text = str(error.java_exception) if isinstance(error, Py4JJavaError) else str(error)
-    return (text or type(error).__name__).splitlines()[0]
+    # What Python said on an executor stands deep in what Java says of it.
+    said = re.findall(r"^\w[\w.]*Error: .*$", text, re.MULTILINE)
+    return said[-1] if said else (text or type(error).__name__).splitlines()[0]
 
 
 def find_java() -> Path:

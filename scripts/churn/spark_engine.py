@@ -1,5 +1,6 @@
 """The data stages on Spark: `engine: spark` in params.yaml. See `churn.engines.Engine`."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
@@ -32,7 +33,14 @@ class SparkEngine:
         self._partitions = int(session.conf.get("spark.sql.shuffle.partitions"))
 
     def map(self, function: Callable[[T], R], items: list[T]) -> list[R]:  # noqa: D102
-        return self._session.sparkContext.parallelize(items, len(items) or 1).map(function).collect()
+        folder = Path.cwd()
+
+        # The paths are those of the driver's folder, which the executors see as it does.
+        def call(item: T) -> R:
+            os.chdir(folder)
+            return function(item)
+
+        return self._session.sparkContext.parallelize(items, len(items) or 1).map(call).collect()
 
     def read(self, table: Path) -> ir.Table:  # noqa: D102
         return self._connection.read_parquet(table.absolute())

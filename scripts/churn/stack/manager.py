@@ -137,6 +137,8 @@ class Manager:
             "[unix_http_server]",
             f"file={self._socket}",
             "chmod=0700",
+            "[supervisorctl]",
+            f"serverurl=unix://{self._socket}",
             "[rpcinterface:supervisor]",
             "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
         ]

@@ -112,6 +112,9 @@ def _spark(settings: Settings, folder: Path) -> list[Service]:
         "SPARK_LOCAL_IP": bind,
         "PYSPARK_PYTHON": sys.executable,
     }
+    recovery = (
+        f"-Dspark.deploy.recoveryMode=FILESYSTEM -Dspark.deploy.recoveryDirectory={folder / 'spark' / 'recovery'}"
+    )
     run = [str(home / "bin" / "spark-class"), "org.apache.spark.deploy"]
     first = Service(
         "spark-master",
@@ -119,7 +122,8 @@ def _spark(settings: Settings, folder: Path) -> list[Service]:
         page,
         lambda: checks.answers(f"{page}/json/"),
         {"CHURN_SPARK_PORT": port, "CHURN_SPARK_UI_PORT": ui},
-        environment,
+        # A master that is started again knows its workers and applications.
+        environment | {"SPARK_MASTER_OPTS": recovery},
     )
     cores = max(1, (os.cpu_count() or 1) // WORKERS)
     size = ["--host", settings.host, "--cores", str(cores), "--memory", WORKER_MEMORY, "--webui-port", "0"]
@@ -146,17 +150,11 @@ def _spark(settings: Settings, folder: Path) -> list[Service]:
 
 def _dashboard(settings: Settings) -> Service:
     bind, port = settings["CHURN_BIND_ADDRESS"], settings["CHURN_DASHBOARD_PORT"]
-    address = f"http://{settings.host}:{port}"
+    address, python = f"http://{settings.host}:{port}", [sys.executable, "-m"]
     return Service(
         "dashboard",
-        dashboard_command(bind, port),
+        [*python, "streamlit", "run", "scripts/dashboard.py", "--server.address", bind, "--server.port", port],
         address,
         lambda: checks.answers(f"{address}/_stcore/health"),
         {"CHURN_DASHBOARD_PORT": port},
     )
-
-
-def dashboard_command(bind: str, port: str) -> list[str]:
-    """Return how the dashboard is started, in the stack and without it."""
-    streamlit = [sys.executable, "-m", "streamlit", "run", "scripts/dashboard.py", "--server.headless", "true"]
-    return [*streamlit, "--server.address", bind, "--server.port", port, "--browser.gatherUsageStats", "false"]
