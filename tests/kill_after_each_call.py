@@ -12,6 +12,11 @@ from pathlib import Path
 
 import mlflow
 
+# What every run would import again.
+import mlflow.artifacts
+import mlflow.store.model_registry.sqlalchemy_store
+import mlflow.store.tracking.sqlalchemy_store
+
 WRITING = ("create_", "delete_", "log_", "set_")
 
 

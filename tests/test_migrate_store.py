@@ -4,7 +4,6 @@ import hashlib
 import json
 import shutil
 import sys
-import tempfile
 from contextlib import chdir
 from datetime import datetime
 from pathlib import Path
@@ -120,18 +119,16 @@ def describe_runs(uri: str) -> dict[str, dict]:
             "metrics": sorted((point.key, point.step, point.timestamp, point.value) for point in points),
             "tags": {name: text for name, text in run.data.tags.items() if name not in OWN_TAGS},
             "parent": origins.get(run.data.tags.get("mlflow.parentRunId")),
-            "artifacts": hash_artifacts(client, run.info.run_id),
+            "artifacts": hash_artifacts(run.info.artifact_uri),
         }
     return described
 
 
-def hash_artifacts(client, run: str) -> dict[str, str]:
-    with tempfile.TemporaryDirectory() as folder:
-        if not client.list_artifacts(run):
-            return {}
-        here = Path(client.download_artifacts(run, "", folder))
-        files = {path.relative_to(here): path for path in sorted(here.rglob("*")) if path.is_file()}
-        return {str(name): hashlib.md5(path.read_bytes()).hexdigest() for name, path in files.items()}
+def hash_artifacts(uri: str) -> dict[str, str]:
+    """Return the hash of each file, read from where the store, or the server in this folder, keeps them."""
+    folder = Path(uri.removeprefix("file://").replace("mlflow-artifacts:", "mlartifacts"))
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {str(path.relative_to(folder)): hashlib.md5(path.read_bytes()).hexdigest() for path in files}
 
 
 def describe_ledger(uri: str) -> list[tuple]:
@@ -147,6 +144,7 @@ def check_server(repository: Path, server: str) -> None:
     (carrier,) = copies.keys() - runs.keys()
     assert copies[carrier]["told"][:2] == ("model of version 3", "FINISHED") and copies[carrier]["artifacts"]
     assert {name: run for name, run in copies.items() if name != carrier} == runs
+    assert sum("model/MLmodel" in run["artifacts"] for run in copies.values()) == 2
     assert {run["told"][1] for run in runs.values()} == {"FINISHED", "FAILED", "RUNNING"}
     first, last = find_versions(client, MODEL)
     for version, old in (first, "1"), (last, "3"):
