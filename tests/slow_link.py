@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import socketserver
 import threading
 import time
 from collections.abc import Iterator
@@ -9,17 +10,17 @@ from collections.abc import Iterator
 CHUNK = 16_384
 
 
-class SlowLink:
-    """Listens on a port of its own; each way of each connection shares the rate."""
+class SlowLink(socketserver.ThreadingTCPServer):
+    """Listens on a port of its own; all connections share the rate."""
+
+    daemon_threads = True
+    allow_reuse_address = True
 
     def __init__(self, port: int, rate: float) -> None:
-        self.rate = rate
-        self.passed = 0
-        self._target = ("127.0.0.1", port)
-        self._turn = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(("127.0.0.1", 0), Connection)
+        self.target, self.rate = ("127.0.0.1", port), rate
+        self.passed, self.turn = 0, threading.Lock()
+        self.port = self.server_address[1]
 
     @property
     def address(self) -> str:
@@ -32,27 +33,23 @@ class SlowLink:
             assert time.monotonic() < deadline, f"{self.passed} of {passed} bytes passed"
             time.sleep(0.02)
 
-    def close(self) -> None:
-        self._listener.close()
 
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                try:
-                    server = socket.create_connection(self._target)
-                except OSError:
-                    client.close()
-                    continue
-                for source, target in (client, server), (server, client):
-                    threading.Thread(target=self._carry, args=(source, target), daemon=True).start()
+class Connection(socketserver.BaseRequestHandler):
+    """One connection of a client, and its connection to the server."""
 
-    def _carry(self, source: socket.socket, target: socket.socket) -> None:
+    def handle(self) -> None:
+        with contextlib.suppress(OSError), socket.create_connection(self.server.target) as server:
+            back = threading.Thread(target=self.carry, args=(server, self.request))
+            back.start()
+            self.carry(self.request, server)
+            back.join()
+
+    def carry(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(CHUNK):
-                with self._turn:
-                    time.sleep(len(data) / self.rate)
-                    self.passed += len(data)
+                with self.server.turn:
+                    time.sleep(len(data) / self.server.rate)
+                    self.server.passed += len(data)
                 target.sendall(data)
         for end in source, target:
             with contextlib.suppress(OSError):
@@ -62,8 +59,11 @@ class SlowLink:
 @contextlib.contextmanager
 def slow_link(port: int | str, rate: float) -> Iterator[SlowLink]:
     """Give a link to a port of this machine that carries `rate` bytes a second."""
-    link = SlowLink(int(port), rate)
-    try:
-        yield link
-    finally:
-        link.close()
+    with SlowLink(int(port), rate) as link:
+        thread = threading.Thread(target=link.serve_forever, kwargs={"poll_interval": 0.1})
+        thread.start()
+        try:
+            yield link
+        finally:
+            link.shutdown()
+            thread.join()

@@ -62,6 +62,7 @@ def fails_soon(process: subprocess.Popen, address: str) -> None:
     printed, _ = process.communicate(timeout=4 * SECONDS)
     took = time.monotonic() - began
     assert process.returncode != 0 and f"S3 at {address}" in printed and "Traceback" not in printed, printed
+    print(f"{took:.0f} s\n{printed}")
     assert took < SECONDS, f"{took:.0f} s\n{printed}"
 
 
@@ -147,7 +148,7 @@ def test_the_disk_is_full_during_a_pull(stack, drops, small_disk):
 def test_minio_s_own_disk_is_full(stack, drops, small_disk):
     port, told = free_port(), stack.told
     address = f"http://127.0.0.1:{port}"
-    logins = {name: told[name] for name in ("MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD")}
+    logins = {"MINIO_ROOT_USER": told["AWS_ACCESS_KEY_ID"], "MINIO_ROOT_PASSWORD": told["AWS_SECRET_ACCESS_KEY"]}
     environment = ENVIRONMENT | FOUND | logins
     minio = subprocess.Popen(
         ["minio", "server", small_disk / "minio", "--address", f"127.0.0.1:{port}"],

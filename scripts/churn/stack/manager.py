@@ -123,8 +123,8 @@ class Manager:
         return "\n".join(f"    {line}" for line in lines[-10:])
 
     def _rpc(self, method: str, *arguments: object):
-        server = ServerProxy("http://localhost", SupervisorTransport(None, None, f"unix://{self._socket}"))
-        return getattr(server.supervisor, method)(*arguments)
+        with ServerProxy("http://localhost", SupervisorTransport(None, None, f"unix://{self._socket}")) as server:
+            return getattr(server.supervisor, method)(*arguments)
 
     def _configure(self, services: Iterable[Service]) -> str:
         lines = [
