@@ -87,16 +87,20 @@ def read_entries(client: "MlflowClient") -> list[Entry]:
     return entries
 
 
+def created_at(version: "ModelVersion") -> datetime:
+    """Return when a version was made, also when it was copied from another store."""
+    if created := version.tags.get(CREATED_TAG):
+        return datetime.fromisoformat(created)
+    return datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
+
+
 def _parse_entry(version: "ModelVersion", head: int) -> Entry:
     texts = ("action", "from_version", "to_version", "previous_version", "why", "after", "who", "git_commit", "writer")
-    created = version.tags.get(CREATED_TAG)
     return Entry(
         number=int(version.version),
         head=head,
         done="done" in version.tags,
-        when=datetime.fromisoformat(created)
-        if created
-        else datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
+        when=created_at(version),
         # A version that somebody made by hand has none of the tags; it is never valid.
         **{name: version.tags.get(name, "") for name in texts},
     )

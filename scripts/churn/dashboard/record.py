@@ -3,12 +3,12 @@
 import os
 import urllib.parse
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from churn.command import UserError
-from churn.ledger import Entry, read_entries
+from churn.ledger import Entry, created_at, read_entries
 from churn.registry import (
     DIGEST_TAG,
     EXPERIMENT,
@@ -158,9 +158,8 @@ def _read_runs(client: "MlflowClient", wanted: set[str]) -> "dict[str, Run]":
 
 
 def _describe(version: "ModelVersion", run: "Run | None") -> Version:
-    registered = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
     measured = (run.data.metrics, run.data.params, run.data.tags) if run else ({}, {}, {})
-    return Version(str(version.version), registered, version.run_id or "", dict(version.tags), *map(dict, measured))
+    return Version(str(version.version), created_at(version), version.run_id or "", dict(version.tags), *map(dict, measured))
 
 
 def _explain(error: UserError, address: str) -> tuple[str, str, str]:
