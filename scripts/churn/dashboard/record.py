@@ -159,7 +159,9 @@ def _read_runs(client: "MlflowClient", wanted: set[str]) -> "dict[str, Run]":
 
 def _describe(version: "ModelVersion", run: "Run | None") -> Version:
     measured = (run.data.metrics, run.data.params, run.data.tags) if run else ({}, {}, {})
-    return Version(str(version.version), created_at(version), version.run_id or "", dict(version.tags), *map(dict, measured))
+    return Version(
+        str(version.version), created_at(version), version.run_id or "", dict(version.tags), *map(dict, measured)
+    )
 
 
 def _explain(error: UserError, address: str) -> tuple[str, str, str]:
