@@ -24,7 +24,7 @@ def training(ran_stack, stack, tmp_path):
         )
         page = f"http://127.0.0.1:{stack.told['CHURN_SPARK_UI_PORT']}/json/"
         deadline = time.monotonic() + 120
-        while not any(app["cores"] for app in json.loads(urllib.request.urlopen(page).read())["activeapps"]):
+        while not has_executors(page):
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.2)
         # The search is under way: the driver has its executors, and reads.
@@ -33,6 +33,11 @@ def training(ran_stack, stack, tmp_path):
         return process, folder
 
     return begin
+
+
+def has_executors(page: str) -> bool:
+    with urllib.request.urlopen(page) as answer:
+        return any(app["cores"] for app in json.load(answer)["activeapps"])
 
 
 def kill(stack, name: str) -> None:

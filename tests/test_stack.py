@@ -115,12 +115,15 @@ def test_everything_listens_on_this_machine_alone(ran_stack, stack):
 
 def test_without_a_login_the_servers_refuse(ran_stack, stack):
     told = stack.told
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(f"{told['MLFLOW_TRACKING_URI']}/api/2.0/mlflow/registered-models/search")
-    assert refused.value.code == 401
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(f"{told['AWS_ENDPOINT_URL']}/{ARTIFACT_BUCKET}")
-    assert refused.value.code == 403
+    pages = {
+        f"{told['MLFLOW_TRACKING_URI']}/api/2.0/mlflow/registered-models/search": 401,
+        f"{told['AWS_ENDPOINT_URL']}/{ARTIFACT_BUCKET}": 403,
+    }
+    for page, code in pages.items():
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(page)
+        with refused.value:
+            assert refused.value.code == code
 
 
 def test_no_secret_is_in_git_logs_tags_or_arguments(ran_stack, stack, client):
@@ -194,6 +197,7 @@ def test_what_the_environment_says_wins(ran_stack, stack):
 
 
 def test_spark_needs_only_the_environment(ran_stack, stack):
-    summary = json.loads(urllib.request.urlopen(f"http://127.0.0.1:{stack.told['CHURN_SPARK_UI_PORT']}/json/").read())
+    with urllib.request.urlopen(f"http://127.0.0.1:{stack.told['CHURN_SPARK_UI_PORT']}/json/") as page:
+        summary = json.load(page)
     assert summary["aliveworkers"] == 2 and summary["completedapps"]
     assert {app["name"] for app in summary["completedapps"]} == {"churn"}

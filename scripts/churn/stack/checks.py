@@ -37,6 +37,7 @@ def _get(url: str) -> tuple[str, str | None]:
         with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
             return answer.read().decode(), None
     except urllib.error.HTTPError as error:
-        return "", f"{url} answers {error.code} {error.reason}"
+        with error:
+            return "", f"{url} answers {error.code} {error.reason}"
     except OSError as error:
         return "", f"{url} does not answer ({getattr(error, 'reason', error)})"
