@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 import write_docs
+from churn import feature_meanings
 from churn import features as feature_module
 from churn.command import UserError
 from churn.features import Feature, compute_features, compute_labels
@@ -182,7 +183,7 @@ def test_a_new_feature_shows_up_by_itself(monkeypatch, tmp_path):
         return honest(known) | {"largest_payment": Feature(known.SPENT.max(), "One large buyer in the making.")}
 
     monkeypatch.setattr(feature_module, "payment_features", with_one_more)
-    monkeypatch.setattr(write_docs, "payment_features", with_one_more)
+    monkeypatch.setattr(feature_meanings, "payment_features", with_one_more)
     rows = compute_features(table(PAYMENTS, [payment(0, spent="7.50")]), table(USERS, [USER]), AS_OF, AS_OF, 90)
     assert ibis.duckdb.connect().to_pyarrow(rows)["largest_payment"].to_pylist() == [7.5]
     write_docs.write_docs(tmp_path)
