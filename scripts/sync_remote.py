@@ -34,7 +34,9 @@ def sync_remote(direction: str) -> None:
         )
     check_bucket(DVC_BUCKET)
     command = [sys.executable, "-m", "dvc", direction, "--remote", REMOTE, "--run-cache"]
-    if subprocess.run(command, check=False).returncode:
+    # Two retries with back-off: the client's own five take most of a minute to say that a server is gone.
+    environment = {"AWS_RETRY_MODE": "standard", "AWS_MAX_ATTEMPTS": "3"} | os.environ
+    if subprocess.run(command, env=environment, check=False).returncode:
         raise UserError(
             f"DVC could not {direction} all of it; what it said of S3 at {address} stands above. Mend that, then run "
             f"again: make {direction}; what is there already is not sent twice."

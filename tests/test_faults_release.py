@@ -46,6 +46,7 @@ def fails_soon(process, address):
     began = time.monotonic()
     printed, _ = process.communicate(timeout=4 * SECONDS)
     took = time.monotonic() - began
+    print(f"{took:.0f} s\n{printed}")
     assert process.returncode != 0 and f"MLflow at {address}" in printed and "Traceback" not in printed, printed
     assert took < SECONDS, f"{took:.0f} s\n{printed}"
 

@@ -81,9 +81,9 @@ def test_a_part_of_the_cluster_is_killed_during_training(stack, training, victim
 def test_the_whole_cluster_is_gone_during_training(stack, training):
     process, folder = training("first")
     services = "spark-master", "spark-worker-1", "spark-worker-2"
-    began = time.monotonic()
     for name in services:
         stack.manager.stop_service(name)
+    began = time.monotonic()
     try:
         printed, _ = process.communicate(timeout=300)
         took = time.monotonic() - began

@@ -96,6 +96,9 @@ def _mlflow(settings: Settings, folder: Path) -> Service:
             "MLFLOW_AUTH_CONFIG_PATH": str(folder / "mlflow_auth.ini"),
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            # Its clients try again, too.
+            "AWS_RETRY_MODE": "standard",
+            "AWS_MAX_ATTEMPTS": "2",
         },
     )
 
