@@ -8,14 +8,10 @@ Writes
 
 import argparse
 import subprocess
-from pathlib import Path
 
 from churn.command import UserError, run_command
 from churn.stack.remote import tell_dvc, untell_dvc
-from churn.stack.settings import read_settings, tell_clients, untell_clients, write_secrets
-
-# What clients read; the containers' data is in Docker's volumes.
-FOLDER = Path(".stack")
+from churn.stack.settings import FOLDER, read_settings, tell_clients, untell_clients, write_secrets
 
 
 def start_containers() -> None:
@@ -29,6 +25,7 @@ def start_containers() -> None:
     write_secrets()
     settings = read_settings()
     compose("up", "--detach", "--wait", environment=settings.environment)
+    # What clients read; the containers' data is in Docker's volumes.
     FOLDER.mkdir(mode=0o700, exist_ok=True)
     (FOLDER / "spark" / "events").mkdir(parents=True, exist_ok=True)
     tell_clients(settings)

@@ -8,22 +8,27 @@ Writes
 """
 
 import argparse
-import configparser
 import shutil
 import socket
 from pathlib import Path
 
 from churn.command import UserError, run_command
-from churn.files import write_whole
 from churn.stack.buckets import make_buckets
 from churn.stack.manager import Manager
 from churn.stack.minio import install_minio
 from churn.stack.postgres import prepare_postgres
+from churn.stack.private_files import write_private_ini
 from churn.stack.remote import tell_dvc
 from churn.stack.services import Service, list_services
-from churn.stack.settings import ARTIFACT_BUCKET, DVC_BUCKET, Settings, read_settings, tell_clients, write_secrets
-
-FOLDER = Path(".stack")
+from churn.stack.settings import (
+    ARTIFACT_BUCKET,
+    DVC_BUCKET,
+    FOLDER,
+    Settings,
+    read_settings,
+    tell_clients,
+    write_secrets,
+)
 
 
 def start_stack(folder: Path) -> list[Service]:
@@ -59,8 +64,7 @@ def start_stack(folder: Path) -> list[Service]:
         manager.stop()
         raise
     tell_clients(settings)
-    if settings.is_own("AWS_ENDPOINT_URL"):
-        tell_dvc(settings, folder)
+    tell_dvc(settings, folder)
     return services
 
 
@@ -88,18 +92,14 @@ def prepare(settings: Settings, services: list[Service], folder: Path) -> None:
     shutil.rmtree(folder / "spark" / "recovery", ignore_errors=True)
     for place in "logs", "spark/events":
         (folder / place).mkdir(parents=True, exist_ok=True)
-    login = configparser.RawConfigParser()
-    # What a user makes is for others to read, not to change.
-    login["mlflow"] = {
+    login = {
+        # What a user makes is for others to read, not to change.
         "default_permission": "READ",
         "database_uri": settings.postgres_uri,
         "admin_username": settings["MLFLOW_TRACKING_USERNAME"],
         "admin_password": settings["MLFLOW_TRACKING_PASSWORD"],
     }
-    with write_whole(folder / "mlflow_auth.ini") as path:
-        path.touch(mode=0o600)
-        with path.open("w") as file:
-            login.write(file)
+    write_private_ini(folder / "mlflow_auth.ini", {"mlflow": login})
 
 
 def main() -> None:

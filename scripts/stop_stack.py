@@ -11,8 +11,7 @@ import argparse
 from churn.command import run_command
 from churn.stack.manager import Manager
 from churn.stack.remote import untell_dvc
-from churn.stack.settings import untell_clients
-from start_stack import FOLDER
+from churn.stack.settings import FOLDER, untell_clients
 
 
 def main() -> None:

@@ -4,14 +4,13 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from conftest import ENVIRONMENT
+from conftest import ENVIRONMENT, free_port
 from mlflow_server import answers
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -55,13 +54,6 @@ def run_dashboard(repository: Path, log: Path, **environment: str) -> Iterator[s
     finally:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()
-
-
-def free_port() -> int:
-    """Return a port on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def open_page(page: Page, address: str, name: str = "") -> str:

@@ -3,24 +3,22 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from pathlib import Path
 
-from conftest import ENVIRONMENT
+from conftest import ENVIRONMENT, free_port
 
 
 @contextlib.contextmanager
 def run_server(database: Path):
     """Serve a store on a free port, and give its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    port = free_port()
+    address = f"127.0.0.1:{port}"
     options = ("--backend-store-uri", f"sqlite:///{database}", "--host", "127.0.0.1", "--workers", "1")
-    command = [sys.executable, "-m", "mlflow", "server", *options, "--port", address.split(":")[1]]
+    command = [sys.executable, "-m", "mlflow", "server", *options, "--port", str(port)]
     with Path("server.log").open("w") as log:
         # It would start a process more for jobs that nobody sends.
         environment = ENVIRONMENT | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}

@@ -3,14 +3,14 @@
 import contextlib
 import fcntl
 import shutil
-import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
 from botocore.config import Config
-from conftest import ENVIRONMENT, ROOT, run
+from conftest import ENVIRONMENT, ROOT, free_port, run
 from dotenv import dotenv_values
 
 from churn.stack.manager import Manager
@@ -18,6 +18,10 @@ from churn.stack.settings import DEFAULTS
 
 # The stack's folder names it; MinIO was built before the tests began (make test).
 FOUND = {"PYTHON_DOTENV_DISABLED": "0", "PATH": f"{ENVIRONMENT['PATH']}:{ROOT / '.tools'}"}
+
+
+# Until a server that is gone is named.
+SECONDS = 60
 
 
 class Stack:
@@ -98,10 +102,14 @@ def clone(stack: Stack, target: Path) -> Path:
     return target
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def fails_soon(process: subprocess.Popen, named: str) -> None:
+    """Check that a process ends in time, with a message that names the server and its address."""
+    began = time.monotonic()
+    printed, _ = process.communicate(timeout=4 * SECONDS)
+    took = time.monotonic() - began
+    print(f"{took:.0f} s\n{printed}")
+    assert process.returncode != 0 and named in printed and "Traceback" not in printed, printed
+    assert took < SECONDS, f"{took:.0f} s\n{printed}"
 
 
 @contextlib.contextmanager

@@ -1,3 +1,4 @@
+import contextlib
 import csv
 import json
 import shutil
@@ -6,7 +7,8 @@ import time
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from browser import NARROW, WIDE, free_port, open_browser, open_page, read_cells, run_dashboard, settle, turn_to
+from browser import NARROW, WIDE, open_browser, open_page, read_cells, run_dashboard, settle, turn_to
+from conftest import free_port
 from demo_pipeline import read, registry
 
 PAGES = ("Overview", "History", "Explanation", "Drift", "Scores", "One user")
@@ -96,15 +98,21 @@ def test_history_tells_every_version_and_the_ledger(repository, tab):
     )
 
 
+@contextlib.contextmanager
+def replaced(path, text):
+    """Let a file hold another text for the time of the block; give what it holds otherwise."""
+    before = path.read_text()
+    try:
+        path.write_text(text)
+        yield before
+    finally:
+        path.write_text(before)
+
+
 def test_explanation_is_productions_picture_and_table(repository, tab):
     # The newest candidate's may be another one.
-    local = repository / "reports/explainability/mean_abs_shap.json"
-    before = local.read_text()
-    try:
-        local.write_text('{"age": 1.0}')
+    with replaced(repository / "reports/explainability/mean_abs_shap.json", '{"age": 1.0}') as before:
         text = turn_to(tab, "Explanation")
-    finally:
-        local.write_text(before)
     assert "artifacts of version 1" in text
     assert tab.get_by_test_id("stImage").locator("img").evaluate("image => image.naturalWidth") > 500
     shap = json.loads(before)
@@ -218,13 +226,8 @@ def test_narrow_window_does_not_scroll_sideways(tab):
 
 
 def test_damaged_file_is_one_sentence(repository, tab):
-    drift = repository / "metrics/detect_drift.json"
-    before = drift.read_text()
-    try:
-        drift.write_text("{")
+    with replaced(repository / "metrics/detect_drift.json", "{"):
         text = turn_to(tab, "Drift")
-    finally:
-        drift.write_text(before)
     assert "metrics/detect_drift.json is damaged" in text and "Traceback" not in text
 
 

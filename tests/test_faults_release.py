@@ -8,11 +8,11 @@ import time
 
 import pytest
 from demo_pipeline import read
+from running_stack import SECONDS, fails_soon
 from slow_link import slow_link
 
 from churn.stack.settings import ARTIFACT_BUCKET
 
-SECONDS = 60
 REGISTER = ("python", "scripts/register_candidate.py", "--receipt", "receipt.json")
 PROMOTE = ("python", "scripts/promote_model.py", "--evaluation", "evaluation.json", "--receipt", "promotion.json")
 
@@ -42,15 +42,6 @@ def start(stack, candidate, command, address):
     return stack.open(*command, cwd=repository, MLFLOW_TRACKING_URI=address)
 
 
-def fails_soon(process, address):
-    began = time.monotonic()
-    printed, _ = process.communicate(timeout=4 * SECONDS)
-    took = time.monotonic() - began
-    print(f"{took:.0f} s\n{printed}")
-    assert process.returncode != 0 and f"MLflow at {address}" in printed and "Traceback" not in printed, printed
-    assert took < SECONDS, f"{took:.0f} s\n{printed}"
-
-
 def registered_once(stack, candidate) -> str:
     """Register again, and return the one version; its scorer is whole."""
     repository, client, digest = candidate
@@ -74,7 +65,7 @@ def test_a_server_stops_while_a_candidate_is_registered(stack, candidate, stoppe
         # The run is made, and its artifacts are on their way.
         link.wait_for(60_000)
         with stack.without(stopped):
-            fails_soon(process, link.address)
+            fails_soon(process, f"MLflow at {link.address}")
     assert not (candidate[0] / "receipt.json").exists()
     assert not client.search_model_versions(f"name = 'churn-model' and tags.`candidate_digest` = '{digest}'")
     registered_once(stack, candidate)
@@ -93,7 +84,7 @@ def test_mlflow_stops_while_a_candidate_is_promoted(stack, candidate):
         process = start(stack, candidate, PROMOTE, link.address)
         link.wait_for(4_000)
         with stack.without("mlflow"):
-            fails_soon(process, link.address)
+            fails_soon(process, f"MLflow at {link.address}")
     assert not (repository / "promotion.json").exists()
     stack.run(*PROMOTE, cwd=repository)
     assert str(client.get_model_version_by_alias("churn-model", "production").version) == version

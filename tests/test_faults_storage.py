@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ENVIRONMENT, ROOT, run
-from running_stack import FOUND, free_port
+from conftest import ENVIRONMENT, ROOT, free_port, run
+from running_stack import FOUND, SECONDS, fails_soon
 from slow_link import slow_link
 
 from churn.stack.buckets import make_buckets
@@ -20,7 +20,6 @@ from churn.stack.settings import DVC_BUCKET
 MEGABYTE = 1_000_000
 FILES = 8
 SYNC = (sys.executable, ROOT / "scripts/sync_remote.py")
-SECONDS = 60
 
 
 @pytest.fixture
@@ -56,16 +55,6 @@ def start(repository: Path, direction: str, address: str) -> subprocess.Popen:
     )
 
 
-def fails_soon(process: subprocess.Popen, address: str) -> None:
-    """Check that a process ends in time, with a message that names the server."""
-    began = time.monotonic()
-    printed, _ = process.communicate(timeout=4 * SECONDS)
-    took = time.monotonic() - began
-    assert process.returncode != 0 and f"S3 at {address}" in printed and "Traceback" not in printed, printed
-    print(f"{took:.0f} s\n{printed}")
-    assert took < SECONDS, f"{took:.0f} s\n{printed}"
-
-
 def sync(repository: Path, direction: str, fails: bool = False, **environment: str) -> str:
     answer = run(*SYNC, direction, cwd=repository, fails=fails, **FOUND | environment)
     return answer.stdout + answer.stderr
@@ -76,7 +65,7 @@ def test_minio_stops_during_a_push(stack, drops):
         process = start(drops, "push", link.address)
         link.wait_for(3 * MEGABYTE)
         with stack.without("minio"):
-            fails_soon(process, link.address)
+            fails_soon(process, f"S3 at {link.address}")
     wanted = contents(drops)
     there = stack.objects(DVC_BUCKET)
     assert all(there[key] == content for key, content in wanted.items() if key in there)
@@ -94,7 +83,7 @@ def test_minio_stops_during_a_pull(stack, drops):
         process = start(drops, "pull", link.address)
         link.wait_for(3 * MEGABYTE)
         with stack.without("minio"):
-            fails_soon(process, link.address)
+            fails_soon(process, f"S3 at {link.address}")
     for path in (drops / ".dvc/cache/files/md5").glob("??/*"):
         if path.suffix != ".dir":
             assert hashlib.md5(path.read_bytes()).hexdigest() == path.parent.name + path.name
@@ -161,7 +150,7 @@ def test_minio_s_own_disk_is_full(stack, drops, small_disk):
             assert minio.poll() is None
             time.sleep(0.1)
         make_buckets([DVC_BUCKET], told | {"AWS_ENDPOINT_URL": address})
-        fails_soon(start(drops, "push", address), address)
+        fails_soon(start(drops, "push", address), f"S3 at {address}")
         run("mount", "-o", f"remount,size={64 * FILES}m", small_disk, cwd=small_disk)
         sync(drops, "push", AWS_ENDPOINT_URL=address)
         for path in "data", ".dvc/cache":

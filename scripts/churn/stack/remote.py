@@ -3,7 +3,7 @@
 import configparser
 from pathlib import Path
 
-from churn.files import write_whole
+from churn.stack.private_files import write_private_ini
 from churn.stack.settings import Settings
 
 LOCAL = Path(".dvc/config.local")
@@ -14,15 +14,18 @@ def tell_dvc(settings: Settings, folder: Path) -> None:
     """Write the address and the login where DVC's client looks for them when the environment says nothing.
 
     An AWS profile, not DVC's own settings: those would win over AWS_ENDPOINT_URL.
+    A user's own S3 server is the user's to tell DVC of.
     """
+    if not settings.is_own("AWS_ENDPOINT_URL"):
+        return
     told = settings.environment
     login = {
         "aws_access_key_id": told["AWS_ACCESS_KEY_ID"],
         "aws_secret_access_key": told["AWS_SECRET_ACCESS_KEY"],
     }
-    _write(folder / "aws_credentials", {"default": login})
+    write_private_ini(folder / "aws_credentials", {"default": login})
     region = told.get("AWS_DEFAULT_REGION", "us-east-1")
-    _write(folder / "aws_config", {"default": {"endpoint_url": told["AWS_ENDPOINT_URL"], "region": region}})
+    write_private_ini(folder / "aws_config", {"default": {"endpoint_url": told["AWS_ENDPOINT_URL"], "region": region}})
     local = _read()
     if not local.has_section("core"):
         local.add_section("core")
@@ -31,7 +34,7 @@ def tell_dvc(settings: Settings, folder: Path) -> None:
         "credentialpath": str((folder / "aws_credentials").absolute()),
         "configpath": str((folder / "aws_config").absolute()),
     }
-    _write(LOCAL, local)
+    write_private_ini(LOCAL, local)
 
 
 def untell_dvc() -> None:
@@ -41,19 +44,10 @@ def untell_dvc() -> None:
         return
     del local[REMOTE]
     local.remove_option("core", "remote")
-    _write(LOCAL, {name: dict(section) for name, section in local.items() if section})
+    write_private_ini(LOCAL, {name: dict(section) for name, section in local.items() if section})
 
 
 def _read() -> configparser.RawConfigParser:
     parser = configparser.RawConfigParser()
     parser.read(LOCAL)
     return parser
-
-
-def _write(path: Path, content) -> None:
-    parser = configparser.RawConfigParser()
-    parser.read_dict(content)
-    with write_whole(path) as target:
-        target.touch(mode=0o600)
-        with target.open("w") as file:
-            parser.write(file)

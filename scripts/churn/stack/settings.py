@@ -10,8 +10,10 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from churn.command import ENV_FILE, UserError
-from churn.files import write_whole
+from churn.stack.private_files import write_private
 
+# The services' data, logs and settings.
+FOLDER = Path(".stack")
 # What the stack writes below this line is true while it is up.
 MARK = "# While the stack is up (make down takes away what follows):"
 DVC_BUCKET, ARTIFACT_BUCKET = "churn-dvc", "mlflow-artifacts"
@@ -78,7 +80,7 @@ class Settings:
             told["AWS_SECRET_ACCESS_KEY"] = self["MINIO_ROOT_PASSWORD"]
             told["AWS_DEFAULT_REGION"] = "us-east-1"
         if "SPARK_MASTER" in told:
-            told["SPARK_EVENT_LOG_DIR"] = str(Path(".stack/spark/events").absolute())
+            told["SPARK_EVENT_LOG_DIR"] = str((FOLDER / "spark" / "events").absolute())
         return told
 
     @property
@@ -142,6 +144,4 @@ def _lasting_lines(path: Path) -> list[str]:
 
 
 def _write(path: Path, lines: list[str]) -> None:
-    with write_whole(path) as target:
-        target.touch(mode=0o600)
-        target.write_text("".join(f"{line}\n" for line in lines))
+    write_private(path, "".join(f"{line}\n" for line in lines))
