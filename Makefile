@@ -102,4 +102,4 @@ rulegraph: install ## draw docs/rulegraph.svg anew (needs Graphviz)
 
 lock: install ## resolve requirements.lock anew from pyproject.toml
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --extra test --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+	  --no-emit-find-links --extra test --extra docs --custom-compile-command "make lock" pyproject.toml -o requirements.lock
