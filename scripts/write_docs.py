@@ -1,10 +1,11 @@
 """Write the pages of docs/ that the code itself knows best.
 
 Reads
-    churn.contract, churn.features
+    churn.contract, churn.features; params.yaml, its schema and dvc.yaml of this repository
 Writes
     docs/columns.md: every column of the five CSVs
     docs/features.md: every feature
+    docs/parameters.md: every parameter
 """
 
 import argparse
@@ -17,7 +18,9 @@ from churn.command import run_command
 from churn.contract import FILES, FIRST_DAY, TYPES, Column
 from churn.feature_meanings import describe_categories, describe_payments, describe_users
 from churn.files import write_whole
+from churn.parameter_docs import describe_parameters, read_sources
 
+ROOT = Path(__file__).parents[1]
 COLUMNS = """# The columns of a drop
 
 `make docs` writes this page from [`scripts/churn/contract.py`](../scripts/churn/contract.py), which also makes the
@@ -43,6 +46,19 @@ Every feature is a number, empty where it is unknown, as of a date: from payment
 |---|---|---|
 """
 
+PARAMETERS = """# The parameters
+
+`make docs` writes this page from [`params.yaml`](../params.yaml) and its
+[schema](../workflow/schemas/params.schema.yaml). The schema is closed: an unknown key or a wrong value stops the run
+before it begins, and the message names the key, its value and what may stand there.
+
+Edit the file, or try a value without editing it: `dvc exp run -S train_model.folds=5` ([experiments](experiments.md)).
+The last column names the steps that read a parameter. They run when its value changes, and after them whatever reads
+bytes that became different. A comment or the order of lines changes nothing. What belongs to one machine or to a
+server (addresses, logins) is no parameter: it stands in `.env`, see [the stack](stack.md).
+
+"""
+
 
 def write_docs(docs: Path) -> None:
     """Write the pages.
@@ -53,7 +69,9 @@ def write_docs(docs: Path) -> None:
         The folder to write to.
     """
     columns = "\n".join([COLUMNS, *(line for name in FILES for line in describe_file(name))])
-    for name, text in {"columns": columns, "features": FEATURES + "".join(describe_features())}.items():
+    parameters = PARAMETERS + "".join(describe_parameters(read_sources(ROOT))).removesuffix("\n")
+    features = FEATURES + "".join(describe_features())
+    for name, text in {"columns": columns, "features": features, "parameters": parameters}.items():
         with write_whole(docs / f"{name}.md") as path:
             path.write_text(text)
 
