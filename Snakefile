@@ -35,10 +35,7 @@ include: "workflow/rules/prepare.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/monitor.smk"
 include: "workflow/rules/release.smk"
-
-
-onsuccess:
-    fresh.tell_outcomes()
+include: "workflow/rules/alert.smk"
 
 
 rule all:
@@ -47,3 +44,4 @@ rule all:
         "reports/release/promote_model.json",
         "reports/release/publish_drift_report.json",
         f"data/scores/{DROPS[-1]}/scores.parquet",
+        ALERTS,

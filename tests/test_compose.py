@@ -89,7 +89,8 @@ def test_images_are_pinned_and_services_watched():
 def test_the_example_names_every_variable():
     example = dotenv_values(ROOT / ".env.example")
     aws = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"}
-    assert set(example) == {*DEFAULTS, *SECRETS, *ADDRESSES, *aws, "SPARK_EVENT_LOG_DIR"}
+    others = {"SPARK_EVENT_LOG_DIR", "CHURN_INBOX", "CHURN_NOTIFY_URLS"}
+    assert set(example) == {*DEFAULTS, *SECRETS, *ADDRESSES, *aws, *others}
     assert {name: example[name] for name in DEFAULTS} == DEFAULTS
     assert not any(example[name] for name in SECRETS)
 

@@ -1,0 +1,72 @@
+"""Short messages to people, by Apprise, to the addresses in CHURN_NOTIFY_URLS.
+
+The addresses hold tokens and passwords: nothing here prints, keeps or raises one. A service is named by its kind and
+its place in the list.
+"""
+
+import json
+import logging
+import os
+import re
+from pathlib import Path
+
+VARIABLE = "CHURN_NOTIFY_URLS"
+TIMEOUT = 30  # seconds, for each service
+LOGIN = re.compile(r"(?<=://)[^/\s@]+@")
+UNKNOWN = "unknown"
+
+
+def send_message(title: str, lines: list[str], kind: str, told: list[dict] = ()) -> list[dict]:
+    """Send one message to each service that does not have it; warn of those that do not take it.
+
+    Parameters
+    ----------
+    title, lines : str, list of str
+        The message; logins inside addresses are taken out of it.
+    kind : str
+        Apprise's type of message: info, success, warning or failure.
+    told : list of dict
+        What an earlier call returned for the same message.
+
+    Returns
+    -------
+    list of dict
+        For each address, in order: `service` (its kind; "unknown" when Apprise cannot use the address), `told`.
+    """
+    from apprise import Apprise, NotifyFormat
+
+    # At its louder levels Apprise tells parts of the addresses.
+    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
+    message = (LOGIN.sub("", "\n".join(lines)), LOGIN.sub("", title), kind, NotifyFormat.TEXT)
+    found = []
+    for number, url in enumerate(read_urls()):
+        service, sender = Apprise.instantiate(url), Apprise()
+        has_it = {"service": str(service.service_name) if service else UNKNOWN, "told": True}
+        if has_it not in told[number : number + 1]:
+            sent = service and sender.add(service) and sender.notify(*message, timeout=TIMEOUT)
+            has_it["told"] = bool(sent)
+        found.append(has_it)
+        if not has_it["told"]:
+            print(f"WARNING: {explain(has_it['service'], number + 1)}", flush=True)
+    return found
+
+
+def read_urls() -> list[str]:
+    """Return the addresses, which blanks or commas part."""
+    from apprise.utils.parse import parse_urls
+
+    # Word by word: Apprise drops what is no address when it stands beside one.
+    return [url for word in os.environ.get(VARIABLE, "").split() for url in parse_urls(word.strip(",;"))]
+
+
+def explain(service: str, number: int) -> str:
+    """Tell why a service does not have a message."""
+    where = f"address {number} of {VARIABLE}"
+    if service == UNKNOWN:
+        return f"Apprise cannot use {where}. One looks like json://host/path, or mailto://user:password@host."
+    return f"{service} ({where}) did not take the message."
+
+
+def is_owed(receipt: Path) -> bool:
+    """Tell whether a service still waits for the message of a receipt."""
+    return receipt.exists() and not all(one["told"] for one in json.loads(receipt.read_text())["services"])

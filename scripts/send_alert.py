@@ -1,0 +1,136 @@
+"""Tell people once what a run ended in: promote or skip, drift, rejected deliveries.
+
+Reads
+    CHURN_NOTIFY_URLS: where to, as Apprise writes addresses
+    evaluation.json, promote_model.json, publish_drift_report.json, metrics/detect_drift.json,
+    metrics/build_features/<drop>.json; the reasons of rejected deliveries in the inbox
+Writes
+    one message to each address, unless it has the same outcome already
+    send_alert.json: title, outcome, rejected, services (kind, told)
+"""
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+from churn.alerts import VARIABLE, send_message
+from churn.command import UserError, run_command
+from churn.files import write_json
+from churn.inbox import inbox_folder, list_rejected, read_reason
+from churn.provenance import current_commit
+from churn.registry import MODEL, tracking_uri
+from summarize_run import describe_drift, describe_model, read
+
+
+def send_alert(root: Path, inbox: Path, receipt: Path) -> None:
+    """Send what is new, and what a service did not take last time; write the receipt.
+
+    A service that does not take the message is a warning, and is tried again on the next run.
+
+    Parameters
+    ----------
+    root : Path
+        The repository's folder.
+    inbox : Path
+        Where deliveries arrive.
+    receipt : Path
+        JSON file; as the last run left it, it tells what was told.
+
+    Raises
+    ------
+    UserError
+        When CHURN_NOTIFY_URLS is not set, or the pipeline has not run to its end.
+    """
+    if not os.environ.get(VARIABLE):
+        raise UserError(f"{VARIABLE} is not set, so there is nobody to tell. Set it in .env, as .env.example explains.")
+    results = {
+        "evaluation": read(root / "reports/release/evaluation.json"),
+        "promotion": read(root / "reports/release/promote_model.json"),
+        "published": read(root / "reports/release/publish_drift_report.json"),
+        "drift": read(root / "metrics/detect_drift.json"),
+    }
+    outcome, rejected = describe_outcome(results), list_rejected(inbox)
+    last = json.loads(receipt.read_text()) if receipt.exists() else {"outcome": None, "rejected": []}
+    new = [name for name in rejected if name not in last["rejected"]]
+    if outcome == last["outcome"] and not new:
+        # Nothing new; a service that did not take the last message gets that one.
+        title, lines, kind = last["title"], last["lines"], last["kind"]
+        services = send_message(title, lines, kind, last["services"])
+    else:
+        users = read(root / f"metrics/build_features/{outcome['drop']}.json")["payers"]
+        title, lines, kind = write_message(results, users, [(name, read_reason(inbox, name)) for name in new])
+        services = send_message(title, lines, kind)
+    content = {"title": title, "lines": lines, "kind": kind, "outcome": outcome, "rejected": rejected}
+    write_json(content | {"services": services}, receipt)
+    print(f"{title}: told to {', '.join(one['service'] for one in services if one['told']) or 'nobody'}")
+
+
+def describe_outcome(results: dict) -> dict:
+    """Return what makes a run's outcome another one: drop, candidate, Production, drift; not the words for it."""
+    promotion, drift = results["promotion"], results["drift"]
+    return {
+        "drop": drift["current_drop"],
+        "candidate_version": promotion["candidate_version"],
+        "production_version": promotion["production_version"],
+        "drift_detected": drift.get("drift_detected"),
+        "drifted_columns": drift.get("drifted_columns"),
+        "alarms": drift.get("alarms", []),
+    }
+
+
+def write_message(results: dict, users: int, rejected: list[tuple[str, str]]) -> tuple[str, list[str], str]:
+    """Return the title, the lines and the kind of the message.
+
+    Parameters
+    ----------
+    results : dict
+        The JSON files that the steps wrote.
+    users : int
+        Users who pay, in the newest drop.
+    rejected : list of tuple
+        Name and reason of each delivery that was moved aside and not told of yet.
+    """
+    evaluation, promotion, drift = results["evaluation"], results["promotion"], results["drift"]
+    alarmed = bool(drift.get("drift_detected") or drift.get("alarms"))
+    words = [evaluation["decision"], *["drift"] * alarmed, *["rejected delivery"] * bool(rejected)]
+    before = evaluation["production"]
+    lines = [
+        evaluation["reason"],
+        f"Candidate: {describe_model(evaluation['candidate'])}",
+        f"Production: {describe_model(before) if before else 'none'} before this run; "
+        f"{'version ' + promotion['production_version'] if promotion['production_version'] else 'none'} now",
+        f"Drift: {describe_drift(drift)}{list_columns(drift)}",
+        f"Users: {users:,} pay in drop {drift['current_drop']}",
+        *(f"Rejected delivery {name}: {reason}" for name, reason in rejected),
+        f"Drift report: {results['published']['uri']}",
+        *link_version(promotion["candidate_version"]),
+        f"Commit: {current_commit()[:7]}",
+    ]
+    kind = "warning" if alarmed or rejected else "success" if evaluation["decision"] == "promote" else "info"
+    return f"{MODEL}: {', '.join(words)} (drop {drift['current_drop']})", lines, kind
+
+
+def list_columns(drift: dict) -> str:
+    """Return the drifted columns in brackets, empty when there is none."""
+    columns = drift.get("drifted_columns")
+    return f" ({', '.join(columns)})" if columns else ""
+
+
+def link_version(version: str) -> list[str]:
+    """Return the line that links to the candidate, when MLflow is a server."""
+    uri = tracking_uri()
+    return [f"MLflow: {uri.rstrip('/')}/#/models/{MODEL}/versions/{version}"] if uri.startswith("http") else []
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--root", type=Path, default=Path(), help="the repository's folder; default: here")
+    parser.add_argument("--receipt", type=Path, required=True, help="JSON file to write")
+    args = parser.parse_args()
+    send_alert(args.root, inbox_folder(), args.receipt)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,55 @@
+# What a run tells when it ends: at the terminal, and to CHURN_NOTIFY_URLS where that is set.
+
+from churn.alerts import is_owed
+from churn.inbox import inbox_folder, list_rejected
+from send_failure import send_failure
+
+ALERTS = (
+    ["reports/release/send_alert.json"] if os.environ.get("CHURN_NOTIFY_URLS") else []
+)
+
+
+rule send_alert:
+    input:
+        (
+            fresh.effect(
+                "send_alert",
+                uses=[
+                    "reports/release/evaluation.json",
+                    "reports/release/promote_model.json",
+                    "reports/release/publish_drift_report.json",
+                    "metrics/detect_drift.json",
+                    f"metrics/build_features/{DROPS[-1]}.json",
+                    f"data/scores/{DROPS[-1]}/scores.parquet",
+                ],
+                makes=["reports/release/send_alert.json"],
+                settings={"rejected": ", ".join(list_rejected(inbox_folder()))},
+                lost=lambda: is_owed(Path("reports/release/send_alert.json")),
+            )
+            if ALERTS
+            else []
+        ),
+    output:
+        update("reports/release/send_alert.json"),
+    log:
+        "logs/send_alert.log",
+    benchmark:
+        "logs/send_alert.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=200,
+    message:
+        "Tell what the run ended in"
+    shell:
+        "python workflow/effects.py send_alert python scripts/send_alert.py --receipt {output} 2>&1 | tee {log} >&2"
+
+
+onsuccess:
+    fresh.tell_outcomes()
+
+
+onerror:
+    if ALERTS:
+        send_failure([(job.name, job.log) for job in workflow.scheduler.failed])
