@@ -7,9 +7,10 @@ USERS ?= 1000000
 ENGINE ?= duckdb
 ROWS ?= 20000
 FAMILY ?= logistic_regression
+BASE ?= main
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help install up down up-containers down-containers push pull migrate-store doctor dashboard notebook run demo ingest clear-demo why ledger rollback reproduce test bench bench-model bench-freshness lint docs rulegraph lock
+.PHONY: help install up down up-containers down-containers push pull migrate-store doctor dashboard notebook run demo ingest clear-demo why compare report ledger rollback reproduce test bench bench-model bench-freshness lint docs rulegraph lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 24
@@ -68,6 +69,12 @@ clear-demo: install ## take the demo drops out, to start with your own
 why: install ## what is stale, and what changed
 	@said=$$(snakemake --cores 1 --dry-run 2>&1) || { echo "$$said" >&2; exit 1; }
 	@python workflow/why.py
+
+compare: install ## BASE=main: compare the working tree with a branch, commit or experiment; pages in reports/compare
+	@python scripts/compare_revisions.py "$(BASE)" $(if $(HEAD),--head "$(HEAD)")
+
+report: install ## Snakemake's report of the last run, with its figures and tables: reports/pipeline_report.html
+	@snakemake --report reports/pipeline_report.html --quiet
 
 ledger: install ## who put which version into Production or took it out, when and why
 	@python scripts/show_ledger.py

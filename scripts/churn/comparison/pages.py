@@ -1,0 +1,96 @@
+"""The two forms of a report: Markdown for a comment on a pull request, and one HTML file that opens offline."""
+
+import base64
+import html
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+
+TEMPLATE = Path(__file__).with_name("page.html")
+# What a comment on a pull request may hold, with room to spare.
+LONGEST = 60_000
+FOLDED_FROM = 8
+SPECIAL = re.compile(r"[\\`*\[\]<>|&~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text below a head; `summary` names it where it is folded."""
+
+    head: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    summary: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A title, paragraphs (text, which is escaped) and tables, and for the HTML pictures by title."""
+
+    title: str
+    blocks: list[str | Table]
+    pictures: dict[str, list[tuple[str, bytes]]] = field(default_factory=dict)
+
+
+def write_markdown(title: str, sections: list[Section]) -> str:
+    """Return the report as Markdown that a comment can hold: of tables that are too long, the first rows."""
+    for most in (60, 25, 10, 3):
+        text = render(title, sections, most)
+        if len(text) <= LONGEST:
+            return text
+    return text[:LONGEST]
+
+
+def write_html(title: str, sections: list[Section]) -> str:
+    """Return the report as a page of its own: all rows, and the pictures inside."""
+    from markdown_it import MarkdownIt
+
+    markdown = MarkdownIt("commonmark", {"html": True}).enable("table")
+    body = markdown.render(f"# {escape(title)}\n")
+    for section in sections:
+        body += markdown.render(render_section(section, None)) + "".join(
+            render_pictures(name, pictures) for name, pictures in section.pictures.items()
+        )
+    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(title=html.escape(title), body=body)
+
+
+def render(title: str, sections: list[Section], most: int) -> str:
+    """Return the whole report with so many rows a table at most."""
+    return f"# {escape(title)}\n\n" + "\n".join(render_section(section, most) for section in sections)
+
+
+def render_section(section: Section, most: int | None) -> str:
+    """Return a section in Markdown; one without a title is quoted, its first line bold: what it all comes to."""
+    if not section.title:
+        first, *others = map(escape, section.blocks)
+        return "\n>\n".join(f"> {line}" for line in (f"**{first}**", *others)) + "\n"
+    blocks = [render_table(block, most) if isinstance(block, Table) else escape(block) for block in section.blocks]
+    return "\n\n".join([f"## {section.title}", *blocks]) + "\n"
+
+
+def render_table(table: Table, most: int | None) -> str:
+    """Return a table in Markdown; a long one is folded."""
+    rows = table.rows[:most]
+    lines = [f"| {' | '.join(map(escape, cells))} |" for cells in [table.head, *rows]]
+    lines.insert(1, f"|{' --- |' * len(table.head)}")
+    if left := len(table.rows) - len(rows):
+        lines.append(f"\n... and {left:,} more rows, in report.html.")
+    text = "\n".join(lines)
+    if len(table.rows) < FOLDED_FROM:
+        return text
+    return f"<details><summary>{html.escape(table.summary)}: {len(table.rows):,}</summary>\n\n{text}\n\n</details>"
+
+
+def render_pictures(title: str, pictures: list[tuple[str, bytes]]) -> str:
+    """Return pictures side by side, in the file itself."""
+    figures = "".join(
+        f'<figure><figcaption>{html.escape(who)}</figcaption><img alt="{html.escape(f"{title}, {who}")}" '
+        f'src="data:image/png;base64,{base64.b64encode(picture).decode()}"></figure>'
+        for who, picture in pictures
+    )
+    return f'<h3>{html.escape(title)}</h3><div class="pair">{figures}</div>\n'
+
+
+def escape(text: str) -> str:
+    """Return a text as Markdown that shows it as it is, on one line."""
+    return SPECIAL.sub(lambda found: f"\\{found[0]}", " ".join(text.split()))
