@@ -10,7 +10,7 @@ FAMILY ?= logistic_regression
 BASE ?= main
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help install up down up-containers down-containers push pull migrate-store doctor dashboard notebook run demo ingest clear-demo why compare report ledger rollback reproduce test bench bench-model bench-freshness lint docs rulegraph lock
+.PHONY: help install up down up-containers down-containers push pull migrate-store doctor dashboard notebook run demo ingest clear-demo why compare report ledger rollback reproduce test bench bench-model bench-freshness lint docs site rulegraph lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 24
@@ -103,6 +103,9 @@ lint: install ## ruff, snakefmt and snakemake --lint
 
 docs: install ## write the pages of docs/ that the code knows best
 	@python scripts/write_docs.py
+
+site: install ## the documents as a site that works offline, links checked: site/index.html
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
 
 rulegraph: install ## draw docs/rulegraph.svg anew (needs Graphviz)
 	@mkdir -p .snakemake && snakemake all --rulegraph dot > .snakemake/rulegraph.dot && dot -Tsvg -o docs/rulegraph.svg .snakemake/rulegraph.dot
