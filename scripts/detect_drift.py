@@ -1,34 +1,48 @@
-"""Compare the newest drop's features with those of the drops before it.
+"""Compare each drop's features with those of the drops before it, and report on the newest.
 
 Reads
-    data/drops.yaml, data/features/<drop>/churn_features.parquet
+    data/drops.yaml, data/features/<drop>/churn_features.parquet, metrics/build_training_set.json, models/candidate
 Writes
-    detect_drift.json: current_drop, reference_drops (dates); current_rows, reference_rows; columns: for each its kind,
-    method, statistic (a distance: 0 when nothing changed), threshold and whether it drifted; columns_left_out, with
-    the reason; drifted_columns, drift_share (0 to 1), drift_share_threshold, drift_detected. Where drift cannot be
-    measured these four are absent, and `reason` says why
-    <newest drop>.html, alone in the report's folder: the same in words above Evidently's report; it opens offline
+    detect_drift.json: current_drop, reference_drops (dates); current_rows, reference_rows (compared), sampled_part (one
+    user in so many); measured_columns, drifted_columns, drift_share (0 to 1), drift_share_threshold,
+    drift_detected; prediction_distance, prediction_threshold, prediction_drifted (the candidate's scores); churn_rates
+    (by as-of date), churn_rate (of the newest, as_of_date), churn_rate_before (of the training dates),
+    churn_rate_difference, target_threshold, target_drifted; alarms, a sentence each. What cannot be measured is absent,
+    and `reason` says why
+    the report's folder: <newest drop>.html, the same in words and tables above Evidently's report, which opens offline;
+    columns.json, for each column of the newest drop the distance, its limit, missing values and new categories
+    the plots' folder: history.json, distances.json and history.png, all drops from the second on
 """
 
 import argparse
-import warnings
-from datetime import date
+import json
+from collections import deque
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from churn.command import UserError, run_command
-from churn.drift_report import build_page, summarise
+from churn.command import run_command
+from churn.drift_history import save_history
+from churn.drift_measures import PREDICTION, compare_churn_rates, compare_drops, find_alarms
+from churn.drift_report import build_page, run_evidently, summarise
+from churn.drift_rows import choose_part, read_features
 from churn.drops import read_drops
-from churn.feature_table import KEYS
 from churn.files import write_json, write_whole
 from churn.params import read_section
+from churn.scorer import Scorer, load_scorer
 
 
-def detect_drift(features: Path, drops: Path, metrics: Path, report: Path, params: dict) -> None:
-    """Measure the drift of the newest drop and write the metrics and the report.
+def detect_drift(
+    features: Path,
+    drops: Path,
+    training_set: Path,
+    model: Path,
+    metrics: Path,
+    report: Path,
+    plots: Path,
+    params: dict,
+) -> None:
+    """Measure the drift of every drop and write the metrics, the report on the newest and the history.
 
     Parameters
     ----------
@@ -36,138 +50,79 @@ def detect_drift(features: Path, drops: Path, metrics: Path, report: Path, param
         Folder of every drop's features.
     drops : Path
         The list of drops; folders of drops that it does not name are ignored.
+    training_set : Path
+        Metrics of build_training_set, with the churn rate of each as-of date.
+    model : Path
+        Folder of the candidate.
     metrics : Path
         JSON file to write.
-    report : Path
-        Folder to write; it will hold one HTML page, named by the newest drop.
+    report, plots : Path
+        Folders to write; the report's holds one HTML page, named by the newest drop.
     params : dict
         Section detect_drift of params.yaml.
 
     Raises
     ------
     UserError
-        When a drop's features are missing, damaged, or have other columns than the newest drop's.
+        When a drop's features are missing, damaged, or have other columns than the oldest drop's.
     """
-    *earlier, newest = read_drops(drops)
-    earlier = earlier[-params["reference_drops"] :]
-    current = read_features(features, newest)
-    reference = pa.concat_tables(
-        [current.slice(0, 0)] + [read_features(features, drop, current.schema) for drop in earlier]
-    )
-    content, evidently_page = compare_drops(current, reference, params)
-    content |= {"current_drop": newest.isoformat(), "reference_drops": [drop.isoformat() for drop in earlier]}
+    days = read_drops(drops)
+    part = choose_part(features, days, params["sample_users"])
+    target = compare_churn_rates(json.loads(training_set.read_text()), params["target_threshold"])
+    scorer = load_scorer(model / "scorer.onnx")
+    weeks, window, schema = [], deque(maxlen=params["reference_drops"] + 1), None
+    for day in days:
+        rows = read_features(features, day, part, schema)
+        schema = schema or rows.schema
+        window.append(add_scores(rows, scorer))
+        current, reference = window[-1], pa.concat_tables([window[-1].slice(0, 0), *list(window)[:-1]])
+        week = compare_drops(current, reference, params)
+        weeks.append(week | {"drop": day.isoformat(), "alarms": find_alarms(week, target, params)})
+    content = describe_newest(weeks, target, part, params)
+    with write_whole(plots) as folder:
+        save_history(weeks[1:], params["drift_share"], folder)
+        pictures = [path.read_bytes() for path in folder.glob("*.png")]
+    evidently_page = run_evidently(current, reference, weeks[-1], params["drift_share"])
     with write_whole(report) as folder:
         folder.mkdir()
-        (folder / f"{newest}.html").write_text(build_page(content, evidently_page), encoding="utf-8")
+        page = build_page(content, weeks[-1], pictures, evidently_page)
+        (folder / f"{content['current_drop']}.html").write_text(page, encoding="utf-8")
+        write_json(weeks[-1]["columns"], folder / "columns.json")
     write_json(content, metrics)
     print("\n".join(summarise(content)))
 
 
-def read_features(features: Path, drop: date, schema: pa.Schema | None = None) -> pa.Table:
-    """Return the feature columns of a drop, which must be those of `schema` where one is given."""
-    path = features / drop.isoformat() / "churn_features.parquet"
-    again = f"Make it again: dvc repro build_features@{drop}"
-    try:
-        table = pq.read_table(path).drop_columns(list(KEYS))
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing. {again}") from None
-    except (pa.ArrowInvalid, KeyError) as error:
-        raise UserError(f"{path} cannot be read: {error}. {again}") from None
-    if schema is not None and not table.schema.equals(schema):
-        differing = sorted(set(table.schema) ^ set(schema), key=str)
-        raise UserError(f"{path} has other columns than the newest drop: {', '.join(map(str, differing))}. {again}")
-    return table
+def add_scores(rows: pa.Table, scorer: Scorer) -> pa.Table:
+    """Put the candidate's probability of churn beside the features."""
+    scores = scorer.score(rows) if len(rows) else []
+    return rows.append_column(PREDICTION, pa.array(scores, pa.float64()))
 
 
-def compare_drops(current: pa.Table, reference: pa.Table, params: dict) -> tuple[dict, str | None]:
-    """Return the metrics, and Evidently's page when there was something to compare."""
-    rows = {"current_rows": len(current), "reference_rows": len(reference)}
-    if not len(reference):
-        reason = "there is no earlier drop with users to compare with. It is measured from the second drop on."
-        return rows | {"columns": {}, "columns_left_out": {}, "reason": reason}, None
-    left_out = find_empty_columns(current, reference)
-    kept = [name for name in current.column_names if name not in left_out]
-    content = rows | {"columns": {}, "columns_left_out": left_out}
-    if not kept:
-        return content | {"reason": "no column has a value both in the newest drop and before it."}, None
-    current, reference = current.select(kept), reference.select(kept)
-    methods = choose_methods(current, reference, params)
-    statistics, page = run_evidently(current, reference, methods, params["drift_share"])
-    return content | judge_columns(methods, statistics, params["drift_share"]), page
-
-
-def judge_columns(methods: dict[str, dict], statistics: dict[str, float], drift_share: float) -> dict:
-    """Return which columns drifted, and whether they are enough; every method is a distance: more is more drift."""
-    columns = {
-        name: method | {"statistic": statistics[name], "drifted": statistics[name] >= method["threshold"]}
-        for name, method in methods.items()
+def describe_newest(weeks: list[dict], target: dict, part: int, params: dict) -> dict:
+    """Return the metrics: what was found of the newest drop, in few figures."""
+    newest = weeks[-1]
+    content = {
+        "current_drop": newest["drop"],
+        "reference_drops": [week["drop"] for week in weeks[:-1]][-params["reference_drops"] :],
+        "current_rows": newest["rows"],
+        "reference_rows": newest["reference_rows"],
+        "sampled_part": part,
+        "alarms": newest["alarms"],
     }
-    drifted = [name for name, column in columns.items() if column["drifted"]]
-    share = len(drifted) / len(columns)
-    return {
-        "columns": columns,
-        "drifted_columns": drifted,
-        "drift_share": share,
-        "drift_detected": share >= drift_share,
-        "drift_share_threshold": drift_share,
-    }
-
-
-def find_empty_columns(current: pa.Table, reference: pa.Table) -> dict[str, str]:
-    """Return the columns without a value on one side or both, each with the reason."""
-    reasons = {
-        (True, True): "no value in any of these drops",
-        (True, False): "no value in the newest drop",
-        (False, True): "no value in the drops before it",
-    }
-    empty = {
-        name: tuple(table[name].null_count == len(table) for table in (current, reference))
-        for name in current.column_names
-    }
-    return {name: reasons[where] for name, where in empty.items() if any(where)}
-
-
-def choose_methods(current: pa.Table, reference: pa.Table, params: dict) -> dict[str, dict]:
-    """Return method and threshold of every column; text, or nothing but 0 and 1, is categorical."""
-    both = pa.concat_tables([current, reference])
-    kinds = {name: "categorical" if _is_category(both[name]) else "numerical" for name in both.column_names}
-    return {
-        name: {"method": params[f"{kind}_method"], "threshold": params[f"{kind}_threshold"], "kind": kind}
-        for name, kind in kinds.items()
-    }
-
-
-def run_evidently(
-    current: pa.Table, reference: pa.Table, methods: dict[str, dict], drift_share: float
-) -> tuple[dict[str, float], str]:
-    """Return every column's statistic, and Evidently's page; each column must have a value on both sides."""
-    from evidently import DataDefinition, Dataset, Report
-    from evidently.presets import DataDriftPreset
-    from threadpoolctl import threadpool_limits
-
-    kinds = {
-        f"{kind}_columns": [name for name, method in methods.items() if method["kind"] == kind]
-        for kind in ("numerical", "categorical")
-    }
-    preset = DataDriftPreset(
-        columns=list(methods),
-        per_column_method={name: method["method"] for name, method in methods.items()},
-        per_column_threshold={name: method["threshold"] for name, method in methods.items()},
-        drift_share=drift_share,
-    )
-    datasets = [Dataset.from_pandas(table.to_pandas(), DataDefinition(**kinds)) for table in (current, reference)]
-    # One thread, so that sums have the same last digits however many cores there are; nor would more be faster.
-    with threadpool_limits(1), warnings.catch_warnings():
-        # Evidently correlates the columns, and NumPy warns of those that are constant; the report shows no correlation.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        snapshot = Report([preset]).run(*datasets)
-    measured = [metric for metric in snapshot.dict()["metrics"] if "column" in metric["config"]]
-    statistics = {metric["config"]["column"]: float(metric["value"]) for metric in measured}
-    return statistics, snapshot.get_html_str(as_iframe=False)
-
-
-def _is_category(column: pa.ChunkedArray) -> bool:
-    return column.type == pa.string() or pc.all(pc.is_in(column.drop_null(), pa.array([0.0, 1.0]))).as_py()
+    if "reason" in newest:
+        content["reason"] = newest["reason"]
+    else:
+        content |= {
+            "measured_columns": sum("statistic" in record for record in newest["columns"]),
+            "drifted_columns": [record["column"] for record in newest["columns"] if record.get("drifted")],
+            "drift_share": newest["drift_share"],
+            "drift_share_threshold": params["drift_share"],
+            "drift_detected": newest["drift_share"] >= params["drift_share"],
+        }
+    if newest["prediction"] and "statistic" in newest["prediction"]:
+        names = {"statistic": "distance", "threshold": "threshold", "drifted": "drifted"}
+        content |= {f"prediction_{name}": newest["prediction"][key] for key, name in names.items()}
+    return content | target
 
 
 def main() -> None:
@@ -175,12 +130,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--features", type=Path, required=True, help="folder of every drop's features")
     parser.add_argument("--drops", type=Path, required=True, help="the list of drops, data/drops.yaml")
+    parser.add_argument("--training-set", type=Path, required=True, help="metrics of build_training_set")
+    parser.add_argument("--model", type=Path, required=True, help="folder of the candidate")
     parser.add_argument("--metrics", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--report", type=Path, required=True, help="folder to write; it will hold one HTML page")
+    parser.add_argument("--plots", type=Path, required=True, help="folder of the history to write")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     args = parser.parse_args()
     params = read_section(args.params, "detect_drift")
-    detect_drift(args.features, args.drops, args.metrics, args.report, params)
+    detect_drift(
+        args.features, args.drops, args.training_set, args.model, args.metrics, args.report, args.plots, params
+    )
 
 
 if __name__ == "__main__":

@@ -85,10 +85,11 @@ def describe_holdout(training_set: dict, train: dict) -> str:
 
 def describe_drift(drift: dict) -> str:
     """Tell the drift's verdict, or why there is none."""
+    alarms = f"alarms: {' '.join(drift['alarms'])}" if drift["alarms"] else "no alarm"
     if "drift_share" not in drift:
-        return drift["reason"]
+        return f"not measured: {drift['reason']}; {alarms}"
     verdict = "detected" if drift["drift_detected"] else "none"
-    return f"{verdict}; {drift['drift_share']:.0%} of the columns drifted"
+    return f"{verdict}; {drift['drift_share']:.0%} of the columns drifted; {alarms}"
 
 
 def describe_rows(root: Path, drop: date) -> str:

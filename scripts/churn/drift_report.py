@@ -1,14 +1,72 @@
-"""The drift report's page: what was compared and found, in words, above Evidently's own; the same bytes every time."""
+"""The drift report's page: what was compared and found, above Evidently's own report; the same bytes every time."""
 
+import base64
 import html
 import json
 import re
+import warnings
+
+import pyarrow as pa
 
 # Evidently draws its ids at random: UUIDs of version 7, and the name of the page's data. (The UUIDs that belong to its
 # JavaScript are of other versions.)
 RANDOM_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}|metric_[0-9a-f]{32}")
 DATA_LINE = re.compile(r"^( *var \w+ = )(\{.*\})(;)$", re.MULTILINE)
-STYLE = "<style>.drift-summary {font: 16px/1.5 sans-serif; max-width: 60em; margin: 1.5em auto; padding: 0 1em}</style>"
+STYLE = """<style>
+.drift-summary {font: 16px/1.5 sans-serif; max-width: 60em; margin: 1.5em auto; padding: 0 1em}
+.drift-summary img {max-width: 100%}
+.drift-summary table {border-collapse: collapse; display: block; overflow-x: auto; font-size: 14px}
+.drift-summary th, .drift-summary td {padding: .2em .8em; border-bottom: 1px solid #ddd; text-align: right}
+.drift-summary th:first-child, .drift-summary td:first-child {text-align: left}
+.drift-summary .alarm {color: #b42318; font-weight: bold}
+</style>"""
+HEADINGS = ("column", "distance", "limit", "method", "missing", "missing before", "new categories")
+
+
+def run_evidently(current: pa.Table, reference: pa.Table, week: dict, drift_share: float) -> str | None:
+    """Return Evidently's page on a comparison, None when nothing could be measured.
+
+    Parameters
+    ----------
+    current, reference : pyarrow.Table
+        The features and scores that were compared.
+    week : dict
+        What `compare_drops` found of them: the columns, methods and thresholds that the page is to have.
+    drift_share : float
+        Share of the columns from which drift is detected.
+    """
+    columns = {record["column"]: record for record in week["columns"] if "statistic" in record}
+    if not columns:
+        return None
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.metrics import ValueDrift
+    from evidently.presets import DataDriftPreset
+    from threadpoolctl import threadpool_limits
+
+    preset = DataDriftPreset(
+        columns=list(columns),
+        per_column_method={name: record["method"] for name, record in columns.items()},
+        per_column_threshold={name: record["threshold"] for name, record in columns.items()},
+        drift_share=drift_share,
+    )
+    scores = {record["column"]: record for record in [week["prediction"]] if "statistic" in record}
+    of_scores = [
+        ValueDrift(column=name, method=record["method"], threshold=record["threshold"])
+        for name, record in scores.items()
+    ]
+    kinds = {
+        f"{kind}_columns": [name for name, record in (columns | scores).items() if record["kind"] == kind]
+        for kind in ("numerical", "categorical")
+    }
+    names = [*columns, *scores]
+    datasets = [
+        Dataset.from_pandas(table.select(names).to_pandas(), DataDefinition(**kinds)) for table in (current, reference)
+    ]
+    # One thread, so that sums have the same last digits however many cores there are; nor would more be faster.
+    with threadpool_limits(1), warnings.catch_warnings():
+        # Evidently correlates the columns, and NumPy warns of those that are constant; the report shows no correlation.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return Report([preset, *of_scores]).run(*datasets).get_html_str(as_iframe=False)
 
 
 def stabilise(page: str) -> str:
@@ -36,21 +94,34 @@ def summarise(metrics: dict) -> list[str]:
     if earlier:
         span = earlier[0] if len(earlier) == 1 else f"the {len(earlier)} drops from {earlier[0]} to {earlier[-1]}"
         sentences.append(f"Compared with {span}: {metrics['reference_rows']:,} rows.")
+    if metrics["sampled_part"] > 1:
+        sentences.append(
+            f"Sampled: one user in {metrics['sampled_part']}, by a hash of the user, the same users in every drop."
+        )
     if "reason" in metrics:
-        sentences.append(f"Drift was not measured: {metrics['reason']}")
+        sentences.append(f"Drift was not measured: {metrics['reason']}.")
     else:
         sentences.append(_verdict(metrics))
-    left_out: dict[str, list[str]] = {}
-    for name, why in metrics["columns_left_out"].items():
-        left_out.setdefault(why, []).append(name)
-    return sentences + [f"Left out, {why}: {', '.join(names)}." for why, names in left_out.items()]
+    if "prediction_distance" in metrics:
+        drifted = "drifted" if metrics["prediction_drifted"] else "did not drift"
+        distance, limit = metrics["prediction_distance"], metrics["prediction_threshold"]
+        sentences.append(f"The candidate's scores {drifted}: distance {distance:.3f}, limit {limit:g}.")
+    return [*sentences, _describe_target(metrics)]
 
 
-def build_page(metrics: dict, evidently_page: str | None) -> str:
-    """Put the summary on top of Evidently's page, or make a page of it alone."""
+def build_page(metrics: dict, week: dict, pictures: list[bytes], evidently_page: str | None) -> str:
+    """Put alarms, summary, history and table on top of Evidently's page, or make a page of them alone."""
     title = f"<title>Drift of {metrics['current_drop']}</title>"
-    body = "".join(f"<p>{html.escape(sentence)}</p>\n" for sentence in summarise(metrics))
-    summary = f'<section class="drift-summary">\n<h1>Drift of {metrics["current_drop"]}</h1>\n{body}</section>\n'
+    summary = "\n".join(
+        [
+            f'<section class="drift-summary">\n<h1>Drift of {metrics["current_drop"]}</h1>',
+            *_alarm_lines(metrics["alarms"]),
+            *(f"<p>{html.escape(sentence, quote=False)}</p>" for sentence in summarise(metrics)),
+            *(f'<img alt="Every drop\'s drift" src="data:image/png;base64,{_base64(image)}">' for image in pictures),
+            *_table(week["columns"]),
+            "</section>\n",
+        ]
+    )
     if evidently_page is None:
         head = f'<head>\n<meta charset="UTF-8">\n{title}\n{STYLE}\n</head>'
         return f'<!DOCTYPE html>\n<html lang="en">\n{head}\n<body>\n{summary}</body>\n</html>\n'
@@ -59,17 +130,54 @@ def build_page(metrics: dict, evidently_page: str | None) -> str:
 
 
 def _verdict(metrics: dict) -> str:
-    columns, share, limit = metrics["columns"], metrics["drift_share"], metrics["drift_share_threshold"]
-    drifted = [f"{name} ({columns[name]['statistic']:.3f})" for name in metrics["drifted_columns"]]
-    found = f"{len(drifted)} of {len(columns)} columns drifted{': ' if drifted else ''}{', '.join(drifted)}."
+    drifted, share, limit = metrics["drifted_columns"], metrics["drift_share"], metrics["drift_share_threshold"]
+    counted = f"{len(drifted)} of {metrics['measured_columns']} columns drifted"
+    found = f"{counted}{': ' if drifted else ''}{', '.join(drifted)}."
     if metrics["drift_detected"]:
         return f"{found} Their share, {share:.3f}, reaches {limit:g}: drift is detected."
     return f"{found} Their share, {share:.3f}, is below {limit:g}: no drift of the whole."
 
 
+def _describe_target(metrics: dict) -> str:
+    newest, rates = metrics["as_of_date"], metrics["churn_rates"]
+    before = ", ".join(f"{rate:.1%} as of {day}" for day, rate in rates.items() if day != newest)
+    drifted = "drifted" if metrics["target_drifted"] else "did not drift"
+    return f"{metrics['churn_rate']:.1%} churned as of {newest}; before: {before}. The target {drifted}."
+
+
+def _alarm_lines(alarms: list[str]) -> list[str]:
+    if not alarms:
+        return ["<p>No alarm.</p>"]
+    return ["<ul>", *(f'<li class="alarm">{html.escape(alarm, quote=False)}</li>' for alarm in alarms), "</ul>"]
+
+
+def _table(records: list[dict]) -> list[str]:
+    if not records:
+        return []
+    head = "".join(f"<th>{heading}</th>" for heading in HEADINGS)
+    rows = []
+    for record in records:
+        if "statistic" in record:
+            figures = [f"{record['statistic']:.3f}", f"{record['threshold']:g}", record["method"]]
+        else:
+            figures = ["", "", record["left_out"]]
+        missing = [f"{record[name]:.1%}" for name in ("missing_share", "missing_share_before")]
+        new = ", ".join(f"{name} ({share:.1%})" for name, share in record["new_categories"].items())
+        cells = "".join(
+            f"<td>{html.escape(cell, quote=False)}</td>" for cell in [record["column"], *figures, *missing, new]
+        )
+        rows.append(f"<tr{' class=alarm' if record.get('drifted') else ''}>{cells}</tr>")
+    return [f"<table>\n<tr>{head}</tr>", *rows, "</table>"]
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
 def _rounded(content: object) -> object:
     if isinstance(content, float):
-        return float(f"{content:.6g}")
+        # Also to 12 places: what is left of a difference of equals is zero.
+        return float(f"{round(content, 12):.6g}")
     if isinstance(content, dict):
         return {key: _rounded(value) for key, value in content.items()}
     if isinstance(content, list):

@@ -72,8 +72,8 @@ def start_spark(master: str, settings: dict[str, str] | None = None) -> Iterator
     UserError
         When there is no Java that Spark can use, Spark does not start, the master does not answer, or a cluster fails.
     """
-    # Spark makes folders of its own in it, and removes them when its JVM ends.
     master = os.environ.get("SPARK_MASTER") or master
+    # Spark makes folders of its own in it, and removes them when its JVM ends.
     temporary = tempfile.gettempdir()
     folders = {"spark.local.dir": temporary, "spark.sql.warehouse.dir": f"{temporary}/spark-warehouse"}
     if events := os.environ.get("SPARK_EVENT_LOG_DIR"):

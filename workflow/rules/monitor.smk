@@ -1,4 +1,4 @@
-# Drift: the newest drop beside those before it.
+# Drift: each drop beside those before it.
 
 
 rule detect_drift:
@@ -6,6 +6,7 @@ rule detect_drift:
         fresh.stage("detect_drift"),
     output:
         report=directory("reports/drift"),
+        plots=directory("plots/detect_drift"),
         metrics=update("metrics/detect_drift.json"),
     log:
         "logs/detect_drift.log",
@@ -17,7 +18,7 @@ rule detect_drift:
     resources:
         mem_mb=2000,
     message:
-        "Compare the newest drop's features with those before it"
+        "Compare each drop's features with those before it"
     shell:
         "nice -n 19 python workflow/run_stage.py detect_drift > {log} 2>&1"
 

@@ -13,6 +13,7 @@ from churn.drift_report import summarise
 
 # The stage's own report, then the published one: the same bytes.
 REPORTS = ("reports/drift/{drop}.html", "drift-reports/{drop}.html")
+COLUMNS = Path("reports/drift/columns.json")
 RECEIPT = Path("reports/release/publish_drift_report.json")
 REPORT_HEIGHT = 900
 
@@ -24,9 +25,8 @@ def show(record: Record) -> None:
         st.info(f"Drift was not measured yet: {DRIFT} is missing. Run the pipeline: make run")
         return
     show_verdict(drift)
-    if drift["columns"]:
-        show_columns(drift)
-    source(str(DRIFT))
+    show_columns()
+    source(str(DRIFT), str(COLUMNS))
     show_report(drift["current_drop"])
 
 
@@ -39,29 +39,41 @@ def show_verdict(drift: dict) -> None:
         drifted, limit = len(drift["drifted_columns"]), drift["drift_share_threshold"]
         cards += [
             Card("Drift", "detected" if drift["drift_detected"] else "not detected", "of the drop as a whole"),
-            Card("Columns that drifted", f"{drifted} of {len(drift['columns'])}", f"the limit is {limit:.0%} of them"),
+            Card(
+                "Columns that drifted", f"{drifted} of {drift['measured_columns']}", f"the limit is {limit:.0%} of them"
+            ),
         ]
+    cards.append(Card("Alarms", str(len(drift["alarms"])), "of columns, missing values, categories, scores, target"))
     show_cards(*cards)
+    for alarm in drift["alarms"]:
+        st.warning(alarm)
     st.write(" ".join(summarise(drift)))
 
 
-def show_columns(drift: dict) -> None:
-    """List the columns, the one that moved most first."""
+def show_columns() -> None:
+    """List the columns, the one that moved most first; those that could not be measured come last."""
+    records = read_json(COLUMNS)
+    if not records:
+        return
     rows = pd.DataFrame(
         [
             {
-                "column": name,
-                "distance": column["statistic"],
-                "limit": column["threshold"],
-                "of the limit": column["statistic"] / column["threshold"] * 100,
-                "drifted": "yes" if column["drifted"] else "no",
-                "method": column["method"],
+                "column": record["column"],
+                "distance": record.get("statistic"),
+                "limit": record.get("threshold"),
+                "of the limit": record["statistic"] / record["threshold"] * 100 if "statistic" in record else None,
+                "missing": record["missing_share"],
+                "missing before": record["missing_share_before"],
+                "new categories": ", ".join(record["new_categories"]),
+                "method": record.get("method", record.get("left_out")),
             }
-            for name, column in drift["columns"].items()
+            for record in records
         ]
     ).sort_values("of the limit", ascending=False)
     bar = st.column_config.ProgressColumn(format="%.0f%%", min_value=0.0, max_value=100.0)
-    st.dataframe(rows, hide_index=True, column_config={"of the limit": bar})
+    share = st.column_config.NumberColumn(format="percent")
+    config = {"of the limit": bar, "missing": share, "missing before": share}
+    st.dataframe(rows, hide_index=True, column_config=config)
 
 
 def show_report(drop: str) -> None:
