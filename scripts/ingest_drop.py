@@ -57,12 +57,7 @@ def ingest_drop(source: Path, raw: Path, listing: Path, drop: date | None, repla
         When a file does not fit, changes meanwhile or cannot be unpacked, the date does not fit, the drop is there with
         other content, the list names the demo's drops, or DVC fails.
     """
-    listed_source, listed = read_list(listing)
-    if listed_source == "demo":
-        raise UserError(
-            f"{listing} lists the demo's drops, and your own are not mixed with them. Take them out first: "
-            "make clear-demo"
-        )
+    listed = read_own_list(listing)
     with unpacked(source) as delivery:
         check_files(delivery)
         days = count_payment_days(delivery / "PAYMENTS.csv")
@@ -77,6 +72,17 @@ def ingest_drop(source: Path, raw: Path, listing: Path, drop: date | None, repla
     else:
         print(f"Drop {drop} was ingested before, with the same content: nothing to do.")
     return drop
+
+
+def read_own_list(listing: Path) -> list[date]:
+    """Return the drops that are listed, unless they are the demo's."""
+    source, listed = read_list(listing)
+    if source == "demo":
+        raise UserError(
+            f"{listing} lists the demo's drops, and your own are not mixed with them. Take them out first: "
+            "make clear-demo"
+        )
+    return listed
 
 
 @contextmanager

@@ -14,10 +14,10 @@ import json
 import os
 from pathlib import Path
 
-from churn.alerts import VARIABLE, send_message
+from churn.alerts import VARIABLE, send_message, strip_logins
 from churn.command import UserError, run_command
 from churn.files import write_json
-from churn.inbox import inbox_folder, list_rejected, read_reason
+from churn.inbox import inbox_folder, read_rejected
 from churn.provenance import current_commit
 from churn.registry import MODEL, tracking_uri
 from summarize_run import describe_drift, describe_model, read
@@ -50,18 +50,18 @@ def send_alert(root: Path, inbox: Path, receipt: Path) -> None:
         "published": read(root / "reports/release/publish_drift_report.json"),
         "drift": read(root / "metrics/detect_drift.json"),
     }
-    outcome, rejected = describe_outcome(results), list_rejected(inbox)
+    outcome, rejected = describe_outcome(results), read_rejected(inbox)
     last = json.loads(receipt.read_text()) if receipt.exists() else {"outcome": None, "rejected": []}
-    new = [name for name in rejected if name not in last["rejected"]]
+    new = {name: reason for name, reason in rejected.items() if name not in last["rejected"]}
     if outcome == last["outcome"] and not new:
         # Nothing new; a service that did not take the last message gets that one.
         title, lines, kind = last["title"], last["lines"], last["kind"]
         services = send_message(title, lines, kind, last["services"])
     else:
         users = read(root / f"metrics/build_features/{outcome['drop']}.json")["payers"]
-        title, lines, kind = write_message(results, users, [(name, read_reason(inbox, name)) for name in new])
+        title, lines, kind = write_message(results, users, new)
         services = send_message(title, lines, kind)
-    content = {"title": title, "lines": lines, "kind": kind, "outcome": outcome, "rejected": rejected}
+    content = {"title": title, "lines": lines, "kind": kind, "outcome": outcome, "rejected": list(rejected)}
     write_json(content | {"services": services}, receipt)
     print(f"{title}: told to {', '.join(one['service'] for one in services if one['told']) or 'nobody'}")
 
@@ -79,7 +79,7 @@ def describe_outcome(results: dict) -> dict:
     }
 
 
-def write_message(results: dict, users: int, rejected: list[tuple[str, str]]) -> tuple[str, list[str], str]:
+def write_message(results: dict, users: int, rejected: dict[str, str]) -> tuple[str, list[str], str]:
     """Return the title, the lines and the kind of the message.
 
     Parameters
@@ -88,8 +88,8 @@ def write_message(results: dict, users: int, rejected: list[tuple[str, str]]) ->
         The JSON files that the steps wrote.
     users : int
         Users who pay, in the newest drop.
-    rejected : list of tuple
-        Name and reason of each delivery that was moved aside and not told of yet.
+    rejected : dict
+        The reason of each delivery that was moved aside and not told of yet.
     """
     evaluation, promotion, drift = results["evaluation"], results["promotion"], results["drift"]
     alarmed = bool(drift.get("drift_detected") or drift.get("alarms"))
@@ -102,13 +102,13 @@ def write_message(results: dict, users: int, rejected: list[tuple[str, str]]) ->
         f"{'version ' + promotion['production_version'] if promotion['production_version'] else 'none'} now",
         f"Drift: {describe_drift(drift)}{list_columns(drift)}",
         f"Users: {users:,} pay in drop {drift['current_drop']}",
-        *(f"Rejected delivery {name}: {reason}" for name, reason in rejected),
+        *(f"Rejected delivery {name}: {reason}" for name, reason in rejected.items()),
         f"Drift report: {results['published']['uri']}",
         *link_version(promotion["candidate_version"]),
         f"Commit: {current_commit()[:7]}",
     ]
     kind = "warning" if alarmed or rejected else "success" if evaluation["decision"] == "promote" else "info"
-    return f"{MODEL}: {', '.join(words)} (drop {drift['current_drop']})", lines, kind
+    return f"{MODEL}: {', '.join(words)} (drop {drift['current_drop']})", list(map(strip_logins, lines)), kind
 
 
 def list_columns(drift: dict) -> str:

@@ -1,7 +1,7 @@
-"""Tell people that a run failed: which rules, and what their logs say first.
+"""Tell people that a run failed: what failed, and what its log says first.
 
 Reads
-    CHURN_NOTIFY_URLS; the logs of the jobs that failed
+    CHURN_NOTIFY_URLS; the logs of what failed
 Writes
     one message to each address; `dvc repro`, which is for people at a terminal, sends none
 """
@@ -10,36 +10,36 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
-from churn.alerts import send_message
+from churn.alerts import send_message, strip_logins
 from churn.command import run_command
 from churn.provenance import current_commit
 from churn.registry import MODEL
 
 
-def send_failure(jobs: list[tuple[str, Iterable[str]]]) -> None:
+def send_failure(failures: list[tuple[str, str]]) -> None:
     """Send one message that names what failed; none when nothing did, as when a run is interrupted.
 
     Parameters
     ----------
-    jobs : list of tuple
-        The name of each job that failed, and its logs.
+    failures : list of tuple
+        The name of what failed, a rule's for a job, and why.
     """
-    if jobs:
-        told = [f"{name}: {first_error(logs)}{name_logs(logs)}" for name, logs in sorted(jobs)]
-        names = ", ".join(sorted({name for name, _ in jobs}))
-        send_message(f"{MODEL}: failure of {names}", [*told, f"Commit: {current_commit()[:7]}"], "failure")
+    if failures:
+        lines = [strip_logins(f"{name}: {why}") for name, why in sorted(failures)]
+        names = ", ".join(sorted({name for name, _ in failures}))
+        send_message(f"{MODEL}: failure of {names}", [*lines, f"Commit: {current_commit()[:7]}"], "failure")
 
 
-def first_error(logs: Iterable[str]) -> str:
-    """Return the first line of the logs that begins with ERROR, else the last one."""
+def explain_failure(logs: Iterable[str]) -> str:
+    """Return what a job's logs say first of its failure, and where they are."""
     texts = [Path(log).read_text(errors="replace") for log in logs if Path(log).exists()]
-    lines = [line.strip() for text in texts for line in text.splitlines() if line.strip()]
-    return next((line for line in lines if line.startswith("ERROR")), lines[-1] if lines else "nothing in its log")
+    return f"{first_error(''.join(texts))} ({', '.join(map(str, logs)) or 'no log'})"
 
 
-def name_logs(logs: Iterable[str]) -> str:
-    """Return the logs' paths in brackets."""
-    return f" ({', '.join(map(str, logs))})" if logs else ""
+def first_error(text: str) -> str:
+    """Return the first line that begins with ERROR, else the last line."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return next((line for line in lines if line.startswith("ERROR")), lines[-1] if lines else "nothing was printed")
 
 
 def main() -> None:
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("name", help="what failed")
     parser.add_argument("log", nargs="*", help="its logs")
     args = parser.parse_args()
-    send_failure([(args.name, args.log)])
+    send_failure([(args.name, explain_failure(args.log))])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """One message a run, to a real web server and a real mail server; nobody learns an address from what is printed."""
 
 import json
+import re
 import shutil
 import threading
 from email import message_from_bytes, policy
@@ -14,7 +15,7 @@ from demo_pipeline import read
 
 from churn.alerts import send_message
 from send_alert import write_message
-from send_failure import first_error
+from send_failure import explain_failure
 from summarize_run import describe_drift
 
 # One of Apprise's services, none of those used here, brings a library that imports it.
@@ -81,6 +82,19 @@ def go(repository: Path, urls: str, fails: bool = False) -> str:
     return answer.stdout + answer.stderr
 
 
+def send(repository: Path, urls: str) -> None:
+    """Run the step as its rule does."""
+    run("python", "scripts/send_alert.py", "--receipt", RECEIPT, cwd=repository, CHURN_NOTIFY_URLS=urls)
+
+
+def rehearse(repository: Path, urls: str) -> str:
+    return run("snakemake", "--dry-run", cwd=repository, CHURN_NOTIFY_URLS=urls).stdout
+
+
+def change(path: Path, **values: str) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
 def check_no_secret(repository: Path, printed: str) -> None:
     """Look for the secret in what was printed and in every small file that the run wrote."""
     assert SECRET not in printed
@@ -91,7 +105,7 @@ def check_no_secret(repository: Path, printed: str) -> None:
 
 
 def test_an_outcome_is_told_once_to_each_service_and_again_only_where_it_failed(demo_copy, web, mail):
-    assert "send_alert" not in run("snakemake", "--dry-run", "--forceall", cwd=demo_copy).stdout
+    assert "send_alert" not in rehearse(demo_copy, "")
     web.status = 500
     urls = f"{mail_url(mail)}, {web.url} {dead_url()}"
     printed = go(demo_copy, urls)
@@ -114,27 +128,30 @@ def test_an_outcome_is_told_once_to_each_service_and_again_only_where_it_failed(
     web.status = 200
     printed = go(demo_copy, urls)
     assert len(mail.handler.messages) == 1
-    assert [(posted["title"], posted["message"]) for posted in web.messages] == [(message["subject"], body.strip())]
+    (posted,) = web.messages
+    assert (posted["title"], posted["message"].splitlines()) == (message["subject"], body.splitlines())
     assert "Train" not in printed and "address 3" in printed and "address 2" not in printed
-
+    # Without the dead one there is nothing to try again.
     urls = f"{mail_url(mail)}, {web.url}"
-    go(demo_copy, urls)
-    assert "Nothing to be done" in go(demo_copy, urls)
-    # The same outcome in other words: a comparison that is made again finds the candidate in Production.
-    run("snakemake", "--cores", "2", "--forcerun", "evaluate_candidate", cwd=demo_copy, CHURN_NOTIFY_URLS=urls)
-    assert read(demo_copy, "reports/release/evaluation.json")["decision"] == "skip"
-    assert len(mail.handler.messages) == len(web.messages) == 1
+    send(demo_copy, urls)
+    assert "Nothing to be done" in rehearse(demo_copy, urls)
     # A delivery that was moved aside is news, once.
     (demo_copy / "inbox/rejected/2026-03-29").mkdir(parents=True)
     (demo_copy / "inbox/rejected/2026-03-29/reason.txt").write_text("PAYMENTS.csv is missing.\n")
-    go(demo_copy, urls)
-    assert "Nothing to be done" in go(demo_copy, urls)
+    assert "send_alert" in rehearse(demo_copy, urls)
+    send(demo_copy, urls)
+    send(demo_copy, urls)
     shutil.rmtree(demo_copy / "inbox")
-    go(demo_copy, urls)
-    assert [posted["title"] for posted in web.messages[1:]] == [
-        "churn-model: skip, rejected delivery (drop 2026-03-22)"
-    ]
-    assert "Rejected delivery 2026-03-29: PAYMENTS.csv is missing." in web.messages[1]["message"]
+    send(demo_copy, urls)
+    assert [one["title"] for one in web.messages[1:]] == ["churn-model: promote, rejected delivery (drop 2026-03-22)"]
+    assert re.search(r"Rejected delivery 2026-03-29 \(.*\): PAYMENTS.csv is missing.", web.messages[1]["message"])
+    # The same outcome in other words: a comparison that is made again finds the candidate in Production.
+    change(demo_copy / "reports/release/evaluation.json", decision="skip", reason="In Production already.")
+    send(demo_copy, urls)
+    assert len(mail.handler.messages) == len(web.messages) == 2
+    change(demo_copy / "reports/release/promote_model.json", production_version="7")
+    send(demo_copy, urls)
+    assert mail.handler.messages[2][1]["subject"] == "churn-model: skip (drop 2026-03-22)"
 
 
 def test_a_failure_is_told_once_a_run_with_the_rule_and_its_error(demo_repository, tmp_path, web):
@@ -158,11 +175,11 @@ def test_a_failure_is_told_once_a_run_with_the_rule_and_its_error(demo_repositor
 @pytest.mark.parametrize("wrong", [f"jsn://{SECRET}", SECRET, "mailto://", "://", "json://[::1"])
 def test_an_address_that_is_none_is_a_warning_and_the_others_are_told(wrong, web, monkeypatch, capfd):
     monkeypatch.setenv("CHURN_NOTIFY_URLS", f"{wrong}, {web.url}")
-    told = send_message("title", ["a line", "http://user:pass@host/page"], "info")
+    told = send_message("title", ["a line", "another"], "info")
     assert told == [{"service": "unknown", "told": False}, {"service": "JSON", "told": True}]
     printed = "".join(capfd.readouterr())
     assert "Apprise cannot use address 1 of CHURN_NOTIFY_URLS" in printed and SECRET not in printed
-    assert web.messages[0]["message"] == "a line\nhttp://host/page"
+    assert web.messages[0]["message"] == "a line\nanother"
 
 
 def test_without_an_address_there_is_nobody_to_tell(tmp_path):
@@ -174,7 +191,7 @@ def test_without_an_address_there_is_nobody_to_tell(tmp_path):
 
 def test_the_title_says_drift_and_the_lines_name_columns_alarms_and_links(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.example.com:5000/")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:pass@mlflow.example.com:5000/")
     results = {
         "evaluation": {
             "decision": "skip",
@@ -192,7 +209,7 @@ def test_the_title_says_drift_and_the_lines_name_columns_alarms_and_links(tmp_pa
             "alarms": ["20% of age is missing."],
         },
     }
-    title, lines, kind = write_message(results, 1234, [])
+    title, lines, kind = write_message(results, 1234, {})
     assert (title, kind) == ("churn-model: skip, drift (drop 2026-03-29)", "warning")
     assert lines == [
         "No gain.",
@@ -205,12 +222,12 @@ def test_the_title_says_drift_and_the_lines_name_columns_alarms_and_links(tmp_pa
         "Commit: none",
     ]
     results["drift"] = {"current_drop": "2026-03-29", "reason": "there is no earlier drop.", "alarms": []}
-    title, lines, kind = write_message(results, 1234, [])
+    title, lines, kind = write_message(results, 1234, {})
     assert (title, kind) == ("churn-model: skip (drop 2026-03-29)", "info")
     assert any(line.startswith("Drift: ") and "there is no earlier drop." in line for line in lines)
 
 
 def test_a_log_without_an_error_line_gives_its_last_one(tmp_path):
     (tmp_path / "log").write_text("started\nKilled\n\n")
-    assert first_error([tmp_path / "log"]) == "Killed"
-    assert first_error([]) == first_error([tmp_path / "none"]) == "nothing in its log"
+    assert explain_failure([tmp_path / "log"]) == f"Killed ({tmp_path}/log)"
+    assert explain_failure([tmp_path / "none"]) == f"nothing was printed ({tmp_path}/none)"

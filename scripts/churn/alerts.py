@@ -12,7 +12,6 @@ from pathlib import Path
 
 VARIABLE = "CHURN_NOTIFY_URLS"
 TIMEOUT = 30  # seconds, for each service
-LOGIN = re.compile(r"(?<=://)[^/\s@]+@")
 UNKNOWN = "unknown"
 
 
@@ -22,7 +21,7 @@ def send_message(title: str, lines: list[str], kind: str, told: list[dict] = ())
     Parameters
     ----------
     title, lines : str, list of str
-        The message; logins inside addresses are taken out of it.
+        The message.
     kind : str
         Apprise's type of message: info, success, warning or failure.
     told : list of dict
@@ -37,7 +36,7 @@ def send_message(title: str, lines: list[str], kind: str, told: list[dict] = ())
 
     # At its louder levels Apprise tells parts of the addresses.
     logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
-    message = (LOGIN.sub("", "\n".join(lines)), LOGIN.sub("", title), kind, NotifyFormat.TEXT)
+    message = ("\n".join(lines), title, kind, NotifyFormat.TEXT)
     found = []
     for number, url in enumerate(read_urls()):
         service, sender = Apprise.instantiate(url), Apprise()
@@ -49,6 +48,11 @@ def send_message(title: str, lines: list[str], kind: str, told: list[dict] = ())
         if not has_it["told"]:
             print(f"WARNING: {explain(has_it['service'], number + 1)}", flush=True)
     return found
+
+
+def strip_logins(text: str) -> str:
+    """Return a text without the logins that addresses in it hold."""
+    return re.sub(r"(?<=://)[^/\s@]+@", "", text)
 
 
 def read_urls() -> list[str]:

@@ -21,23 +21,27 @@ def count_payment_days(payments: Path) -> dict[date, int]:
     Raises
     ------
     UserError
-        When no row has a date of the form YYYY-MM-DD.
+        When the file is no CSV, or no row has a date of the form YYYY-MM-DD.
     """
     header = check_header(payments, payments.name)
     columns = ", ".join(f"'{column.replace(chr(39), chr(39) * 2)}': 'VARCHAR'" for column in header)
-    days = duckdb.execute(
-        f"""
-        SELECT day, count(*)
-        FROM (
-            SELECT CASE WHEN regexp_full_match(trim(FECHA), '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}')
-                        THEN TRY_CAST(trim(FECHA) AS DATE) END AS day
-            FROM read_csv(?, header = true, auto_detect = false, delim = ',', quote = '"', escape = '"',
-                          columns = {{{columns}}}, ignore_errors = true)
-        )
-        WHERE day IS NOT NULL GROUP BY day ORDER BY day
-        """,
-        [str(payments)],
-    ).fetchall()
+    try:
+        days = duckdb.execute(
+            f"""
+            SELECT day, count(*)
+            FROM (
+                SELECT CASE WHEN regexp_full_match(trim(FECHA), '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}')
+                            THEN TRY_CAST(trim(FECHA) AS DATE) END AS day
+                FROM read_csv(?, header = true, auto_detect = false, delim = ',', quote = '"', escape = '"',
+                              columns = {{{columns}}}, ignore_errors = true)
+            )
+            WHERE day IS NOT NULL GROUP BY day ORDER BY day
+            """,
+            [str(payments)],
+        ).fetchall()
+    except duckdb.Error as error:
+        said = str(error).splitlines()[0]
+        raise UserError(f"{payments} is no CSV that can be read ({said}). Deliver it again, whole.") from None
     if not days:
         line, text = _first_date(payments)
         raise UserError(f"{payments}: no FECHA is a date of the form YYYY-MM-DD; line {line} has {text!r}.")

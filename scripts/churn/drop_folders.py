@@ -13,6 +13,10 @@ import yaml
 from churn.command import UserError
 
 
+class TrackingError(UserError):
+    """DVC failed: the repository is to be mended, not the delivery."""
+
+
 def file_md5s(folder: Path, names: Iterable[str]) -> dict[str, str]:
     """Return the MD5 of each file named."""
     md5s = {}
@@ -69,7 +73,7 @@ def track_folders(folders: list[Path]) -> None:
 
     Raises
     ------
-    UserError
+    TrackingError
         With DVC's own words when it fails. What was copied stays, and running the command again goes on from there.
     """
     for folder in folders:
@@ -80,7 +84,7 @@ def track_folders(folders: list[Path]) -> None:
     names = [folder.name for folder in folders]
     done = subprocess.run([*add, *names], cwd=folders[0].parent, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise UserError(
+        raise TrackingError(
             f"DVC could not track {', '.join(map(str, folders))}: {done.stderr.strip()}\n"
             "The files are in place; mend the cause and run this command again."
         )

@@ -6,21 +6,24 @@
 """
 
 import os
+from datetime import datetime
 from pathlib import Path
 
-DONE, REJECTED, REASON = ".done", "rejected", "reason.txt"
+DEFAULT = Path("inbox")
+READY, DONE, REJECTED, REASON = "_READY", ".done", "rejected", "reason.txt"
 
 
 def inbox_folder() -> Path:
     """Return CHURN_INBOX, by default a folder in the repository."""
-    return Path(os.environ.get("CHURN_INBOX") or "inbox")
+    return Path(os.environ.get("CHURN_INBOX") or DEFAULT)
 
 
-def list_rejected(inbox: Path) -> list[str]:
-    """Return the names of the deliveries that were moved aside and are there still."""
-    return sorted(path.parent.name for path in (inbox / REJECTED).glob(f"*/{REASON}"))
+def read_rejected(inbox: Path) -> dict[str, str]:
+    """Return each delivery that was moved aside and is there still, with the time, and the first line of the reason."""
+    reasons = sorted((inbox / REJECTED).glob(f"*/{REASON}"))
+    return {f"{path.parent.name} ({time_of(path)})": path.read_text().partition("\n")[0] for path in reasons}
 
 
-def read_reason(inbox: Path, name: str) -> str:
-    """Return the first line of why a delivery was moved aside."""
-    return (inbox / REJECTED / name / REASON).read_text().partition("\n")[0]
+def time_of(path: Path) -> str:
+    """Return when a file was written."""
+    return datetime.fromtimestamp(path.stat().st_mtime).isoformat(" ", "seconds")

@@ -1,8 +1,8 @@
 # What a run tells when it ends: at the terminal, and to CHURN_NOTIFY_URLS where that is set.
 
 from churn.alerts import is_owed
-from churn.inbox import inbox_folder, list_rejected
-from send_failure import send_failure
+from churn.inbox import inbox_folder, read_rejected
+from send_failure import explain_failure, send_failure
 
 ALERTS = (
     ["reports/release/send_alert.json"] if os.environ.get("CHURN_NOTIFY_URLS") else []
@@ -23,7 +23,7 @@ rule send_alert:
                     f"data/scores/{DROPS[-1]}/scores.parquet",
                 ],
                 makes=["reports/release/send_alert.json"],
-                settings={"rejected": ", ".join(list_rejected(inbox_folder()))},
+                settings={"rejected": ", ".join(read_rejected(inbox_folder()))},
                 lost=lambda: is_owed(Path("reports/release/send_alert.json")),
             )
             if ALERTS
@@ -52,4 +52,9 @@ onsuccess:
 
 onerror:
     if ALERTS:
-        send_failure([(job.name, job.log) for job in workflow.scheduler.failed])
+        send_failure(
+            [
+                (job.name, explain_failure(job.log))
+                for job in workflow.scheduler.failed
+            ]
+        )
