@@ -8,9 +8,10 @@ ENGINE ?= duckdb
 ROWS ?= 20000
 FAMILY ?= logistic_regression
 BASE ?= main
+AT ?= 06:00
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help install up down up-containers down-containers push pull migrate-store doctor dashboard notebook run demo ingest clear-demo why compare report ledger rollback reproduce test bench bench-model bench-freshness lint docs site rulegraph lock
+.PHONY: help install up down up-containers down-containers push pull migrate-store doctor dashboard notebook run demo ingest inbox schedule scheduled-run clear-demo why compare report ledger rollback reproduce test bench bench-model bench-freshness lint docs site rulegraph lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 24
@@ -62,6 +63,15 @@ demo: install ## make the twelve demo drops
 
 ingest: install ## SOURCE=folder of five CSVs [DROP=2026-03-29]: check them and add them as a drop
 	@python scripts/ingest_drop.py "$(SOURCE)" $(if $(DROP),--drop $(DROP))
+
+inbox: install ## [COMMIT=1]: take in each complete delivery in inbox/, move a broken one aside
+	@python scripts/ingest_inbox.py $(if $(COMMIT),--commit)
+
+schedule: install ## [AT=06:00] [INSTALL=1 or REMOVE=1]: print, install or take out a daily run
+	@python scripts/schedule_runs.py --at "$(AT)" $(if $(INSTALL),--install) $(if $(REMOVE),--remove)
+
+scheduled-run: install ## what the schedule runs: take in the inbox, run all that is stale; logs/schedule.log
+	@python scripts/run_scheduled.py
 
 clear-demo: install ## take the demo drops out, to start with your own
 	@python scripts/clear_demo.py
