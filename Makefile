@@ -11,7 +11,7 @@ BASE ?= main
 AT ?= 06:00
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help install up down up-containers down-containers push pull migrate-store doctor dashboard notebook run demo ingest inbox schedule scheduled-run clear-demo why compare report ledger rollback reproduce test bench bench-model bench-freshness lint docs site rulegraph lock
+.PHONY: help install up down up-containers down-containers push pull migrate-store doctor dashboard notebook run demo ingest inbox schedule scheduled-run clear-demo why compare report ledger rollback reproduce test bench bench-model bench-drift bench-freshness lint docs site rulegraph lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 24
@@ -104,6 +104,9 @@ bench: install ## USERS=1000000 ENGINE=duckdb: the data layer's speed and memory
 
 bench-model: install ## ROWS=20000 FAMILY=logistic_regression: training beside a bare PySpark script, and scoring
 	@python benchmarks/model.py --rows $(ROWS) --family $(FAMILY)
+
+bench-drift: install ## USERS=1000000: drift of nine weekly drops
+	@python benchmarks/drift.py --users $(USERS)
 
 bench-freshness: install ## what the bridge costs, over DVC and Snakemake alone
 	@PYTHONPATH=tests python benchmarks/freshness.py
