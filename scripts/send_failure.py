@@ -37,8 +37,8 @@ def explain_failure(logs: Iterable[str]) -> str:
 
 
 def first_error(text: str) -> str:
-    """Return the first line that begins with ERROR, else the last line."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    """Return the first line that begins with ERROR, else the last line; where in the code is nobody's concern."""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith('File "')]
     return next((line for line in lines if line.startswith("ERROR")), lines[-1] if lines else "nothing was printed")
 
 

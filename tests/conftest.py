@@ -160,6 +160,24 @@ def ran_stack(shared_stack):
 
 
 @pytest.fixture
+def web():
+    """A web server that keeps what is posted to it."""
+    from message_servers import web_server
+
+    with web_server() as server:
+        yield server
+
+
+@pytest.fixture
+def mail():
+    """A mail server that keeps what is sent to it."""
+    from message_servers import mail_server
+
+    with mail_server() as server:
+        yield server
+
+
+@pytest.fixture
 def write_csv(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that writes lines into a file of a drop's folder."""
 

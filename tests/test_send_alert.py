@@ -3,15 +3,12 @@
 import json
 import re
 import shutil
-import threading
-from email import message_from_bytes, policy
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from aiosmtpd.controller import Controller
-from conftest import free_port, run
+from conftest import run
 from demo_pipeline import read
+from message_servers import SECRET, dead_url, mail_url
 
 from churn.alerts import send_message
 from send_alert import write_message
@@ -20,61 +17,7 @@ from summarize_run import describe_drift
 
 # One of Apprise's services, none of those used here, brings a library that imports it.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
-SECRET = "xoxb-4242-path-secret"
 RECEIPT = "reports/release/send_alert.json"
-
-
-@pytest.fixture
-def web():
-    """A web server that keeps what is posted to it, and answers with its `status`."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Keeper)
-    server.messages, server.status = [], 200
-    server.url = f"json://user:{SECRET}@127.0.0.1:{server.server_port}/{SECRET}"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-class Keeper(BaseHTTPRequestHandler):
-    def do_POST(self):
-        posted = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        assert self.path == f"/{SECRET}"
-        if self.server.status == 200:
-            self.server.messages.append(posted)
-        self.send_response(self.server.status)
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def mail():
-    """A mail server that keeps what is sent to it."""
-    server = Controller(MailKeeper(), hostname="127.0.0.1", port=free_port())
-    server.start()
-    yield server
-    server.stop()
-
-
-class MailKeeper:
-    def __init__(self):
-        self.messages = []
-
-    async def handle_DATA(self, server, session, envelope):  # noqa: N802  the name that aiosmtpd calls
-        self.messages.append((envelope.rcpt_tos, message_from_bytes(envelope.content, policy=policy.default)))
-        return "250 OK"
-
-
-def mail_url(mail) -> str:
-    return f"mailto://127.0.0.1:{mail.port}?from=churn@example.com&to=team@example.com"
-
-
-def dead_url() -> str:
-    return f"json://user:{SECRET}@127.0.0.1:{free_port()}/{SECRET}"
 
 
 def go(repository: Path, urls: str, fails: bool = False) -> str:
