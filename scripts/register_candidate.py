@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from churn.command import run_command
 from churn.files import write_json
+from churn.nested import flatten
 from churn.params import read_params
 from churn.provenance import collect_tags, output_digest
 from churn.registry import DIGEST_TAG, EXPERIMENT, MODEL, SQLITE, find_version, open_registry, tracking_uri
@@ -32,6 +33,7 @@ TRAINING = Path("data/training")
 METRICS = Path("metrics")
 PLOTS = Path("plots/train_model")
 CARD = Path("reports/model_card.md")
+DRIFT_FIGURES = ("drift_share", "drift_detected", "prediction_distance", "churn_rate_difference")
 # More does not fit into MLflow's table.
 LONGEST_DESCRIPTION = 5000
 
@@ -80,14 +82,15 @@ def find_or_start_run(client: "MlflowClient", digest: str) -> "Run":
 
 
 def log_metrics(client: "MlflowClient", run_id: str) -> None:
-    """Log what the stages measured; drift is named `recent_drift_*` and is absent where it could not be measured."""
+    """Log what the stages measured; drift is named `recent_*` and is absent where it could not be measured."""
     from mlflow.entities import Metric
 
     measured = flatten(json.loads((METRICS / "train_model.json").read_text()))
     training_set = json.loads((METRICS / "build_training_set.json").read_text())
     measured |= flatten({"as_of": training_set["as_of_dates"]})
     drift = json.loads((METRICS / "detect_drift.json").read_text())
-    measured |= {f"recent_{name}": drift[name] for name in ("drift_share", "drift_detected") if name in drift}
+    recent = {name: drift[name] for name in DRIFT_FIGURES if name in drift} | {"alarms": len(drift["alarms"])}
+    measured |= {f"recent_{name}": value for name, value in recent.items()}
     numbers = {name: float(value) for name, value in measured.items() if isinstance(value, int | float)}
     client.log_batch(run_id, metrics=[Metric(name, value, 0, 0) for name, value in numbers.items()])
 
@@ -112,17 +115,23 @@ def log_contents(client: "MlflowClient", run: "Run", params: dict) -> None:
 
 
 def log_grid(client: "MlflowClient", run: "Run") -> None:
-    """Log a child run for each point of the grid; one that a killed run has left is taken up again."""
+    """Log a child run for each point of the grid, named by commit and point; one that a killed run left goes on."""
     from mlflow.entities import Metric, Param
 
     trained = json.loads((METRICS / "train_model.json").read_text())
     parent = f"tags.mlflow.parentRunId = '{run.info.run_id}'"
-    children = {child.info.run_name: child for child in client.search_runs([run.info.experiment_id], parent)}
+    # The parent's commit: a killed run may be taken up again at a later one.
+    commit = run.data.tags["git_commit"][:7]
+    # Older children are named by the point alone.
+    children = {
+        child.info.run_name.removeprefix(f"{commit} "): child
+        for child in client.search_runs([run.info.experiment_id], parent)
+    }
     for result in json.loads((PLOTS / "grid.json").read_text()):
         point = {name: result[name] for name in sorted(trained["best_params"])}
         name = ", ".join(f"{parameter} {value}" for parameter, value in point.items())
         tags = {"mlflow.parentRunId": run.info.run_id, "cv_metric": trained["cv_metric"]}
-        child = children.get(name) or client.create_run(run.info.experiment_id, tags=tags, run_name=name)
+        child = children.get(name) or client.create_run(run.info.experiment_id, tags=tags, run_name=f"{commit} {name}")
         scores = [Metric(key, value, 0, 0) for key, value in result.items() if key not in point]
         client.log_batch(child.info.run_id, scores, [Param(key, str(value)) for key, value in point.items()])
         client.set_terminated(child.info.run_id)
@@ -171,15 +180,6 @@ def create_version(client: "MlflowClient", run: "Run", digest: str):
         card = card[: LONGEST_DESCRIPTION - len(cut)] + cut
     source, tags = f"{run.info.artifact_uri}/model", {DIGEST_TAG: digest}
     return client.create_model_version(MODEL, source, run_id=run.info.run_id, tags=tags, description=card)
-
-
-def flatten(nested: dict, prefix: str = "") -> dict:
-    """Turn nested keys into names joined by dots."""
-    flat = {}
-    for key, value in nested.items():
-        name = f"{prefix}{key}"
-        flat |= flatten(value, f"{name}.") if isinstance(value, dict) else {name: value}
-    return flat
 
 
 def main() -> None:

@@ -18,10 +18,11 @@ from pathlib import Path
 from churn.command import UserError, run_command
 from churn.drop_folders import file_md5s, folder_md5, tracked_md5
 from churn.drops import read_drops
+from churn.nested import flatten
 from churn.old_commit import clone_commit, pull_raw, run_dvc
 from churn.provenance import output_digest, raw_tags
 from churn.registry import DIGEST_TAG, MODEL, open_registry
-from register_candidate import CANDIDATE, METRICS, flatten
+from register_candidate import CANDIDATE, METRICS
 
 LOGS = Path("logs/reproduce")
 REQUIREMENTS = Path("requirements.lock")

@@ -89,6 +89,10 @@ def test_a_run_ends_in_production_with_everything_that_belongs_to_it(demo):
     grid = read(demo, "plots/train_model/grid.json")
     assert len(children) == len(grid) > 1
     assert children[0].data.metrics["cv_score"] == max(point["cv_score"] for point in grid)
+    commit = tags["git_commit"][:7]
+    assert run_of_it.info.run_name == f"candidate {commit}"
+    points = {f"{commit} elasticNetParam {point['elasticNetParam']}, regParam {point['regParam']}" for point in grid}
+    assert {child.info.run_name for child in children} == points
     dataset = pq.read_table(client.download_artifacts(version.run_id, "dataset/churn_features.parquet"))
     assert {"user_id", "as_of_date", "label", "split"} <= set(dataset.column_names)
     assert len(dataset) == metrics["train_rows"] + metrics["holdout_rows"]

@@ -141,6 +141,26 @@ def test_release_steps_killed_after_each_call_or_run_twice_make_one_version(demo
     assert {found.data.tags.get("mlflow.parentRunId") for found in runs} == {None, parent.info.run_id}
 
 
+def test_children_of_a_killed_registration_are_taken_up_at_another_commit_and_by_their_old_names(demo_copy):
+    for path in "mlartifacts", "reports/release":
+        shutil.rmtree(demo_copy / path)
+    (demo_copy / "mlflow.db").unlink()
+    register = ("python", "scripts/register_candidate.py", "--receipt", "receipt.json")
+    run(*register, cwd=demo_copy)
+    client = registry(demo_copy)
+    (experiment,) = [found for found in client.search_experiments() if found.name == "churn_retention"]
+    before = {found.info.run_id: found.info.run_name for found in client.search_runs([experiment.experiment_id])}
+    # As it was killed before it made the version, when the children's names had no commit.
+    client.delete_model_version("churn-model", "1")
+    first = next(run_id for run_id, name in before.items() if "regParam" in name)
+    client.update_run(first, name=before[first].partition(" ")[2])
+    run("git", "commit", "--quiet", "--allow-empty", "--message", "Another commit", cwd=demo_copy)
+    run(*register, cwd=demo_copy)
+    after = {found.info.run_id: found.info.run_name for found in client.search_runs([experiment.experiment_id])}
+    assert after == before | {first: before[first].partition(" ")[2]}
+    assert len(client.search_model_versions("name = 'churn-model'")) == 1
+
+
 def test_a_store_that_does_not_answer_is_named(demo_copy):
     environment = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
     command = ("python", "scripts/register_candidate.py", "--receipt", demo_copy / "receipt.json")

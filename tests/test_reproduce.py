@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from conftest import ENVIRONMENT, run, run_script
 
+from churn.nested import flatten
 from churn.provenance import collect_tags, output_digest
 from churn.registry import DIGEST_TAG, MODEL, open_registry
-from register_candidate import flatten
 
 DROP = "2026-01-05"
 DVC_YAML = f"""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from churn.comparison.revision import CODE, Revision, git
-from register_candidate import flatten
+from churn.nested import flatten
 
 ABSENT = "-"
 # What comes first; measures that are not named here follow by name.
