@@ -8,10 +8,12 @@ ENGINE ?= duckdb
 ROWS ?= 20000
 FAMILY ?= logistic_regression
 BASE ?= main
+# What `dvc exp show` is to leave out: all but the model's measures and the stages' parameters.
+LESS := ^(?!Experiment|State|roc_auc$$|pr_auc$$|log_loss$$|ece$$|drift_share$$|engine|(clean|build|train|explain|detect)_\w+\.)
 AT ?= 06:00
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help install up down up-containers down-containers push pull migrate-store doctor dashboard notebook run demo ingest inbox schedule scheduled-run clear-demo why compare report ledger rollback reproduce test bench bench-model bench-drift bench-freshness lint docs site rulegraph lock
+.PHONY: help install up down up-containers down-containers push pull migrate-store doctor dashboard notebook run demo ingest inbox schedule scheduled-run clear-demo why experiments plots compare report ledger rollback reproduce test bench bench-model bench-drift bench-freshness lint docs site rulegraph lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 24
@@ -80,7 +82,13 @@ why: install ## what is stale, and what changed
 	@said=$$(snakemake --cores 1 --dry-run 2>&1) || { echo "$$said" >&2; exit 1; }
 	@python workflow/why.py
 
-compare: install ## BASE=main: compare the working tree with a branch, commit or experiment; pages in reports/compare
+experiments: install ## the DVC experiments on this commit, and the measures and parameters in which they differ
+	@dvc exp show --md --only-changed --drop '$(LESS)'
+
+plots: install ## BASE=main [HEAD=experiment]: the curves of both in one picture, on a page that opens offline
+	@python scripts/plot_revisions.py "$(BASE)" $(if $(HEAD),"$(HEAD)")
+
+compare: install ## BASE=main [HEAD=experiment]: what changed, and is the model better? pages in reports/compare
 	@python scripts/compare_revisions.py "$(BASE)" $(if $(HEAD),--head "$(HEAD)")
 
 report: install ## Snakemake's report of the last run, with its figures and tables: reports/pipeline_report.html

@@ -6,8 +6,19 @@ rule detect_drift:
         fresh.stage("detect_drift"),
     output:
         report=directory("reports/drift"),
-        plots=directory("plots/detect_drift"),
-        metrics=update("metrics/detect_drift.json"),
+        plots=report(
+            directory("plots/detect_drift"),
+            patterns=["{name}.png"],
+            caption="../report/detect_drift_plots.rst",
+            category="Drift",
+            labels={"figure": "{name}"},
+        ),
+        metrics=report(
+            update("metrics/detect_drift.json"),
+            caption="../report/detect_drift.rst",
+            category="Drift",
+            labels={"figure": "measures and alarms"},
+        ),
     log:
         "logs/detect_drift.log",
     benchmark:

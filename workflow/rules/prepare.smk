@@ -27,7 +27,13 @@ rule clean_payments:
     output:
         clean=directory("data/clean/{drop}/payments_clean.parquet"),
         rejects="data/clean/{drop}/payments_rejects.parquet",
-        metrics=update("metrics/clean_payments/{drop}.json"),
+        metrics=report(
+            update("metrics/clean_payments/{drop}.json"),
+            caption="../report/clean_payments.rst",
+            category="Data",
+            subcategory="clean_payments",
+            labels={"drop": "{drop}", "table": "payments kept and rejected"},
+        ),
     log:
         "logs/clean_payments/{drop}.log",
     benchmark:
@@ -50,7 +56,13 @@ rule build_user_base:
     output:
         user_base=directory("data/clean/{drop}/user_base.parquet"),
         rejects="data/clean/{drop}/user_base_rejects.parquet",
-        metrics=update("metrics/build_user_base/{drop}.json"),
+        metrics=report(
+            update("metrics/build_user_base/{drop}.json"),
+            caption="../report/build_user_base.rst",
+            category="Data",
+            subcategory="build_user_base",
+            labels={"drop": "{drop}", "table": "user rows kept and rejected"},
+        ),
     log:
         "logs/build_user_base/{drop}.log",
     benchmark:
@@ -72,7 +84,13 @@ rule build_features:
         fresh.stage("build_features@{drop}"),
     output:
         features=directory("data/features/{drop}/churn_features.parquet"),
-        metrics=update("metrics/build_features/{drop}.json"),
+        metrics=report(
+            update("metrics/build_features/{drop}.json"),
+            caption="../report/build_features.rst",
+            category="Data",
+            subcategory="build_features",
+            labels={"drop": "{drop}", "table": "users of the features"},
+        ),
     log:
         "logs/build_features/{drop}.log",
     benchmark:
@@ -94,7 +112,13 @@ rule build_training_set:
     output:
         train=directory("data/training/train.parquet"),
         holdout=directory("data/training/holdout.parquet"),
-        metrics=update("metrics/build_training_set.json"),
+        metrics=report(
+            update("metrics/build_training_set.json"),
+            caption="../report/build_training_set.rst",
+            category="Data",
+            subcategory="build_training_set",
+            labels={"drop": "all", "table": "training set and holdout"},
+        ),
     log:
         "logs/build_training_set.log",
     benchmark:

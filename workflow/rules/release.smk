@@ -63,7 +63,12 @@ rule evaluate_candidate:
             },
         ),
     output:
-        "reports/release/evaluation.json",
+        report(
+            "reports/release/evaluation.json",
+            caption="../report/evaluate_candidate.rst",
+            category="Release",
+            labels={"table": "decision and gates"},
+        ),
     log:
         "logs/evaluate_candidate.log",
     benchmark:
@@ -125,7 +130,12 @@ rule score_users:
         ),
     output:
         scores="data/scores/{drop}/scores.parquet",
-        table="data/scores/{drop}/scores.csv",
+        table=report(
+            "data/scores/{drop}/scores.csv",
+            caption="../report/score_users.rst",
+            category="Release",
+            labels={"table": "scores of {drop}"},
+        ),
     log:
         "logs/score_users/{drop}.log",
     benchmark:

@@ -6,8 +6,19 @@ rule train_model:
         fresh.stage("train_model"),
     output:
         model=directory("models/candidate"),
-        plots=directory("plots/train_model"),
-        metrics=update("metrics/train_model.json"),
+        plots=report(
+            directory("plots/train_model"),
+            patterns=["{name}.png"],
+            caption="../report/train_model_plots.rst",
+            category="Model",
+            labels={"figure": "{name}"},
+        ),
+        metrics=report(
+            update("metrics/train_model.json"),
+            caption="../report/train_model.rst",
+            category="Model",
+            labels={"figure": "metrics of training"},
+        ),
     log:
         "logs/train_model.log",
     benchmark:
@@ -28,7 +39,13 @@ rule explain_model:
     input:
         fresh.stage("explain_model"),
     output:
-        report=directory("reports/explainability"),
+        report=report(
+            directory("reports/explainability"),
+            patterns=["{name}.png", "{name}.json"],
+            caption="../report/explain_model.rst",
+            category="Explanation",
+            labels={"figure": "{name}"},
+        ),
     log:
         "logs/explain_model.log",
     benchmark:
@@ -48,7 +65,12 @@ rule write_model_card:
     input:
         fresh.stage("write_model_card"),
     output:
-        "reports/model_card.md",
+        report(
+            "reports/model_card.md",
+            caption="../report/write_model_card.rst",
+            category="Model",
+            labels={"figure": "model card"},
+        ),
     log:
         "logs/write_model_card.log",
     benchmark:

@@ -11,6 +11,7 @@ MEASURES = (
     *("roc_auc", "pr_auc", "log_loss", "brier", "ece", "cv_score", "mean_prediction", "holdout_churn_rate"),
     *("lift_at_1_percent", "lift_at_5_percent", "lift_at_10_percent", "threshold", "holdout_rows", "train_rows"),
 )
+DRIFT_NUMBERS = ("as_of_date", "churn_rate", "churn_rate_before", "prediction_distance", "prediction_drifted")
 COUNTERS = ("clean_payments", "build_user_base")
 Row = tuple[str, ...]
 
@@ -104,7 +105,10 @@ def compare_drift(then: dict, now: dict) -> list[Row]:
         "drifted columns": lambda drift: ", ".join(drift.get("drifted_columns", [])) or ABSENT,
         "alarms": lambda drift: " ".join(drift.get("alarms", [])) or ABSENT,
     }
-    return [(name, tell(then), tell(now)) for name, tell in rows.items()]
+    numbers = [name for name in DRIFT_NUMBERS if name in then or name in now]
+    return [(name, tell(then), tell(now)) for name, tell in rows.items()] + [
+        (name, show(then.get(name)), show(now.get(name))) for name in numbers
+    ]
 
 
 def tell_drift(drift: dict) -> str:
