@@ -1,7 +1,7 @@
 """Check what the pipeline needs on this machine and of its servers; print a table, and how to mend each fault.
 
 Reads
-    this machine, .env and the environment, and what they name: the S3 server, MLflow, Spark
+    this machine, .env and the environment, and what they name: the S3 server, MLflow, Spark, alerts
 Writes
     one small object in the bucket churn-dvc, taken away again
 """
@@ -19,6 +19,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from churn.alerts import UNKNOWN, VARIABLE, explain, name_service, open_services
 from churn.command import ENV_FILE, UserError, run_command
 from churn.registry import SQLITE, open_registry, tracking_uri
 from churn.spark import CLUSTER, check_master, find_java, java_version
@@ -146,6 +147,14 @@ def check_spark() -> str:
     return f"{master} answers"
 
 
+def check_alerts() -> str:
+    """Look whether Apprise can use each address; nothing is sent."""
+    kinds = [name_service(service) for service in open_services()]
+    if UNKNOWN in kinds:
+        raise FaultError(explain(UNKNOWN, kinds.index(UNKNOWN) + 1), f"mend {VARIABLE} in .env (docs/alerts.md)")
+    return ", ".join(kinds) or f"not used: {VARIABLE} is not set"
+
+
 CHECKS: dict[str, Callable[[], str]] = {
     "Python": check_python,
     "Packages": check_packages,
@@ -155,6 +164,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "S3": check_s3,
     "MLflow": check_mlflow,
     "Spark": check_spark,
+    "Alerts": check_alerts,
 }
 
 

@@ -33,6 +33,7 @@ from churn.drop_folders import (
 )
 from churn.drops import read_list, write_list
 from churn.files import write_whole
+from churn.inbox import READY, REASON
 
 
 def ingest_drop(source: Path, raw: Path, listing: Path, drop: date | None, replace: bool, today: date) -> date:
@@ -120,7 +121,7 @@ def check_files(source: Path) -> None:
             file.readline()
             if not any(line.strip() for line in file):
                 raise UserError(f"{source / name} holds a header and no row. Deliver the file again, with its rows.")
-    if others := sorted(path.name for path in source.iterdir() if path.name not in FILES):
+    if others := sorted(path.name for path in source.iterdir() if path.name not in (*FILES, READY, REASON)):
         print(f"Ignored in {source}: {', '.join(others)}")
 
 

@@ -13,7 +13,9 @@ def examine(folder, fails=False, **environment) -> dict[str, str]:
     """Return the table's lines by their first word, and what to do."""
     answer = run(*DOCTOR, cwd=folder, fails=fails, **FOUND | environment)
     rows = dict(re.findall(r"^(\w+) +((?:ok|FAULT) .*(?:\n {10}mend .*)?)", answer.stdout, re.MULTILINE))
-    assert list(rows) == ["Python", "Packages", "Java", "Disk", "Logins", "S3", "MLflow", "Spark"], answer.stdout
+    assert list(rows) == ["Python", "Packages", "Java", "Disk", "Logins", "S3", "MLflow", "Spark", "Alerts"], (
+        answer.stdout
+    )
     assert not fails or re.search(r"ERROR: \d faults?; each line `mend` says what to do", answer.stderr)
     return rows
 
@@ -27,6 +29,7 @@ def test_without_servers_all_is_well(tmp_path):
     rows = examine(empty(tmp_path))
     assert all(row.startswith("ok") for row in rows.values())
     assert "AWS_ENDPOINT_URL is not set" in rows["S3"] and "not made yet" in rows["MLflow"]
+    assert "CHURN_NOTIFY_URLS is not set" in rows["Alerts"]
     assert [path.name for path in tmp_path.iterdir()] == ["requirements.lock"]
 
 
@@ -36,10 +39,15 @@ def test_each_fault_is_named_with_what_to_do(tmp_path):
     (tmp_path / ".env").write_text("AWS_ENDPOINT_URL=http://127.0.0.1:9\n")
     (tmp_path / ".env").chmod(0o644)
     rows = examine(
-        *(tmp_path, True), MLFLOW_TRACKING_URI="http://127.0.0.1:9", SPARK_MASTER="spark://127.0.0.1:9", **NO_LOGIN
+        *(tmp_path, True),
+        MLFLOW_TRACKING_URI="http://127.0.0.1:9",
+        SPARK_MASTER="spark://127.0.0.1:9",
+        CHURN_NOTIFY_URLS="json://127.0.0.1/secret jsn://secret",
+        **NO_LOGIN,
     )
     assert "dvc 3.67.1 instead of ==1.0.0" in rows["Packages"] and "make install" in rows["Packages"]
     assert "mode 644" in rows["Logins"] and "chmod 600 .env" in rows["Logins"]
+    assert "cannot use address 2 of CHURN_NOTIFY_URLS" in rows["Alerts"] and "secret" not in rows["Alerts"]
     for name in "S3", "MLflow", "Spark":
         assert rows[name].startswith("FAULT") and "127.0.0.1:9" in rows[name] and "make up" in rows[name]
 

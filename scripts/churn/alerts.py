@@ -9,6 +9,10 @@ import logging
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from apprise import NotifyBase
 
 VARIABLE = "CHURN_NOTIFY_URLS"
 TIMEOUT = 30  # seconds, for each service
@@ -34,13 +38,10 @@ def send_message(title: str, lines: list[str], kind: str, told: list[dict] = ())
     """
     from apprise import Apprise, NotifyFormat
 
-    # At its louder levels Apprise tells parts of the addresses.
-    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
     message = ("\n".join(lines), title, kind, NotifyFormat.TEXT)
     found = []
-    for number, url in enumerate(read_urls()):
-        service, sender = Apprise.instantiate(url), Apprise()
-        has_it = {"service": str(service.service_name) if service else UNKNOWN, "told": True}
+    for number, service in enumerate(open_services()):
+        has_it, sender = {"service": name_service(service), "told": True}, Apprise()
         if has_it not in told[number : number + 1]:
             sent = service and sender.add(service) and sender.notify(*message, timeout=TIMEOUT)
             has_it["told"] = bool(sent)
@@ -55,12 +56,21 @@ def strip_logins(text: str) -> str:
     return re.sub(r"(?<=://)[^/\s@]+@", "", text)
 
 
-def read_urls() -> list[str]:
-    """Return the addresses, which blanks or commas part."""
+def open_services() -> "list[NotifyBase | None]":
+    """Return the service of each address, which blanks or commas part; None for what Apprise cannot use."""
+    from apprise import Apprise
     from apprise.utils.parse import parse_urls
 
+    # At its louder levels Apprise tells parts of the addresses.
+    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
     # Word by word: Apprise drops what is no address when it stands beside one.
-    return [url for word in os.environ.get(VARIABLE, "").split() for url in parse_urls(word.strip(",;"))]
+    words = os.environ.get(VARIABLE, "").split()
+    return [Apprise.instantiate(url) for word in words for url in parse_urls(word.strip(",;"))]
+
+
+def name_service(service: "NotifyBase | None") -> str:
+    """Return the kind of a service."""
+    return str(service.service_name) if service else UNKNOWN
 
 
 def explain(service: str, number: int) -> str:
