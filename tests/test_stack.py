@@ -90,6 +90,20 @@ def test_a_clone_gets_all_that_was_pushed_and_computes_nothing(ran_stack, stack,
     assert "Nothing to be done" in stack.run("snakemake", "-n", cwd=copy).stdout
 
 
+def test_the_drift_report_is_published_once_as_a_web_page(ran_stack, stack, tmp_path):
+    command = ("python", "scripts/publish_drift_report.py", "--report", "reports/drift", "--receipt")
+    for number in 1, 2:
+        address = {"DRIFT_REPORT_URI": f"s3://{ARTIFACT_BUCKET}/drift-reports"}
+        stack.run(*command, tmp_path / f"{number}.json", **address)
+    page = next((stack.repository / "reports/drift").glob("*.html"))
+    key = f"drift-reports/{page.name}"
+    there = stack.s3().get_object(Bucket=ARTIFACT_BUCKET, Key=key)
+    assert there["ContentType"] == "text/html" and there["Body"].read() == page.read_bytes()
+    # The bucket keeps every version that was ever written.
+    versions = stack.s3().list_object_versions(Bucket=ARTIFACT_BUCKET, Prefix=key)["Versions"]
+    assert len(versions) == 1 and read(tmp_path, "1.json") == read(tmp_path, "2.json")
+
+
 def test_up_again_changes_nothing(ran_stack, stack):
     before, processes = stack.told, {process.pid for process in family(stack)}
     printed = stack.up()
