@@ -39,7 +39,9 @@ def explain_failure(logs: Iterable[str]) -> str:
 def first_error(text: str) -> str:
     """Return the first line that begins with ERROR, else the last line; where in the code is nobody's concern."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith('File "')]
-    return next((line for line in lines if line.startswith("ERROR")), lines[-1] if lines else "nothing was printed")
+    first = next((line for line in lines if line.startswith("ERROR")), lines[-1] if lines else "nothing was printed")
+    # What follows then are rows of the users' data, and no message is a place for those.
+    return first.removesuffix(" For example:")
 
 
 def main() -> None:

@@ -173,4 +173,6 @@ def test_the_title_says_drift_and_the_lines_name_columns_alarms_and_links(tmp_pa
 def test_a_log_without_an_error_line_gives_its_last_one(tmp_path):
     (tmp_path / "log").write_text("started\nKilled\n\n")
     assert explain_failure([tmp_path / "log"]) == f"Killed ({tmp_path}/log)"
+    (tmp_path / "log").write_text("ERROR: 1 of 9 rows are bad. For example:\n  line 3: AGE is 199: 107000,199,F\n")
+    assert explain_failure([tmp_path / "log"]) == f"ERROR: 1 of 9 rows are bad. ({tmp_path}/log)", "and no row of data"
     assert explain_failure([tmp_path / "none"]) == f"nothing was printed ({tmp_path}/none)"
