@@ -131,6 +131,7 @@ site: install ## the documents as a site that works offline, links checked: site
 rulegraph: install ## draw docs/rulegraph.svg anew (needs Graphviz)
 	@mkdir -p .snakemake && snakemake all --rulegraph dot > .snakemake/rulegraph.dot && dot -Tsvg -o docs/rulegraph.svg .snakemake/rulegraph.dot
 
+# jsonschema takes two seconds to import when it finds rfc3987-syntax, which it does without.
 lock: install ## resolve requirements.lock anew from pyproject.toml
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --extra test --extra docs --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+	  --no-emit-find-links --no-emit-package rfc3987-syntax --extra test --extra docs --custom-compile-command "make lock" pyproject.toml -o requirements.lock
