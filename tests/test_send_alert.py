@@ -107,6 +107,7 @@ def test_a_failure_is_told_once_a_run_with_the_rule_and_its_error(demo_repositor
     assert message["title"] == "churn-model: failure of clean_payments" and message["type"] == "failure"
     log = "logs/clean_payments/2026-03-22.log"
     error = next(line for line in (repository / log).read_text().splitlines() if line.startswith("ERROR"))
+    error = error.removesuffix(" For example:")
     assert "PAYMENTS.csv" in error and f"clean_payments: {error} ({log})" in message["message"]
     assert SECRET not in printed
     go(repository, web.url, fails=True)
