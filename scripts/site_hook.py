@@ -97,4 +97,5 @@ def show_source(path: str, text: str) -> str:
     """Return a page that shows a file."""
     language = {".py": "python", ".yaml": "yaml", ".toml": "toml"}.get(PurePosixPath(path).suffix, "text")
     fence = "`" * 10
-    return f"# {path}\n\n{fence}{language}\n{text}\n{fence}\n"
+    # A search is for what the documents say.
+    return f"---\nsearch:\n  exclude: true\n---\n# {path}\n\n{fence}{language}\n{text}\n{fence}\n"
