@@ -143,7 +143,7 @@ def notebook(folder: Path, command: str) -> None:
     own = {"allow_root": True, "open_browser": False, "port": port, "port_retries": 0}
     text = json.dumps({"ServerApp": own, "IdentityProvider": {"token": ""}, "ExtensionApp": {"open_browser": False}})
     (settings / "jupyter_server_config.json").write_text(text)
-    address = f"http://127.0.0.1:{port}/api/contents/notebooks/production_model.ipynb?content=0"
+    address = f"http://127.0.0.1:{port}/api/contents/production_model.ipynb?content=0"
     said = serves(folder, command, address, JUPYTER_CONFIG_DIR=str(settings))
     assert json.loads(said)["type"] == "notebook"
 
