@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 
 from churn.command import UserError, run_command
+from churn.delong import describe_gains
 from churn.drops import read_drops
 from churn.registry import tracking_uri
 
@@ -71,7 +72,7 @@ def describe_gates(gates: list[dict]) -> str:
 def describe_baselines(train: dict) -> str:
     """Tell the baselines' ROC AUC, and whether the model beats them."""
     aucs = ", ".join(f"{name} {auc:.4f}" for name, auc in sorted(train["baselines"].items()))
-    return f"{aucs}. {train['verdict']}"
+    return f"{aucs}. {describe_gains(train['gain_over_baselines'])}"
 
 
 def describe_holdout(training_set: dict, train: dict) -> str:

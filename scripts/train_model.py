@@ -21,6 +21,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from churn.baselines import RECENCY, compare_with_baselines, score_rfm_logistic
 from churn.command import run_command
+from churn.delong import describe_gains
 from churn.evaluation import best_f1_threshold, measure
 from churn.families import Family, choose_family
 from churn.feature_table import feature_names
@@ -145,7 +146,7 @@ def print_summary(content: dict) -> None:
     print(f"{content['family']} with {content['best_params']}")
     print("holdout ROC AUC {roc_auc:.4f} (95% interval {roc_auc_low:.4f} to {roc_auc_high:.4f})".format(**content))
     print("mean prediction {mean_prediction:.3f}, churn rate {holdout_churn_rate:.3f}".format(**content))
-    print(content["verdict"])
+    print(describe_gains(content["gain_over_baselines"]))
 
 
 def main() -> None:

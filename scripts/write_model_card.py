@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from churn.command import run_command
+from churn.delong import describe_gains
 from churn.files import write_whole
 from churn.params import read_section
 
@@ -95,7 +96,7 @@ def describe_quality(metrics: dict) -> str:
         f"Family {metrics['family']} ({point}), chosen by {metrics['cv_metric']} in cross-validation "
         f"({metrics['cv_score']:.4f}). On the holdout, which is later than all training rows and was scored once:\n\n"
         + table(("measure", "value"), told)
-        + f"\n\n{metrics['verdict']}"
+        + f"\n\n{describe_gains(metrics['gain_over_baselines'])}"
     )
 
 

@@ -15,6 +15,7 @@ from pyspark.ml.linalg import SparseMatrix, Vectors
 from sklearn import metrics
 
 from churn.command import UserError
+from churn.delong import describe_gains
 from churn.evaluation import average_precision, calibration, measure, roc_auc
 from churn.families import choose_family
 from churn.grid_search import choose_point
@@ -59,7 +60,7 @@ class TestCandidate:
         gain = content["gain_over_baselines"]["recency"]
         assert gain["gain"] == pytest.approx(content["roc_auc"] - content["baselines"]["recency"], abs=2e-6)
         assert gain["low"] < gain["gain"] < gain["high"]
-        assert "recency by" in content["verdict"]
+        assert "recency by" in describe_gains(content["gain_over_baselines"])
         assert 0.65 < content["baselines"]["recency"] < content["roc_auc"] < 0.9
         assert 0.65 < content["baselines"]["rfm_logistic"] < 0.9
 

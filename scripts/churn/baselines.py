@@ -35,8 +35,7 @@ def compare_with_baselines(label: np.ndarray, probability: np.ndarray, baselines
     Returns
     -------
     dict
-        `baselines`: the ROC AUC of each; `gain_over_baselines`: for each the model's gain and its 95% interval;
-        `verdict`: the same in words.
+        `baselines`: the ROC AUC of each; `gain_over_baselines`: for each the model's gain and its 95% interval.
     """
     gains = {name: gain_interval(label, probability, score) for name, score in baselines.items()}
     return {
@@ -44,18 +43,4 @@ def compare_with_baselines(label: np.ndarray, probability: np.ndarray, baselines
         "gain_over_baselines": {
             name: {"gain": gain, "low": low, "high": high} for name, (gain, low, high) in gains.items()
         },
-        "verdict": _tell(gains),
     }
-
-
-def _tell(gains: dict[str, tuple[float, float, float]]) -> str:
-    told = [
-        f"{name} by {gain:+.4f} (95% interval {low:+.4f} to {high:+.4f})" for name, (gain, low, high) in gains.items()
-    ]
-    if all(low > 0 for _, low, _ in gains.values()):
-        return f"The model's ROC AUC exceeds the baselines': {' and '.join(told)}."
-    doubtful = " and ".join(name for name, (_, low, _) in gains.items() if low <= 0)
-    return (
-        f"The model does NOT beat {doubtful} beyond chance; its ROC AUC exceeds {' and '.join(told)}. "
-        "The simpler score would do as well."
-    )
