@@ -4,7 +4,7 @@ Reads
     evaluation.json, the registry
 Writes
     an entry in the registry's ledger; the aliases `production` and `previous` of churn-model; tags `decision`, `reason`
-    and `evaluation` (all that stands in evaluation.json) of the candidate's version
+    and `evaluation` (all that stands in evaluation.json) of the candidate's version, unless it is in Production already
     promote_model.json: decision, reason, candidate_version, production_version, previous_version (null: none)
 """
 
@@ -40,8 +40,7 @@ def promote_model(evaluation: Path, receipt: Path) -> None:
         if content["decision"] == "promote":
             compared = content["production"] and content["production"]["version"]
             promote_candidate(client, candidate, compared, reason, last)
-        for tag, value in ("decision", content["decision"]), ("reason", reason), ("evaluation", json.dumps(content)):
-            client.set_model_version_tag(MODEL, candidate, tag, value)
+        tag_version(client, candidate, content)
         production, previous = version_number(client, PRODUCTION), version_number(client, PREVIOUS)
     write_json(
         {
@@ -78,6 +77,16 @@ def promote_candidate(
     replaced = production or ""
     move = Move(PROMOTE, replaced, candidate, previous_version=replaced, why=reason)
     move_production(client, move, last, mend=f"Production must be compared again: {COMPARE_AGAIN}")
+
+
+def tag_version(client: "MlflowClient", candidate: str, content: dict) -> None:
+    """Write the decision on the version; one in Production, compared with itself, keeps that of its promotion."""
+    itself = content["production"] is not None and content["production"]["version"] == candidate
+    if itself and client.get_model_version(MODEL, candidate).tags.get("decision") == PROMOTE:
+        return
+    tags = {"decision": content["decision"], "reason": content["reason"], "evaluation": json.dumps(content)}
+    for tag, value in tags.items():
+        client.set_model_version_tag(MODEL, candidate, tag, value)
 
 
 def version_number(client: "MlflowClient", alias: str) -> str | None:

@@ -98,6 +98,19 @@ def test_a_run_ends_in_production_with_everything_that_belongs_to_it(demo):
     assert len(dataset) == metrics["train_rows"] + metrics["holdout_rows"]
 
 
+def test_an_edited_file_of_a_drop_reruns_what_reads_it_and_nothing_else(demo_copy):
+    drop = yaml.safe_load((demo_copy / "data/drops.yaml").read_text())["drops"][-1]
+    payments = demo_copy / f"data/raw/{drop}/PAYMENTS.csv"
+    header, first, *rest = payments.read_bytes().splitlines(keepends=True)
+    payments.write_bytes(b"".join([header, first, first, *rest]))
+    run("snakemake", "--cores", "2", f"data/features/{drop}/churn_features.parquet", cwd=demo_copy)
+    ran = {
+        stage: f"Running stage '{stage}@{drop}'" in (demo_copy / f"logs/{stage}/{drop}.log").read_text()
+        for stage in ("clean_payments", "build_user_base", "build_features")
+    }
+    assert ran == {"clean_payments": True, "build_user_base": False, "build_features": True}
+
+
 def test_production_scores_without_a_jvm(demo):
     tools = demo.parent / "tools"
     tools.mkdir(exist_ok=True)
