@@ -82,7 +82,7 @@ def check_disk() -> str:
     """Look how much room is left for data, cache and logs."""
     free = shutil.disk_usage(Path.cwd()).free / 1e9
     if free < FREE_GIGABYTES:
-        raise FaultError(f"{free:.1f} GB free here", f"free some: {FREE_GIGABYTES} GB are needed; dvc gc --workspace")
+        raise FaultError(f"{free:.1f} GB free here", f"free some: {FREE_GIGABYTES} GB are needed; docs/operations.md")
     return f"{free:.0f} GB free here"
 
 

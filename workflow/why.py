@@ -3,6 +3,8 @@
 python workflow/why.py          what `snakemake --dry-run` found: each stale step, and what changed
 """
 
+import signal
+
 from steps import OUTCOMES, Step, file_name, makers_of, planned, read_plan
 
 HASH_LENGTH = 8
@@ -103,6 +105,8 @@ def _path_line(path: str, item, state: str) -> str:
 
 def main() -> None:
     """Print every step that would run, with its reasons."""
+    # Whoever reads may have read enough, as `head` does.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     stale = {name: lines for name, lines in reasons(read_plan()).items() if lines}
     for name, lines in stale.items():
         print("\n    ".join([name, *lines]))
