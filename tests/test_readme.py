@@ -202,7 +202,7 @@ WITH_A_HISTORY: dict[str, Callable[[Path, str], None]] = {
     "make reproduce VERSION=1": prints("reproduced: the same bytes"),
     'make rollback WHY="calls went up"': roll_back,
     "dvc exp run -S train_model.family=random_forest": try_forest,
-    "dvc exp show": prints("random_forest"),
+    "make experiments": prints("random_forest"),
     "dvc metrics diff": prints("roc_auc"),
     "dvc plots diff": prints("index.html"),
     "make compare BASE=main": compare,
