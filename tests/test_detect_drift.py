@@ -89,6 +89,7 @@ def test_the_history_has_every_week_from_the_second_on(found, shifted):
     history = json.loads((shifted / "plots/history.json").read_text())
     assert [one["drop"] for one in history] == [str(FIRST + timedelta(weeks=number)) for number in range(1, 10)]
     assert [one["drift_share"] > 0 for one in history] == [False] * 8 + [True]
+    assert [one["largest_part_of_limit"] >= 1 for one in history] == [False] * 8 + [True]
     distances = json.loads((shifted / "plots/distances.json").read_text())
     age = {one["drop"]: one["distance"] for one in distances if one["column"] == "age"}
     assert len(age) == 9 and max(age, key=age.get) == "2024-03-10"

@@ -40,7 +40,8 @@ def describe_week(week: dict) -> dict:
     """Return a week in figures; what could not be measured is absent."""
     figures = {"drop": week["drop"], "users": week["rows"], "alarms": len(week["alarms"])}
     if "drift_share" in week:
-        figures["drift_share"] = week["drift_share"]
+        parts = [record["statistic"] / record["threshold"] for record in week["columns"] if "statistic" in record]
+        figures |= {"drift_share": week["drift_share"], "largest_part_of_limit": max(parts)}
     if week["prediction"] and "statistic" in week["prediction"]:
         figures["prediction_distance"] = week["prediction"]["statistic"]
     return figures
