@@ -15,7 +15,6 @@ import contextlib
 import fcntl
 import io
 import os
-import subprocess
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from churn.command import UserError, run_command
 from churn.contract import FILES
 from churn.delivery_date import choose_drop_date, count_payment_days
 from churn.drop_folders import TrackingError, pointer_of
+from churn.git import run_git
 from churn.inbox import DEFAULT, DONE, READY, REASON, REJECTED, inbox_folder
 from ingest_drop import ingest_drop, read_own_list, unpacked
 
@@ -151,11 +151,6 @@ def commit_drop(drop: date, raw: Path, listing: Path) -> None:
         if done.returncode:
             print(f"WARNING: git did not commit {' and '.join(paths)}: {(done.stderr or done.stdout).strip()}")
             return
-
-
-def run_git(*arguments: str) -> subprocess.CompletedProcess:
-    """Run git here."""
-    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
 
 
 def main() -> None:

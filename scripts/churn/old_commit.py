@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from churn.command import UserError
+from churn.git import run_git
 
 # A name that no remote of the user's has.
 CACHE_REMOTE = "cache-of-the-repository"
@@ -23,7 +24,7 @@ def clone_commit(commit: str, target: Path) -> None:
     UserError
         When this clone does not have the commit.
     """
-    if _git("cat-file", "-e", f"{commit}^{{commit}}").returncode:
+    if run_git("cat-file", "-e", f"{commit}^{{commit}}").returncode:
         raise UserError(
             f"This clone does not have commit {commit}. Fetch the branch that it is on (git fetch --all; git fetch "
             "--unshallow for a shallow clone). A commit that was amended away and never pushed cannot come back."
@@ -32,7 +33,7 @@ def clone_commit(commit: str, target: Path) -> None:
         ("clone", "--quiet", "--shared", "--no-checkout", ".", str(target)),
         ("-C", str(target), "checkout", "--quiet", "--detach", commit),
     ):
-        done = _git(*arguments)
+        done = run_git(*arguments)
         if done.returncode:
             raise UserError(f"git {' '.join(arguments)} failed: {done.stderr.strip()}")
 
@@ -72,7 +73,3 @@ def run_dvc(clone: Path, arguments: list[str], log: Path) -> int:
         return subprocess.run(
             command, cwd=clone, env=environment, stdout=lines, stderr=subprocess.STDOUT, check=False
         ).returncode
-
-
-def _git(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)

@@ -1,12 +1,12 @@
 """Where a candidate comes from: the git commit, DVC's lock file and the raw files, as tags."""
 
 import hashlib
-import subprocess
 from pathlib import Path
 
 import yaml
 
 from churn.command import UserError
+from churn.git import run_git
 
 LOCK = Path("dvc.lock")
 
@@ -56,5 +56,5 @@ def _stages(lock: Path) -> list[dict]:
 
 
 def _git(*arguments: str) -> str:
-    answer = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    answer = run_git(*arguments)
     return answer.stdout.strip() if answer.returncode == 0 else ""

@@ -1,12 +1,12 @@
 """What a revision holds, or the working tree: the files of git, and by DVC the outputs that it keeps."""
 
 import json
-import subprocess
 from pathlib import PurePosixPath
 
 import yaml
 
 from churn.command import UserError
+from churn.git import run_git
 
 CODE = ("scripts", "workflow", "Snakefile", "dvc.yaml", "requirements.lock")
 DATA = ("data/drops.yaml", "data/raw", "params.yaml", "dvc.lock", "metrics")
@@ -141,8 +141,10 @@ def resolve(name: str) -> str:
 
 
 def git(*arguments: str) -> str:
-    """Return what git prints."""
-    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.rstrip("\n")
+    """Return what git prints; it must succeed."""
+    answer = run_git(*arguments)
+    answer.check_returncode()
+    return answer.stdout.rstrip("\n")
 
 
 def _is_change(change: str | dict) -> bool:
