@@ -11,10 +11,6 @@ import argparse
 import warnings
 from pathlib import Path
 
-import matplotlib as mpl
-
-mpl.use("Agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pyarrow as pa
@@ -29,6 +25,7 @@ from churn.command import run_command
 from churn.explanation import Explanation, explain_rows
 from churn.files import write_json, write_whole
 from churn.params import read_section
+from churn.pictures import save_picture
 from churn.user_hash import hash_users
 
 
@@ -78,8 +75,7 @@ def save_summary(explanation: Explanation, target: Path) -> None:
     plt.title(f"What moves each user's {explanation.unit} of churn", loc="left")
     plt.xlabel(f"SHAP value ({explanation.unit}; right: more likely to churn)")
     plt.tight_layout()
-    plt.savefig(target, dpi=110, metadata={"Software": None})
-    plt.close()
+    save_picture(plt.gcf(), target)
 
 
 def main() -> None:

@@ -2,18 +2,14 @@
 
 from pathlib import Path
 
-import matplotlib as mpl
-
-mpl.use("Agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
 from churn.drift_measures import PREDICTION
 from churn.files import write_json
+from churn.pictures import MAIN, OTHER, save_picture
 
-MARK, LIMIT = "#1f6feb", "#d9822b"
 LONGEST_LABELLED = 30
 
 
@@ -76,18 +72,16 @@ def draw_history(weeks: list[dict], drift_share: float, path: Path) -> None:
         layout="constrained",
     )
     share.plot(
-        [week.get("drift_share", np.nan) for week in weeks], color=MARK, marker="o", label="columns that drifted"
+        [week.get("drift_share", np.nan) for week in weeks], color=MAIN, marker="o", label="columns that drifted"
     )
-    share.axhline(drift_share, color=LIMIT, linestyle="--", label="limit")
+    share.axhline(drift_share, color=OTHER, linestyle="--", label="limit")
     share.set(ylim=(-0.03, 1.03), ylabel="share", title="Each drop beside those before it")
     share.legend(loc="upper left")
     _draw_distances(grid, distances, columns, drops)
     plt.colorbar(grid.images[0], ax=grid, label="distance, 1 is the limit", extend="max")
     every = max(1, len(drops) // LONGEST_LABELLED + 1)
     grid.set_xticks(range(0, len(drops), every), drops[::every], rotation=90)
-    # No version, no date: the same picture has the same bytes.
-    figure.savefig(path, dpi=110, metadata={"Software": None})
-    plt.close(figure)
+    save_picture(figure, path)
 
 
 def _draw_distances(axes: Axes, distances: list[dict], columns: list[str], drops: list[str]) -> None:

@@ -8,6 +8,8 @@ import warnings
 
 import pyarrow as pa
 
+from churn.files import round_floats
+
 # Evidently draws its ids at random: UUIDs of version 7, and the name of the page's data. (The UUIDs that belong to its
 # JavaScript are of other versions.)
 RANDOM_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}|metric_[0-9a-f]{32}")
@@ -84,7 +86,7 @@ def stabilise(page: str) -> str:
     """
     ids: dict[str, str] = {}
     page = RANDOM_ID.sub(lambda found: ids.setdefault(found[0], f"drift_{len(ids)}"), page)
-    return DATA_LINE.sub(lambda found: found[1] + json.dumps(_rounded(json.loads(found[2]))) + found[3], page)
+    return DATA_LINE.sub(lambda found: f"{found[1]}{_round_json(found[2])}{found[3]}", page)
 
 
 def summarise(metrics: dict) -> list[str]:
@@ -174,12 +176,6 @@ def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-def _rounded(content: object) -> object:
-    if isinstance(content, float):
-        # Also to 12 places: what is left of a difference of equals is zero.
-        return float(f"{round(content, 12):.6g}")
-    if isinstance(content, dict):
-        return {key: _rounded(value) for key, value in content.items()}
-    if isinstance(content, list):
-        return [_rounded(value) for value in content]
-    return content
+def _round_json(text: str) -> str:
+    # Also to 12 places: what is left of a difference of equals is zero.
+    return json.dumps(round_floats(json.loads(text), lambda value: float(f"{round(value, 12):.6g}")))

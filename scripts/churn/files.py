@@ -3,7 +3,7 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,15 +41,17 @@ def write_whole(target: Path) -> Iterator[Path]:
 
 def write_json(content: object, target: Path) -> None:
     """Write sorted keys and floats rounded to 6 digits, so that equal content gives equal bytes."""
+    rounded = round_floats(content, lambda value: round(value, 6))
     with write_whole(target) as path:
-        path.write_text(json.dumps(_rounded(content), indent=2, sort_keys=True, allow_nan=False) + "\n")
+        path.write_text(json.dumps(rounded, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 
-def _rounded(content: object) -> object:
+def round_floats(content: object, rounded: Callable[[float], float]) -> object:
+    """Return the same lists and dicts with every float in them rounded."""
     if isinstance(content, float):
-        return round(content, 6)
+        return rounded(content)
     if isinstance(content, dict):
-        return {key: _rounded(value) for key, value in content.items()}
+        return {key: round_floats(value, rounded) for key, value in content.items()}
     if isinstance(content, list | tuple):
-        return [_rounded(value) for value in content]
+        return [round_floats(value, rounded) for value in content]
     return content

@@ -3,10 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import matplotlib as mpl
-
-mpl.use("Agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,8 +17,8 @@ from churn.evaluation import (
 )
 from churn.files import write_json
 from churn.grid_search import METRICS, GridSearch
+from churn.pictures import CHANCE, MAIN, OTHER, save_picture
 
-MODEL, BASELINE, CHANCE = "#1f6feb", "#d9822b", "#8c8c8c"
 CURVE_POINTS = 200
 SCORE_BINS = 20
 Curve = tuple[np.ndarray, np.ndarray]
@@ -85,9 +81,9 @@ def thin(curve: Curve) -> Curve:
 
 def draw_roc(axes: Axes, model: Curve, baseline: Curve) -> None:
     """Draw the ROC curve beside the baseline's and chance."""
-    axes.plot(*thin(roc_curve(*model)), color=MODEL, linewidth=2, label=f"model: AUC {roc_auc(*model):.3f}")
+    axes.plot(*thin(roc_curve(*model)), color=MAIN, linewidth=2, label=f"model: AUC {roc_auc(*model):.3f}")
     label = f"recency, frequency, amount: AUC {roc_auc(*baseline):.3f}"
-    axes.plot(*thin(roc_curve(*baseline)), color=BASELINE, label=label)
+    axes.plot(*thin(roc_curve(*baseline)), color=OTHER, label=label)
     axes.plot([0, 1], [0, 1], color=CHANCE, linestyle="--", label="chance: AUC 0.500")
     axes.set(
         title="Who will churn? ROC curve on the holdout",
@@ -101,8 +97,8 @@ def draw_roc(axes: Axes, model: Curve, baseline: Curve) -> None:
 def draw_precision_recall(axes: Axes, model: Curve, baseline: Curve) -> None:
     """Draw precision against recall beside the baseline's and chance, the churn rate."""
     for scored, colour, width, name in (
-        (model, MODEL, 2, "model"),
-        (baseline, BASELINE, 1.5, "recency, frequency, amount"),
+        (model, MAIN, 2, "model"),
+        (baseline, OTHER, 1.5, "recency, frequency, amount"),
     ):
         label = f"{name}: AUC {average_precision(*scored):.3f}"
         axes.plot(*thin(precision_recall_curve(*scored)), color=colour, linewidth=width, label=label)
@@ -124,7 +120,7 @@ def draw_calibration(axes: Axes, label: np.ndarray, probability: np.ndarray) -> 
     error = [1.96 * np.sqrt(bin["churn_rate"] * (1 - bin["churn_rate"]) / bin["users"]) for bin in bins]
     axes.plot([0, 1], [0, 1], color=CHANCE, linestyle="--", label="perfect calibration")
     axes.errorbar(
-        predicted, happened, error, color=MODEL, marker="o", capsize=3, label="model, with 95% intervals of the rate"
+        predicted, happened, error, color=MAIN, marker="o", capsize=3, label="model, with 95% intervals of the rate"
     )
     axes.set(
         title="Are the probabilities true? Calibration on the holdout",
@@ -137,8 +133,8 @@ def draw_calibration(axes: Axes, label: np.ndarray, probability: np.ndarray) -> 
 
 def draw_gains(axes: Axes, model: Curve, baseline: Curve) -> None:
     """Draw how many churners are found among the users who are flagged first, beside the baseline's and chance."""
-    axes.plot(*thin(gains_curve(*model)), color=MODEL, linewidth=2, label="model")
-    axes.plot(*thin(gains_curve(*baseline)), color=BASELINE, label="recency, frequency, amount")
+    axes.plot(*thin(gains_curve(*model)), color=MAIN, linewidth=2, label="model")
+    axes.plot(*thin(gains_curve(*baseline)), color=OTHER, label="recency, frequency, amount")
     axes.plot([0, 1], [0, 1], color=CHANCE, linestyle="--", label="chance")
     axes.set(
         title="How many calls find how many churners? Gains on the holdout",
@@ -152,7 +148,7 @@ def draw_gains(axes: Axes, model: Curve, baseline: Curve) -> None:
 def draw_scores(axes: Axes, label: np.ndarray, probability: np.ndarray) -> None:
     """Draw how many users got which probability, by what they did."""
     bins = count_scores(label, probability)
-    for name, colour in ("stayed", MODEL), ("churned", BASELINE):
+    for name, colour in ("stayed", MAIN), ("churned", OTHER):
         axes.stairs([bin[name] for bin in bins], np.linspace(0, 1, SCORE_BINS + 1), color=colour, lw=2, label=name)
     axes.set(
         title="Do the scores tell them apart? Scores on the holdout",
@@ -169,8 +165,8 @@ def draw_segments(axes: Axes, segments: list[dict]) -> None:
     for height, segment in enumerate(reversed(segments)):
         if segment["roc_auc"] is not None:
             low, high = segment["roc_auc_low"], segment["roc_auc_high"]
-            axes.plot([low, high], [height, height], color=MODEL, linewidth=2)
-            axes.plot(segment["roc_auc"], height, "o", color=MODEL)
+            axes.plot([low, high], [height, height], color=MAIN, linewidth=2)
+            axes.plot(segment["roc_auc"], height, "o", color=MAIN)
     names = [f"{segment['segment']} ({segment['users']:,})" for segment in reversed(segments)]
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(-0.5, len(names) - 0.5)
@@ -186,10 +182,10 @@ def draw_grid(axes: Axes, search: GridSearch) -> None:
     folds = [name for name in best if name.startswith("fold_")]
     for height, result in enumerate(ordered):
         axes.plot([result[fold] for fold in folds], [height] * len(folds), "|", color=CHANCE, markersize=9)
-        axes.plot(result["cv_score"], height, "o", color=BASELINE if result == best else MODEL)
+        axes.plot(result["cv_score"], height, "o", color=OTHER if result == best else MAIN)
     axes.plot([], [], "|", color=CHANCE, label="one fold")
-    axes.plot([], [], "o", color=MODEL, label=f"mean of {len(folds)} folds")
-    axes.plot([], [], "o", color=BASELINE, label=f"chosen: {best['cv_score']:.4f}")
+    axes.plot([], [], "o", color=MAIN, label=f"mean of {len(folds)} folds")
+    axes.plot([], [], "o", color=OTHER, label=f"chosen: {best['cv_score']:.4f}")
     names = [", ".join(f"{name} {result[name]}" for name in search.point) for result in ordered]
     axes.set_yticks(range(len(ordered)), names)
     axes.set(
@@ -211,6 +207,4 @@ def _unit_square(axes: Axes) -> None:
 def _draw(target: Path, draw: Callable[[Axes], None], width: float = 6.4, height: float = 6.4) -> None:
     figure, axes = plt.subplots(figsize=(width, height), layout="constrained")
     draw(axes)
-    # Without the version of matplotlib, so that the bytes tell of the picture alone.
-    figure.savefig(target, dpi=110, metadata={"Software": None})
-    plt.close(figure)
+    save_picture(figure, target)

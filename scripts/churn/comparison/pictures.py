@@ -3,18 +3,14 @@
 import io
 import json
 
-import matplotlib as mpl
-
-mpl.use("Agg")
-
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from churn.comparison.revision import MissingOutputError, Revision
+from churn.pictures import CHANCE, MAIN, OTHER, save_picture
 
 PLOTS = "plots/train_model"
-COLOURS = ("#d9822b", "#1f6feb")
-CHANCE = "#8c8c8c"
+COLOURS = (OTHER, MAIN)
 
 
 def collect_pictures(base: Revision, head: Revision) -> tuple[dict[str, list[tuple[str, bytes]]], list[str]]:
@@ -58,9 +54,7 @@ def draw_overlay(curves: dict[str, dict[str, list[dict]]]) -> bytes:
         axes.grid(alpha=0.3)
         axes.legend(loc="lower right")
     picture = io.BytesIO()
-    # Without the version of matplotlib, so that the bytes tell of the picture alone.
-    figure.savefig(picture, dpi=110, metadata={"Software": None})
-    plt.close(figure)
+    save_picture(figure, picture)
     return picture.getvalue()
 
 
