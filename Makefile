@@ -13,7 +13,7 @@ LESS := ^(?!Experiment|State|roc_auc$$|pr_auc$$|log_loss$$|ece$$|drift_share$$|e
 AT ?= 06:00
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help install up down up-containers down-containers push pull migrate-store doctor dashboard notebook run demo ingest inbox schedule scheduled-run clear-demo why experiments plots compare report ledger rollback reproduce test bench bench-model bench-drift bench-freshness lint docs site rulegraph lock
+.PHONY: help install up down up-containers down-containers push pull migrate-store doctor dashboard notebook run demo ingest inbox schedule scheduled-run clear-demo why experiments plots compare report ledger rollback reproduce test test-all bench bench-model bench-drift bench-freshness lint docs site rulegraph lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 24
@@ -103,7 +103,10 @@ rollback: install ## WHY="calls went up in Lima": put the previous version back 
 reproduce: install ## VERSION=3: make a registered version again from its commit and its data, and compare
 	@python scripts/reproduce.py "$(VERSION)"
 
-test: install ## all tests
+test: install ## the tests but the slow ones: a quarter of an hour on two cores
+	@python -m pytest -m "not slow"
+
+test-all: install ## all tests, as CI runs them
 	@python scripts/install_minio.py
 	@python -m pytest
 

@@ -101,6 +101,15 @@ def copy_repository(target: Path) -> Path:
     return target
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests on the shared stack as slow and put them first: then one worker has them, and no two wait."""
+    for item in items:
+        if "shared_stack" in item.fixturenames:
+            item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: "shared_stack" not in item.fixturenames)
+
+
 @pytest.fixture(scope="session")
 def demo_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with two small demo drops that nothing has been run in: copy it before you change it."""

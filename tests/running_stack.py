@@ -16,7 +16,7 @@ from dotenv import dotenv_values
 from churn.stack.manager import Manager
 from churn.stack.settings import DEFAULTS
 
-# The stack's folder names it; MinIO was built before the tests began (make test).
+# The stack's folder names it; MinIO was built before the tests began (make test-all).
 FOUND = {"PYTHON_DOTENV_DISABLED": "0", "PATH": f"{ENVIRONMENT['PATH']}:{ROOT / '.tools'}"}
 
 

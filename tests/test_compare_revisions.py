@@ -15,6 +15,7 @@ from conftest import make_once, run
 
 from churn.comparison.pages import LONGEST, Section, Table, write_markdown
 
+pytestmark = pytest.mark.slow
 LEFT_OUT = "train_model.leave_out"
 HOLDOUT = "data/training/holdout.parquet"
 

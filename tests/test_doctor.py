@@ -3,6 +3,7 @@
 import re
 import sys
 
+import pytest
 from conftest import ROOT, run
 from running_stack import FOUND
 
@@ -33,6 +34,7 @@ def test_without_servers_all_is_well(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["requirements.lock"]
 
 
+@pytest.mark.slow
 def test_each_fault_is_named_with_what_to_do(tmp_path):
     lock = empty(tmp_path) / "requirements.lock"
     lock.write_text(re.sub(r"^dvc==\S+", "dvc==1.0.0", lock.read_text(), flags=re.MULTILINE))

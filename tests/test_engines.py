@@ -20,7 +20,7 @@ from churn import csv_splits
 from churn.engines import open_engine
 from clean_payments import clean_payments
 
-pytestmark = [IGNORE_SOCKETS, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")]
+pytestmark = [IGNORE_SOCKETS, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"), pytest.mark.slow]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 PARAMS["spark"]["partitions"] = 2
 # Several splits of each file, cut in the middle of things.

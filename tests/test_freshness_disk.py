@@ -22,6 +22,7 @@ def small_disk(finished, tmp_path):
         run("umount", "--lazy", disk, cwd=tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("free", [0, 24 * KIB, 200 * KIB])
 def test_a_full_disk_loses_nothing(small_disk, door, free):
     lock = small_disk.read("dvc.lock")

@@ -140,6 +140,7 @@ def elsewhere(tmp_path):
     return repository
 
 
+@pytest.mark.slow
 def test_every_kind_of_stage_and_pointer(elsewhere):
     """From a tracked file down, an import, a stage without outputs, outputs that are not in the cache."""
     elsewhere.write("raw/table.txt", "two\n")

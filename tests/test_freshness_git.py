@@ -21,6 +21,7 @@ def test_a_fresh_clone_that_pulls_has_nothing_to_do(shared_repository, tmp_path,
     assert clone.ran(door) == []
 
 
+@pytest.mark.slow
 def test_another_branch_and_back(repository):
     repository.command("git", "checkout", "--quiet", "-b", "other")
     repository.write("raw/a.csv", "q\n")
@@ -37,6 +38,7 @@ def test_another_branch_and_back(repository):
     assert repository.read("raw/a.csv") == "q\n"
 
 
+@pytest.mark.slow
 def test_two_people_and_two_branches(shared_repository, tmp_path):
     """The story of snakemake issue 2977; one goes through one door, the other through the other."""
     run("git", "clone", "--quiet", "--bare", shared_repository.folder, tmp_path / "origin.git", cwd=tmp_path)
@@ -73,6 +75,7 @@ def test_two_people_and_two_branches(shared_repository, tmp_path):
     assert everything_that_ran == ["clean/a.txt", "clean/b.txt", *JOINED]
 
 
+@pytest.mark.slow
 def test_a_worktree_and_a_shallow_clone(shared_repository, tmp_path):
     shared_repository.command("git", "worktree", "add", "--quiet", "-b", "tree", str(tmp_path / "tree"))
     tree = Repository(tmp_path / "tree", shared_repository.log)
@@ -129,6 +132,7 @@ def test_an_experiment_elsewhere_leaves_the_workspace_and_can_be_applied(reposit
     assert repository.read("joined.txt").startswith("some\n")
 
 
+@pytest.mark.slow
 def test_experiments_in_a_queue_become_branches(repository):
     repository.log.write_text("")
     for title in "some", "few":
@@ -143,6 +147,7 @@ def test_experiments_in_a_queue_become_branches(repository):
         assert repository.read("joined.txt").startswith(f"{title}\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["copy", "reflink,copy", "hardlink", "symlink"])
 def test_no_kind_of_link_ever_changes_an_object_of_the_cache(repository, kind):
     repository.command("dvc", "config", "cache.type", kind)

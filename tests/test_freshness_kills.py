@@ -13,6 +13,7 @@ import psutil
 import pytest
 from small_pipeline import DOORS, Repository
 
+pytestmark = pytest.mark.slow
 KILLS = int(os.environ.get("KILLS", "12"))
 SEED = int(os.environ.get("KILLS_SEED", "0"))
 # A run of the three stages that an edit makes stale takes about this long, with a pause in each.

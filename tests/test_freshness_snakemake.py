@@ -17,6 +17,7 @@ ASKED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", ASKED)
 def test_what_is_asked_for_runs(repository, asked):
     arguments, runs = ASKED[asked]
@@ -26,6 +27,7 @@ def test_what_is_asked_for_runs(repository, asked):
     assert repository.ran("snakemake") == []
 
 
+@pytest.mark.slow
 def test_until_and_single_targets_leave_the_rest_stale(repository):
     repository.write("raw/a.csv", "q\n")
     repository.log.write_text("")

@@ -188,6 +188,7 @@ def predict(uri: str, version: str, rows) -> np.ndarray:
     return model.predict(rows.select(model.metadata.get_input_schema().input_names()).to_pandas())
 
 
+@pytest.mark.slow
 def test_everything_is_copied_once_and_needs_the_old_folder_no_more(repository, server, capsys):
     elsewhere = (repository / "elsewhere").rename(repository / "lost")
     with pytest.raises(UserError, match=rf"Version 3 of churn-model .* no model any more at file://{repository}/elsew"):
@@ -215,6 +216,7 @@ def test_everything_is_copied_once_and_needs_the_old_folder_no_more(repository, 
     assert len(table) == 5 and "lost" not in "".join(table)
 
 
+@pytest.mark.slow
 def test_a_copy_killed_after_each_call_is_whole_in_the_end(repository, server, capsys):
     killer, script = conftest.ROOT / "tests" / "kill_after_each_call.py", conftest.ROOT / "scripts" / "migrate_store.py"
     answer = conftest.run(sys.executable, killer, script, cwd=repository, MLFLOW_TRACKING_URI=server)
@@ -222,6 +224,7 @@ def test_a_copy_killed_after_each_call_is_whole_in_the_end(repository, server, c
     check_server(repository, server)
 
 
+@pytest.mark.slow
 def test_a_store_that_went_on_is_caught_up_until_the_server_has_a_production_of_its_own(
     repository, server, capsys, tmp_path, monkeypatch
 ):

@@ -203,6 +203,7 @@ def test_a_slow_promoter_whom_another_helped_leaves_the_aliases_as_the_last_entr
     assert aliases(client) == {"production": 3, "previous": 1}
 
 
+@pytest.mark.slow
 def test_a_promotion_killed_after_each_call_writes_one_entry(client):
     # A run that finishes what was left makes fewer calls: the ledger, the entry, the alias, two tags.
     assert survive_kills("promote_model", "--evaluation", write_evaluation(1, None), "--receipt", "receipt.json") == 6

@@ -95,6 +95,13 @@ def ask_why(folder: Path, command: str) -> None:
     assert printed.startswith(shown), "the README shows what it prints"
 
 
+def reproduce(folder: Path, command: str) -> None:
+    printed = shell(folder, command).splitlines()
+    assert printed[-1] == "reproduced: the same bytes" and not any(line.startswith("Note") for line in printed)
+    said = (folder / "logs/reproduce/version_1.log").read_text()
+    assert said.count("Running stage") == 6, "two of each drop, the training set, the model"
+
+
 def roll_back(folder: Path, command: str) -> None:
     assert "Production is version 2. Version 1 was taken out: calls went up" in shell(folder, command)
 
@@ -153,7 +160,9 @@ def notebook(folder: Path, command: str) -> None:
 def rehearse_test(folder: Path, command: str) -> None:
     """The tests cannot run inside a test: that the command would start them is what can be seen."""
     planned = shell(folder, command.replace("make", "make --dry-run"))
-    assert "python scripts/install_minio.py" in planned and "python -m pytest" in planned
+    everything = command == "make test-all"
+    assert "python -m pytest" in planned and ('-m "not slow"' in planned) is not everything
+    assert ("python scripts/install_minio.py" in planned) is everything
 
 
 def bench(folder: Path, command: str) -> None:
@@ -192,6 +201,7 @@ IN_THE_DEMO: dict[str, Callable[[Path, str], None]] = {
     "make notebook": notebook,
     "make site": site,
     "make test": rehearse_test,
+    "make test-all": rehearse_test,
     "make lint": prints("Congratulations"),
     "make bench": bench,
     "make help": prints("make run"),
@@ -199,7 +209,7 @@ IN_THE_DEMO: dict[str, Callable[[Path, str], None]] = {
     "make ingest SOURCE=~/deliveries/2026-03-29": ingest,
 }
 WITH_A_HISTORY: dict[str, Callable[[Path, str], None]] = {
-    "make reproduce VERSION=1": prints("reproduced: the same bytes"),
+    "make reproduce VERSION=1": reproduce,
     'make rollback WHY="calls went up"': roll_back,
     "dvc exp run -S train_model.family=random_forest": try_forest,
     "make experiments": prints("random_forest"),
@@ -223,10 +233,12 @@ def run_each(told: dict[str, Callable[[Path, str], None]], folder: Path) -> None
         print(f"{time.monotonic() - began:5.1f} s  {command}")
 
 
+@pytest.mark.slow
 def test_the_commands_in_the_demo(demo_copy):
     run_each(IN_THE_DEMO, demo_copy)
 
 
+@pytest.mark.slow
 def test_the_commands_that_look_back(history):
     run_each(WITH_A_HISTORY, history)
 

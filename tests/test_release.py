@@ -11,6 +11,7 @@ from conftest import ROOT, run
 from demo_pipeline import go, read, registry
 
 
+@pytest.mark.slow
 def test_a_store_that_is_new_is_filled_again_and_no_stage_runs(demo_copy):
     (demo_copy / "mlflow.db").unlink()
     shutil.rmtree(demo_copy / "mlartifacts")
@@ -21,6 +22,7 @@ def test_a_store_that_is_new_is_filled_again_and_no_stage_runs(demo_copy):
     assert "Train the candidate" not in printed and "Register the candidate" in printed
 
 
+@pytest.mark.slow
 def test_a_candidate_is_promoted_only_for_a_real_gain_and_previous_is_kept(demo_copy):
     params = yaml.safe_load((demo_copy / "params.yaml").read_text())
     params["train_model"]["grids"]["logistic_regression"] = {"regParam": [0.2], "elasticNetParam": [1.0]}
@@ -111,6 +113,7 @@ def survive_kills(step: str, repository: Path, **environment: str) -> int:
     return int(run(*command, cwd=repository, **environment).stdout.splitlines()[-1].split()[0])
 
 
+@pytest.mark.slow
 def test_release_steps_killed_after_each_call_or_run_twice_make_one_version(demo_copy):
     for path in "mlartifacts", "reports/release":
         shutil.rmtree(demo_copy / path)

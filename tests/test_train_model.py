@@ -95,6 +95,7 @@ class TestCandidate:
         assert [point["regParam"] for point in grid] == [0.01, 0.1]
         assert grid[0]["cv_score"] == pytest.approx((grid[0]["fold_1"] + grid[0]["fold_2"]) / 2, abs=1e-6)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("family", PARAMS["grids"])
     def test_the_same_bytes_from_another_java_on_one_core(self, family, tmp_path_factory, tmp_path):
         candidate = shared_candidate(tmp_path_factory, family)
