@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from conftest import ENVIRONMENT, free_port
@@ -18,6 +18,12 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 # Streamlit's own marks of a page that is all there.
 STILL = "[data-testid=stApp][data-test-script-state=notRunning][data-test-connection-state=CONNECTED]"
+WATCH = """
+window.hasRun = false;
+new MutationObserver(() => {window.hasRun = true}).observe(
+    document.querySelector("[data-testid=stApp]"), {attributeFilter: ["data-test-script-state"]}
+);
+"""
 BUSY = "[data-stale=true], [data-testid=stSkeleton], [data-testid=stSpinner]"
 
 
@@ -66,6 +72,14 @@ def turn_to(page: Page, title: str) -> str:
     """Turn to another page by the menu, and return its text."""
     page.get_by_test_id("stPageLink").get_by_text(title, exact=True).click()
     page.get_by_role("heading", level=1, name=title).wait_for()
+    return settle(page)
+
+
+def rerun(page: Page, action: Callable[[], object]) -> str:
+    """Do what makes Streamlit run the page again, wait until that is drawn, and return the text."""
+    page.evaluate(WATCH)
+    action()
+    page.wait_for_function("window.hasRun")
     return settle(page)
 
 

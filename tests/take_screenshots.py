@@ -7,7 +7,7 @@ import argparse
 import io
 from pathlib import Path
 
-from browser import NARROW, WIDE, open_browser, open_page, run_dashboard, settle
+from browser import NARROW, WIDE, open_browser, open_page, rerun, run_dashboard
 from PIL import Image
 from playwright.sync_api import Page
 
@@ -42,8 +42,7 @@ def show(page: Page, address: str, name: str) -> None:
     """Draw a page; of the form the answer too."""
     open_page(page, address, name)
     if name == "one-user":
-        page.get_by_role("button", name="Score this user").click()
-        settle(page)
+        rerun(page, page.get_by_role("button", name="Score this user").click)
 
 
 def take(page: Page, width: int) -> Image.Image:

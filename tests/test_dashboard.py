@@ -7,7 +7,7 @@ import time
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from browser import NARROW, WIDE, open_browser, open_page, read_cells, run_dashboard, settle, turn_to
+from browser import NARROW, WIDE, open_browser, open_page, read_cells, rerun, run_dashboard, settle, turn_to
 from conftest import free_port
 from demo_pipeline import read, registry
 
@@ -62,8 +62,11 @@ def scores(repository):
 def fill(page, label, text):
     box = page.get_by_label(label, exact=True)
     box.fill(text)
-    box.press("Enter")
-    return settle(page)
+    return rerun(page, lambda: box.press("Enter"))
+
+
+def score(page):
+    return rerun(page, page.get_by_role("button", name="Score this user").click)
 
 
 def test_overview_tells_what_is_in_production_and_why(repository, tab):
@@ -140,9 +143,9 @@ def test_scores_are_sorted_filtered_and_downloaded(repository, tab, tmp_path):
     settle(tab)
     assert [int(row[0]) for row in read_cells(tab)[1:4]] == sorted(table["user_id"].to_pylist())[:3]
     limit = read(repository, "metrics/train_model.json")["threshold"]
-    tab.get_by_text("Only flagged").click()
+    text = rerun(tab, tab.get_by_text("Only flagged").click)
     flagged = int(pc.sum(pc.greater_equal(table["churn_probability"], limit)).as_py())
-    assert f"{flagged}\nof {len(table)}" in settle(tab)
+    assert f"{flagged}\nof {len(table)}" in text
     with tab.expect_download() as download:
         tab.get_by_role("button", name="Download these users as CSV").click()
     download.value.save_as(tmp_path / "users.csv")
@@ -163,14 +166,12 @@ def test_form_scores_one_user_with_the_reasons(repository, tab):
         .evaluate_all("inputs => inputs.map(input => input.getAttribute('aria-label'))")
     ) == sorted(features)
     assert f"user {user['user_id']}" in fill(tab, "Start from a user", str(user["user_id"]))
-    tab.get_by_role("button", name="Score this user").click()
-    text = settle(tab)
+    text = score(tab)
     assert f"{user['churn_probability']:.1%}" in text
     reasons = tab.get_by_test_id("stTable").locator("tbody tr").first.locator("td").all_inner_texts()
     assert reasons[0] == user["reason_1"] and float(reasons[2]) == pytest.approx(user["push_1"], abs=1e-4)
     tab.get_by_label(user["reason_1"], exact=True).fill("")
-    tab.get_by_role("button", name="Score this user").click()
-    text = settle(tab)
+    text = score(tab)
     assert "unknown" in text and f"{user['churn_probability']:.1%}" not in text
 
 
@@ -208,8 +209,7 @@ def test_without_production_the_local_heuristic_scores(dashboard, repository, pa
         assert float(read_cells(page)[1][1]) == pytest.approx(longest / (longest + 30))
         turn_to(page, "One user")
         page.get_by_label("days_since_last_payment", exact=True).fill("30")
-        page.get_by_role("button", name="Score this user").click()
-        text = settle(page)
+        text = score(page)
         assert "50.0%" in text and "by the local heuristic" in text and "silence / (silence + 30 days)" in text
     finally:
         client.set_registered_model_alias("churn-model", "production", "1")
@@ -247,8 +247,7 @@ def test_while_mlflow_is_down_the_files_are_shown(repository, page, tmp_path):
             assert "not detected" in turn_to(page, "Drift")
             assert "scored by version 1" in turn_to(page, "Scores")
             turn_to(page, "One user")
-            page.get_by_role("button", name="Score this user").click()
-            assert "by the local heuristic" in settle(page)
+            assert "by the local heuristic" in score(page)
     finally:
         (repository / ".env").unlink()
     assert "Traceback" not in (tmp_path / "dashboard.log").read_text()
@@ -260,8 +259,7 @@ def test_where_nothing_has_run_each_page_says_so(demo_repository, page, tmp_path
     with run_dashboard(empty, tmp_path / "dashboard.log") as dashboard:
         open_page(page, dashboard)
         texts = {title: turn_to(page, title) for title in PAGES}
-        page.get_by_role("button", name="Score this user").click()
-        assert "knows nothing without days_since_last_payment" in settle(page)
+        assert "knows nothing without days_since_last_payment" in score(page)
     assert "holds no version yet" in texts["Overview"] and "not measured" in texts["Overview"]
     assert all("make run" in texts[title] for title in PAGES[:-1])
     assert "no features yet" in texts["One user"]

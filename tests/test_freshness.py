@@ -96,6 +96,7 @@ def test_a_revert_comes_from_the_run_cache(repository, door):
     repository.check_cache()
 
 
+@pytest.mark.slow
 def test_old_times_and_times_to_come_are_no_obstacle_to_a_run(repository):
     for seconds, byte in (YEAR_2038, "q"), (YEAR_2001, "r"):
         repository.write("raw/a.csv", f"{byte}\n")

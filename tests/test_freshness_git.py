@@ -95,6 +95,7 @@ def test_a_path_with_a_space_and_an_accent(repository, tmp_path, door):
     assert moved.ran(door) == BELOW_A
 
 
+@pytest.mark.slow
 def test_a_repository_inside_another(repository, tmp_path, door):
     inner = repository.copy(tmp_path / "repository" / "inner")
     inner.log = tmp_path / "inner.log"
@@ -103,6 +104,7 @@ def test_a_repository_inside_another(repository, tmp_path, door):
     assert repository.ran(door) == []
 
 
+@pytest.mark.slow
 def test_a_repository_in_a_folder_of_a_git_repository(tmp_path, door):
     run("git", "init", "--quiet", tmp_path, cwd=tmp_path)
     repository = Repository(tmp_path / "sub")

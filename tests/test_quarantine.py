@@ -193,6 +193,7 @@ def test_a_directory_in_the_files_place(tmp_path):
         clean_payments(ENGINE, tmp_path / "PAYMENTS.csv", DROP, *outputs, PARAMS)
 
 
+@pytest.mark.slow
 def test_each_way_of_mangling_a_line_and_a_value():
     text = b"\n".join([HEADER, *ROWS, b""])
     for of_line in LINES.values():

@@ -76,6 +76,7 @@ def test_a_production_that_cannot_score_blocks_and_says_so(demo_copy):
     assert (demo_copy / "reports/release/evaluation.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_candidate_that_a_gate_holds_back_leaves_no_production(demo_copy):
     for path in "mlartifacts", "reports/release":
         shutil.rmtree(demo_copy / path)

@@ -153,6 +153,7 @@ def test_an_older_version_is_made_of_its_own_data_and_code():
     assert reproduce("1").splitlines()[-1] == "reproduced: the same bytes"
 
 
+@pytest.mark.slow
 def test_data_that_the_cache_lost_comes_from_the_remote(repository, tmp_path):
     # Beside .dvc/config, which git has, and relative: the clone elsewhere must find it all the same.
     dvc("remote", "add", "--local", "--default", "store", os.path.relpath(tmp_path / "store"))
@@ -181,6 +182,7 @@ def test_data_that_was_never_committed_is_named():
     assert f"data/raw/{DROP}/PAYMENTS.csv. That data was never committed" in message
 
 
+@pytest.mark.slow
 def test_data_that_was_damaged_in_the_cache_is_named_and_the_remote_has_it(tmp_path):
     dvc("remote", "add", "--local", "--default", "store", str(tmp_path / "store"))
     dvc("push", "--quiet")
