@@ -55,9 +55,10 @@ def register_candidate(receipt: Path, params: dict) -> None:
     """
     digest = output_digest(str(CANDIDATE))
     with open_registry() as client:
-        run = find_or_start_run(client, digest)
-        log_metrics(client, run.info.run_id)
         version = find_version(client, digest)
+        # Another run may have the same candidate: one that was copied from an embedded store.
+        run = client.get_run(version.run_id) if version else find_or_start_run(client, digest)
+        log_metrics(client, run.info.run_id)
         if version is None:
             log_contents(client, run, params)
             log_grid(client, run)

