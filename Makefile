@@ -103,7 +103,7 @@ rollback: install ## WHY="calls went up in Lima": put the previous version back 
 reproduce: install ## VERSION=3: make a registered version again from its commit and its data, and compare
 	@python scripts/reproduce.py "$(VERSION)"
 
-test: install ## the tests but the slow ones: a quarter of an hour on two cores
+test: install ## the tests but the slow ones: about a quarter of an hour on two cores
 	@python -m pytest -m "not slow"
 
 test-all: install ## all tests, as CI runs them
