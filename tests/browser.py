@@ -18,13 +18,14 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 # Streamlit's own marks of a page that is all there.
 STILL = "[data-testid=stApp][data-test-script-state=notRunning][data-test-connection-state=CONNECTED]"
+BUSY = "[data-stale=true], [data-testid=stSkeleton], [data-testid=stSpinner]"
+# Notes in the page that the script has begun to run, or has ended.
 WATCH = """
 window.hasRun = false;
 new MutationObserver(() => {window.hasRun = true}).observe(
     document.querySelector("[data-testid=stApp]"), {attributeFilter: ["data-test-script-state"]}
 );
 """
-BUSY = "[data-stale=true], [data-testid=stSkeleton], [data-testid=stSpinner]"
 
 
 @contextlib.contextmanager

@@ -72,18 +72,16 @@ def describe(repo) -> list[Step]:
     # One lock around both: DVC would read all its files again for the second.
     with lock_repo(repo):
         status, stages = repo.status(check_updates=False), repo.index.stages
-        return [
-            Step(
-                name=stage.addressing,
-                kind="stage" if isinstance(stage, PipelineStage) else "pointer",
-                deps=sorted(
-                    {relative(dep.fs_path) for dep in stage.deps if dep.protocol == "local" and not stage.frozen}
-                ),
-                outs=[relative(out.fs_path) for out in stage.outs],
-                why=explain(stage, status.get(stage.addressing, [])),
-            )
-            for stage in stages
-        ]
+    return [
+        Step(
+            name=stage.addressing,
+            kind="stage" if isinstance(stage, PipelineStage) else "pointer",
+            deps=sorted({relative(dep.fs_path) for dep in stage.deps if dep.protocol == "local" and not stage.frozen}),
+            outs=[relative(out.fs_path) for out in stage.outs],
+            why=explain(stage, status.get(stage.addressing, [])),
+        )
+        for stage in stages
+    ]
 
 
 def refuse_missing_data(steps: list[Step], hint: str) -> None:
