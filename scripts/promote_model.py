@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from churn.command import UserError, run_command
 from churn.files import write_json
 from churn.ledger import PROMOTE, Entry, Move, finish_last_entry, move_production
-from churn.registry import MODEL, PREVIOUS, PRODUCTION, ROLLED_BACK_TAG, aliased_version, open_registry
+from churn.registry import MODEL, PREVIOUS, PRODUCTION, ROLLED_BACK_TAG, aliased_version, open_registry, retry_once
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -86,7 +86,7 @@ def tag_version(client: "MlflowClient", candidate: str, content: dict) -> None:
         return
     tags = {"decision": content["decision"], "reason": content["reason"], "evaluation": json.dumps(content)}
     for tag, value in tags.items():
-        client.set_model_version_tag(MODEL, candidate, tag, value)
+        retry_once(client.set_model_version_tag, MODEL, candidate, tag, value)
 
 
 def version_number(client: "MlflowClient", alias: str) -> str | None:

@@ -1,15 +1,13 @@
-"""Production moves through the ledger: once, whoever is killed, and one at a time, however many try."""
+"""Production moves through the ledger, once, whoever is killed."""
 
 import contextlib
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from conftest import ENVIRONMENT, ROOT, run, run_script
-from mlflow_server import run_server
+from conftest import ROOT, run, run_script
 
 from churn.command import UserError
 from churn.ledger import LEDGER, PROMOTE, Move, carry_out, finish_last_entry, last_entry, move_production, read_entries
@@ -17,22 +15,6 @@ from churn.registry import MODEL, open_registry
 from promote_model import promote_model
 from rollback import rollback
 from show_ledger import show_ledger
-
-ROUNDS, MOST_ROUNDS = 6, 40
-# Promotes each evaluation that it is told of, so that two of these do so at the same moment.
-CONTENDER = """
-import sys
-from pathlib import Path
-import mlflow
-from churn.command import UserError
-from promote_model import promote_model
-for line in sys.stdin:
-    try:
-        promote_model(Path(line.strip()), Path(line.strip() + ".receipt"))
-    except UserError as error:
-        print("ERROR:", error)
-    sys.stdout.flush()
-"""
 
 
 def register(client, count: int) -> None:
@@ -258,41 +240,3 @@ def kill_rollback(client) -> None:
     client.delete_model_version_tag(MODEL, "2", "rolled_back")
     client.set_registered_model_alias(MODEL, "production", "2")
     client.set_registered_model_alias(MODEL, "previous", "1")
-
-
-@pytest.fixture(params=["embedded", "server"])
-def address(request, client):
-    """Where two promoters meet: in the embedded store, or at a real server."""
-    database = Path("mlflow.db").absolute()
-    if request.param == "embedded":
-        yield f"sqlite:///{database}"
-    else:
-        with run_server(database) as address:
-            yield address
-
-
-def test_of_two_promoters_at_the_same_moment_exactly_one_wins(client, address):
-    promote(1, None)
-    environment = ENVIRONMENT | {"MLFLOW_TRACKING_URI": address, "PYTHONPATH": str(ROOT / "scripts")}
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    two = [subprocess.Popen([sys.executable, "-c", CONTENDER], env=environment, **pipes) for _ in range(2)]
-    lost_in_the_ledger = 0
-    for number in range(1, MOST_ROUNDS + 1):
-        production = aliases(client)["production"]
-        candidates = [version for version in (1, 2, 3) if version != production]
-        for one, candidate in zip(two, candidates, strict=True):
-            print(write_evaluation(candidate, production), file=one.stdin, flush=True)
-        printed = [one.stdout.readline() for one in two]
-        winner, loser = candidates if printed[0].startswith("promote") else reversed(candidates)
-        (message,) = [line for line in printed if line.startswith("ERROR: ")]
-        assert "evaluate_candidate" in message and f"version {winner}" in message, printed
-        assert aliases(client) == {"production": winner, "previous": production}
-        assert not Path(f"{loser}.json.receipt").exists()
-        Path(f"{winner}.json.receipt").unlink()
-        lost_in_the_ledger += "was first" in message
-        if number >= ROUNDS and lost_in_the_ledger:
-            break
-    for one in two:
-        one.communicate()
-    assert lost_in_the_ledger, "they never met"
-    assert sum(not valid for *_, valid, _ in moves(client)) == lost_in_the_ledger

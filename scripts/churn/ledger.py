@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from churn.command import UserError
 from churn.provenance import current_commit
-from churn.registry import MODEL, PREVIOUS, PRODUCTION, ROLLED_BACK_TAG
+from churn.registry import MODEL, PREVIOUS, PRODUCTION, ROLLED_BACK_TAG, retry_once
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -184,7 +184,7 @@ def carry_out(client: "MlflowClient", entry: Entry) -> None:
         if newest is None or newest.number == entry.number:
             break
         entry = newest
-    client.set_model_version_tag(LEDGER, str(entry.number), "done", "true")
+    retry_once(client.set_model_version_tag, LEDGER, str(entry.number), "done", "true")
 
 
 def _apply(client: "MlflowClient", entry: Entry) -> None:
@@ -193,11 +193,11 @@ def _apply(client: "MlflowClient", entry: Entry) -> None:
     try:
         if entry.action == ROLLBACK:
             # Before the aliases: what leaves Production is marked already when it has left.
-            client.set_model_version_tag(MODEL, entry.from_version, ROLLED_BACK_TAG, entry.why)
-            client.delete_model_version_tag(MODEL, entry.to_version, ROLLED_BACK_TAG)
+            retry_once(client.set_model_version_tag, MODEL, entry.from_version, ROLLED_BACK_TAG, entry.why)
+            retry_once(client.delete_model_version_tag, MODEL, entry.to_version, ROLLED_BACK_TAG)
         if entry.previous_version:
-            _set_alias(client, PREVIOUS, entry.previous_version)
-        _set_alias(client, PRODUCTION, entry.to_version)
+            retry_once(client.set_registered_model_alias, MODEL, PREVIOUS, entry.previous_version)
+        retry_once(client.set_registered_model_alias, MODEL, PRODUCTION, entry.to_version)
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
@@ -206,18 +206,6 @@ def _apply(client: "MlflowClient", entry: Entry) -> None:
             f"aliases of {MODEL} in MLflow by hand, give version {entry.number} of {LEDGER} the tag done=true there, "
             "then run again."
         ) from error
-
-
-def _set_alias(client: "MlflowClient", alias: str, version: str) -> None:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        client.set_registered_model_alias(MODEL, alias, version)
-    except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            raise
-        # Two who make an alias at the same moment: the store refuses one of them, to whom it is there from now on.
-        client.set_registered_model_alias(MODEL, alias, version)
 
 
 def describe_move(move: Move) -> str:

@@ -10,7 +10,7 @@ import sqlite3
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,6 +75,22 @@ def aliased_version(client: "MlflowClient", alias: str) -> "ModelVersion | None"
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise
+
+
+def retry_once(call: Callable[..., None], *arguments: str) -> None:
+    """Set or delete an alias or a tag; once more when the store refuses.
+
+    MLflow looks whether there is such a row, then writes it: of two who make the same one at the same moment, the
+    database refuses one, to whom it is there from then on.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        call(*arguments)
+    except MlflowException as error:
+        if error.error_code != "BAD_REQUEST":
+            raise
+        call(*arguments)
 
 
 def load_version(version: str) -> "tuple[PyFuncModel, Path]":
