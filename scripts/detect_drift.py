@@ -119,7 +119,7 @@ def describe_newest(weeks: list[dict], target: dict, part: int, params: dict) ->
             "drift_share_threshold": params["drift_share"],
             "drift_detected": newest["drift_share"] >= params["drift_share"],
         }
-    if newest["prediction"] and "statistic" in newest["prediction"]:
+    if newest["prediction"]:
         names = {"statistic": "distance", "threshold": "threshold", "drifted": "drifted"}
         content |= {f"prediction_{name}": newest["prediction"][key] for key, name in names.items()}
     return content | target

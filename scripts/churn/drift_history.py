@@ -38,7 +38,7 @@ def describe_week(week: dict) -> dict:
     if "drift_share" in week:
         parts = [record["statistic"] / record["threshold"] for record in week["columns"] if "statistic" in record]
         figures |= {"drift_share": week["drift_share"], "largest_part_of_limit": max(parts)}
-    if week["prediction"] and "statistic" in week["prediction"]:
+    if week["prediction"]:
         figures["prediction_distance"] = week["prediction"]["statistic"]
     return figures
 

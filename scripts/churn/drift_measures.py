@@ -26,17 +26,18 @@ def compare_drops(current: pa.Table, reference: pa.Table, params: dict) -> dict:
     Returns
     -------
     dict
-        rows and reference_rows. `columns`, a record for each of the features, and `prediction`, the same for the score:
-        column, kind, missing_share and missing_share_before (0 to 1), new_categories (share by name); method,
-        statistic (a distance: 0 when nothing changed), threshold and drifted, or `left_out`, the reason. drift_share (0
-        to 1 of the columns measured), or `reason`, why it cannot be measured.
+        rows and reference_rows. `columns`, a record for each of the features, and `prediction`, the same for the score,
+        None where it cannot be measured: column, kind, missing_share and missing_share_before (0 to 1), new_categories
+        (share by name); method, statistic (a distance: 0 when nothing changed), threshold and drifted, or `left_out`,
+        the reason. drift_share (0 to 1 of the columns measured), or `reason`, why it cannot be measured.
     """
     found = {"rows": len(current), "reference_rows": len(reference), "columns": [], "prediction": None}
     if not len(reference):
         return found | {"reason": "there is no earlier drop with users to compare with"}
     records = [compare_column(name, current[name], reference[name], params) for name in current.column_names]
     found["columns"] = [record for record in records if record["column"] != PREDICTION]
-    found["prediction"] = next((record for record in records if record["column"] == PREDICTION), None)
+    scores = (record for record in records if record["column"] == PREDICTION and "statistic" in record)
+    found["prediction"] = next(scores, None)
     measured = [record for record in found["columns"] if "statistic" in record]
     if not measured:
         return found | {"reason": "no column has a value both in the newest drop and before it"}
@@ -116,7 +117,7 @@ def find_alarms(found: dict, target: dict, params: dict) -> list[str]:
     for record in found["columns"]:
         alarms += _column_alarms(record, params)
     prediction = found["prediction"]
-    if prediction and prediction.get("drifted"):
+    if prediction and prediction["drifted"]:
         alarms.append(f"The candidate's scores drifted: {_distance(prediction)}.")
     if target["target_drifted"]:
         alarms.append(
