@@ -3,8 +3,8 @@
 Reads
     register_candidate.json, data/training/holdout.parquet, the registry
 Writes
-    evaluation.json: candidate and production (version, roc_auc, ece), gain with its interval, gates (value, limit,
-    passed, told), decision (promote or skip), reason
+    evaluation.json: candidate and production (version, roc_auc, ece), gain with its interval (null unless another
+    version is in Production), gates (value, limit, passed, told), decision (promote or skip), reason
 """
 
 import argparse
@@ -59,7 +59,9 @@ def evaluate_candidate(candidate: Path, holdout: Path, evaluation: Path, params:
         production = production and str(production.version)
         scores = {one: score_version(one, rows) for one in {version, production} - {None}}
         rolled_back = client.get_model_version(MODEL, version).tags.get(ROLLED_BACK_TAG)
-    content = decide(rows, scores[version], scores.get(production), params)
+    # Beside itself a model gains nothing, and need not.
+    rival = None if production == version else scores.get(production)
+    content = decide(rows, scores[version], rival, params)
     if production == version:
         content |= {"decision": "skip", "reason": f"Version {version} is in Production already."}
     elif rolled_back is not None:
