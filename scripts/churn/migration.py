@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from churn.embedded_store import PARENT_TAG, Store, find_runs, find_versions
 from churn.ledger import CREATED_TAG, LEDGER, Move, describe_move, last_entry
-from churn.registry import DIGEST_TAG, EXPERIMENT, MODEL, PREVIOUS, PRODUCTION, ROLLED_BACK_TAG
+from churn.registry import DIGEST_TAG, EXPERIMENT, MODEL, PREVIOUS, PRODUCTION, ROLLED_BACK_TAG, retry_once
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -165,7 +165,7 @@ class Migration:
             copy, told = self.versions[str(version.version)], version.tags.get("evaluation", "")
             renumbered = self._renumber_evaluation(told)
             if renumbered != told and copy.tags.get("evaluation") == told:
-                self.client.set_model_version_tag(MODEL, str(copy.version), "evaluation", renumbered)
+                retry_once(self.client.set_model_version_tag, MODEL, str(copy.version), "evaluation", renumbered)
 
     def _renumber_evaluation(self, told: str) -> str:
         try:
@@ -204,7 +204,7 @@ class Migration:
             if aliases.get(alias) == number:
                 self._count(self.present, "aliases")
             else:
-                self.client.set_registered_model_alias(MODEL, alias, number)
+                retry_once(self.client.set_registered_model_alias, MODEL, alias, number)
                 self._count(self.copied, "aliases")
         self._copy_ledger(there)
         return None
@@ -225,9 +225,9 @@ class Migration:
         for version in self.store.versions:
             copy, why = self.versions[str(version.version)], version.tags.get(ROLLED_BACK_TAG)
             if why is not None and copy.tags.get(ROLLED_BACK_TAG) != why:
-                self.client.set_model_version_tag(MODEL, str(copy.version), ROLLED_BACK_TAG, why)
+                retry_once(self.client.set_model_version_tag, MODEL, str(copy.version), ROLLED_BACK_TAG, why)
             if why is None and ROLLED_BACK_TAG in copy.tags:
-                self.client.delete_model_version_tag(MODEL, str(copy.version), ROLLED_BACK_TAG)
+                retry_once(self.client.delete_model_version_tag, MODEL, str(copy.version), ROLLED_BACK_TAG)
 
     def _copy_ledger(self, there: "dict[str | None, ModelVersion]") -> None:
         """Copy the entries in order, each in one call; they keep who came first, and so which of them count."""
@@ -243,7 +243,7 @@ class Migration:
                 self._count(self.copied, "ledger entries")
             else:
                 if "done" in entry.tags and "done" not in copy.tags:
-                    self.client.set_model_version_tag(LEDGER, str(copy.version), "done", "true")
+                    retry_once(self.client.set_model_version_tag, LEDGER, str(copy.version), "done", "true")
                 self._count(self.present, "ledger entries")
             numbers[str(entry.version)] = str(copy.version)
 
