@@ -115,7 +115,7 @@ def install_locks(locks: list[Path], turn: TextIO) -> bool:
     uv = find_uv()
     if uv is None:
         print("Installing uv, which installs the rest.", flush=True)
-        pinned = VENV / "uv.lock"
+        pinned = VENV / "uv.txt"
         pinned.write_text(re.search(r"^uv==(?:.*\\\n)*.*\n", MAIN_LOCK.read_text(), re.MULTILINE)[0])
         options = ("--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--requirement", pinned)
         if call([PYTHON, "-m", "pip", "install", *options], turn):
