@@ -14,7 +14,7 @@ import dvc.stage.run
 from dvc.cli import main
 from dvc.utils.serialize import _common, _yaml
 
-from steps import OUTCOMES, exit_after, file_name, write_whole
+from .state import OUTCOMES, exit_with, file_name, write_whole
 
 POLL_SECONDS, GUARD_SECONDS = 0.05, 3
 
@@ -63,4 +63,4 @@ def bring_up_to_date(name: str, force: bool) -> int:
 
 
 if __name__ == "__main__":
-    exit_after(lambda: bring_up_to_date(sys.argv[1], "--force" in sys.argv[2:]))
+    exit_with(lambda: bring_up_to_date(sys.argv[1], "--force" in sys.argv[2:]))

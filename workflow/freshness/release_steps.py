@@ -11,14 +11,11 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
-from steps import STATE, Step, exit_after, file_name, planned, read_plan, write_whole
-from why import print_reasons
-
-RECEIPTS, LOCKS = STATE / "receipts", STATE / "effects"
-DVC_LOCK = Path(".dvc/tmp/lock")
+from .state import DVC_LOCK, RECEIPTS, RELEASE_LOCKS, file_name, write_whole
+from .steps import Step, planned, read_plan
+from .why import print_reasons
 
 
 def receipt_of(uses: list[str], settings: dict[str, str], locked: dict[str, str]) -> dict[str, str]:
@@ -61,10 +58,10 @@ def locked_hashes(steps: list[Step]) -> dict[str, str]:
     return hashes
 
 
-def run_effect(name: str, command: list[str]) -> int:
+def run_release_step(name: str, command: list[str]) -> int:
     """Run an effect's command; when it succeeds, keep the receipt; return the exit code."""
-    LOCKS.mkdir(parents=True, exist_ok=True)
-    with (LOCKS / file_name(name)).open("w") as lock:
+    RELEASE_LOCKS.mkdir(parents=True, exist_ok=True)
+    with (RELEASE_LOCKS / file_name(name)).open("w") as lock:
         # The command has the lock too: when Snakemake is killed, it may act on until the next run wants to.
         fcntl.flock(lock, fcntl.LOCK_EX)
         print_reasons(name)
@@ -74,7 +71,3 @@ def run_effect(name: str, command: list[str]) -> int:
         receipt = receipt_of(step.deps, step.settings, locked_hashes(read_plan()))
         write_whole(RECEIPTS / f"{name}.json", json.dumps(receipt, indent=2))
     return code
-
-
-if __name__ == "__main__":
-    exit_after(lambda: run_effect(sys.argv[1], sys.argv[2:]))

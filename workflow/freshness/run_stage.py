@@ -10,9 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ask_dvc import remove_dead_rwlock
-from steps import exit_after, planned, stamp, write_whole
-from why import print_reasons
+from .ask_dvc import remove_dead_rwlock
+from .state import stamp, write_whole
+from .steps import planned
+from .why import print_reasons
 
 
 def run_stage(name: str) -> int:
@@ -22,7 +23,7 @@ def run_stage(name: str) -> int:
     """
     print_reasons(name)
     step = planned(name)
-    job = [sys.executable, str(Path(__file__).with_name("dvc_job.py")), name]
+    job = [sys.executable, "-m", f"{__package__}.dvc_job", name]
     process = subprocess.Popen([*job, *(["--force"] if step and step.forced else [])], start_new_session=True)
     for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
         signal.signal(number, lambda received, _: os.killpg(process.pid, received))
@@ -34,7 +35,3 @@ def run_stage(name: str) -> int:
     if code == 0 and step and not step.outs:
         write_whole(Path(stamp(name)), "")
     return code if code >= 0 else 128 - code
-
-
-if __name__ == "__main__":
-    exit_after(lambda: run_stage(sys.argv[1]))

@@ -5,7 +5,8 @@ python workflow/why.py          what `snakemake --dry-run` found: each stale ste
 
 import signal
 
-from steps import OUTCOMES, Step, file_name, makers_of, planned, read_plan
+from .state import OUTCOMES, file_name
+from .steps import Step, makers_of, planned, read_plan
 
 HASH_LENGTH = 8
 
@@ -72,7 +73,7 @@ def print_reasons(name: str) -> None:
         print(f"Why: {line}", flush=True)
 
 
-def tell_outcomes() -> str:
+def summary() -> str:
     """Return in one line how many of the stages that Snakemake started DVC ran, and which did not have to run."""
     told = {step.name: OUTCOMES / file_name(step.name) for step in read_plan() if step.kind == "stage"}
     outcomes = {name: path.read_text() for name, path in told.items() if path.exists()}
@@ -103,7 +104,7 @@ def _path_line(path: str, item, state: str) -> str:
     return f"{path}: {state}"
 
 
-def main() -> None:
+def print_stale_steps() -> None:
     """Print every step that would run, with its reasons."""
     # Whoever reads may have read enough, as `head` does.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
@@ -112,7 +113,3 @@ def main() -> None:
         print("\n    ".join([name, *lines]))
     if not stale:
         print("Nothing is stale.")
-
-
-if __name__ == "__main__":
-    main()

@@ -23,10 +23,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ask_dvc import ask_dvc, refuse_missing_data
-from effects import differing, locked_hashes, read_receipt, receipt_of
-from steps import OUTCOMES, STATE, Step, makers_of, overlap, read_plan, stamp, write_plan, write_whole
-from why import reasons, tell_outcomes
+from .ask_dvc import ask_dvc, refuse_missing_data
+from .release_steps import differing, locked_hashes, read_receipt, receipt_of
+from .state import OUTCOMES, STATE, stamp, write_whole
+from .steps import Step, makers_of, overlap, read_plan, write_plan
+from .why import reasons, summary
 
 
 class Freshness:
@@ -54,7 +55,7 @@ class Freshness:
         """Return the output of the rule of a stage that has none."""
         return stamp(name)
 
-    def effect(
+    def release(
         self, name: str, uses: list[str], makes: list[str], settings: dict[str, str], lost=lambda: False
     ) -> Callable:
         """Return the input function of a rule that acts on the world outside.
@@ -66,12 +67,12 @@ class Freshness:
             changed = differing(receipt_of(uses, settings, self.locked), read_receipt(name))
             if not changed and lost():
                 changed = ["what it made is gone"]
-            self.steps[name] = Step(name, "effect", uses, makes, changed, settings)
+            self.steps[name] = Step(name, "release", uses, makes, changed, settings)
         return lambda wildcards: self._inputs(name)
 
-    def tell_outcomes(self) -> None:
+    def print_summary(self) -> None:
         """Print in one line what came of the stages: at the end of a run, in `onsuccess`."""
-        print(tell_outcomes(), file=sys.stderr)
+        print(summary(), file=sys.stderr)
 
     def _ask(self, wait: int, hint: str) -> list[Step]:
         with writing_state():

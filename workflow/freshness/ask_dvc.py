@@ -5,10 +5,9 @@ import os
 import time
 from pathlib import Path
 
-from steps import STATE, Step, file_name, write_whole
-from why import explain
-
-GOOD_LOCKS = STATE / "good_locks"
+from .state import GOOD_LOCKS, file_name, named_by, write_whole
+from .steps import Step
+from .why import explain
 
 
 def ask_dvc(wait: int) -> list[Step]:
@@ -54,7 +53,7 @@ def keep_good_locks(steps: list[Step]) -> None:
 def put_good_lock_back(error: str) -> bool:
     """Put the last good content into the dvc.lock that DVC could not read; tell whether there was one to mend."""
     for good in GOOD_LOCKS.glob("*"):
-        path = good.name.replace("%2F", "/").replace("%25", "%")
+        path = named_by(good.name)
         if path in error:
             good.replace(path)
             return True

@@ -1,15 +1,10 @@
 """The steps of the pipeline as the bridge sees them, and the plan: what the last look at all of them found."""
 
 import json
-import os
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
 
-STATE = Path(".snakemake/freshness")
-PLAN, OUTCOMES = STATE / "plan.json", STATE / "outcomes"
+from .state import PLAN, STATE, file_name, stamp, write_whole
 
 
 @dataclass
@@ -43,16 +38,6 @@ class Step:
         return str(folder / "dvc.lock")
 
 
-def file_name(name: str) -> str:
-    """Return a name or path as the name of one file."""
-    return name.replace("%", "%25").replace("/", "%2F")
-
-
-def stamp(name: str) -> str:
-    """Return the path that stands for the output of a stage that has none."""
-    return str(STATE / "done" / file_name(name))
-
-
 def overlap(out: str, dep: str) -> bool:
     """Tell whether one path is the other, or lies in it."""
     return out == dep or out.startswith(f"{dep}/") or dep.startswith(f"{out}/")
@@ -61,25 +46,6 @@ def overlap(out: str, dep: str) -> bool:
 def makers_of(dep: str, steps: list[Step]) -> list[Step]:
     """Return the steps that make a path, what lies in it, or what it lies in."""
     return [step for step in steps if any(overlap(out, dep) for out in step.outs)]
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that nobody ever reads half of it, not even after a kill or on a full disk."""
-    new = STATE / f"{file_name(str(path))}.{os.getpid()}.new"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new.write_text(text, encoding="utf-8")
-        new.replace(path)
-    finally:
-        new.unlink(missing_ok=True)
-
-
-def exit_after(job: Callable[[], int]) -> NoReturn:
-    """End this process with a job's exit code; what the disk refuses is told in one line."""
-    try:
-        sys.exit(job())
-    except OSError as error:
-        sys.exit(f"ERROR: {error}")
 
 
 def write_plan(steps: list[Step]) -> None:
