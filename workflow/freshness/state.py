@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import NoReturn
 
 STATE = Path(".snakemake/freshness")
-PLAN, OUTCOMES, RECEIPTS = STATE / "plan.json", STATE / "outcomes", STATE / "receipts"
-GOOD_LOCKS, LISTINGS, RELEASE_LOCKS = STATE / "good_locks", STATE / "listings", STATE / "releases"
+# What the main Snakemake process found, and what came of each stage of the last run.
+PLAN, OUTCOMES = STATE / "plan.json", STATE / "outcomes"
+# What release steps ran with, and the locks that they hold meanwhile.
+RECEIPTS, RELEASE_LOCKS = STATE / "receipts", STATE / "releases"
+# Copies of every dvc.lock that DVC could read, and the files behind the hashes of folders.
+GOOD_LOCKS, LISTINGS = STATE / "good_locks", STATE / "listings"
 DVC_LOCK = Path(".dvc/tmp/lock")
 
 
@@ -17,9 +21,9 @@ def file_name(name: str) -> str:
     return name.replace("%", "%25").replace("/", "%2F")
 
 
-def named_by(name: str) -> str:
-    """Return the step's name or path of a file name: the reverse of `file_name`."""
-    return name.replace("%2F", "/").replace("%25", "%")
+def name_of(path: Path) -> str:
+    """Return the step's name or the path after which a file was named by `file_name`."""
+    return path.name.replace("%2F", "/").replace("%25", "%")
 
 
 def stamp(name: str) -> str:

@@ -110,7 +110,7 @@ FILES = {
     "raw/a.csv": "x\ny\n",
     "raw/b.csv": "z\n",
     ".gitignore": IGNORED,
-    ".dvcignore": "__pycache__\n.snakemake_timestamp\n",
+    ".dvcignore": "__pycache__/\n.snakemake_timestamp\n.writing-*\n",
 }
 BELOW_A = ["clean/a.txt", "joined.txt", "report/all.txt"]
 JOINED = ["joined.txt", "report/all.txt"]

@@ -1,6 +1,6 @@
 """Kill -9 of Snakemake, of DVC, of the stage, of its runner, of all, at random moments: the next run finishes.
 
-Twelve kills in the normal run; `KILLS=100 python -m pytest workflow/freshness/tests/test_kills.py -s` is the long campaign.
+Twelve kills in a normal run; the long campaign: `KILLS=100 python -m pytest workflow/freshness/tests/test_kills.py -s`
 """
 
 import os
