@@ -7,8 +7,9 @@ import subprocess
 from pathlib import Path
 from typing import ClassVar
 
-from conftest import ENVIRONMENT, ROOT, run
 from dvc.repo import Repo
+
+from .commands import ENVIRONMENT, PACKAGE, run
 
 DVC_YAML = """
 stages:
@@ -68,30 +69,37 @@ def headed(title, texts):
 '''
 SNAKEFILE = """
 import sys
-sys.path.insert(0, f"{workflow.basedir}/workflow")
-from freshness import Freshness
+sys.path.append(workflow.basedir)
+from workflow.freshness import Freshness
 fresh = Freshness(workflow)
 onsuccess:
-    fresh.tell_outcomes()
+    fresh.print_summary()
 rule report:
     input: fresh.stage("report")
     output: directory("report")
-    shell: "python workflow/run_stage.py report"
+    shell: "python -m workflow.freshness stage report"
 rule join:
     input: fresh.stage("join")
     output: "joined.txt"
-    shell: "python workflow/run_stage.py join"
+    shell: "python -m workflow.freshness stage join"
 rule clean:
     input: fresh.stage("clean@{name}")
     output: "clean/{name}.txt"
-    shell: "python workflow/run_stage.py clean@{wildcards.name}"
+    shell: "python -m workflow.freshness stage clean@{wildcards.name}"
 rule track:
     input: fresh.stage("raw/{name}.csv.dvc")
     output: update("raw/{name}.csv.dvc")
-    shell: "python workflow/run_stage.py {output}"
+    shell: "python -m workflow.freshness stage {output}"
+"""
+PROFILE = """
+rerun-triggers: [mtime]
+rerun-incomplete: true
+show-failed-logs: true
+scheduler: greedy
 """
 IGNORED = "/clean\n/joined.txt\n/report\n/raw/*.csv\n.snakemake\n__pycache__\n"
 FILES = {
+    "profiles/default/config.yaml": PROFILE,
     "dvc.yaml": DVC_YAML,
     "Snakefile": SNAKEFILE,
     "params.yaml": "join: all\nother: 1\n",
@@ -102,7 +110,7 @@ FILES = {
     "raw/a.csv": "x\ny\n",
     "raw/b.csv": "z\n",
     ".gitignore": IGNORED,
-    ".dvcignore": "__pycache__\n.snakemake_timestamp\n",
+    ".dvcignore": "__pycache__/\n.snakemake_timestamp\n.writing-*\n",
 }
 BELOW_A = ["clean/a.txt", "joined.txt", "report/all.txt"]
 JOINED = ["joined.txt", "report/all.txt"]
@@ -126,10 +134,9 @@ class Repository:
     ) -> None:
         for name, text in files.items():
             self.write(name, text)
-        shutil.copytree(ROOT / "workflow" / "profiles", self.folder / "profiles")
-        (self.folder / "workflow").mkdir()
-        for module in (ROOT / "workflow").glob("*.py"):
-            shutil.copy(module, self.folder / "workflow")
+        shutil.copytree(
+            PACKAGE, self.folder / "workflow" / "freshness", ignore=shutil.ignore_patterns("tests", "__pycache__")
+        )
         self.command("git", "init", "--quiet", "--initial-branch", "main")
         self.command(*init)
         if track:

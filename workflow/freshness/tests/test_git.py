@@ -1,8 +1,9 @@
 """Branches, people, clones, experiments and kinds of links: what was ever computed is not computed again."""
 
 import pytest
-from conftest import run
-from small_pipeline import BELOW_A, JOINED, Repository
+
+from .commands import run
+from .small_pipeline import BELOW_A, JOINED, Repository
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
-"""DVC in one of many short jobs that take turns: brings one stage or pointer up to date, and keeps what came of it.
+"""DVC inside a job: bring one stage or pointer up to date, and record whether the stage had to run.
 
-python workflow/dvc_job.py NAME [--force]
+Many such jobs run at once, each for a short time, so this waits for DVC's locks in shorter steps than DVC does.
+
+    python -m workflow.freshness.dvc_job NAME [--force]
 """
 
 import gc
@@ -8,19 +10,20 @@ import io
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import dvc.lock
 import dvc.stage.run
 from dvc.cli import main
 from dvc.utils.serialize import _common, _yaml
 
-from steps import OUTCOMES, exit_after, file_name, write_whole
+from .state import OUTCOMES, exit_with, file_name, write_whole
 
 POLL_SECONDS, GUARD_SECONDS = 0.05, 3
 
 
-def take_lock(lock: dvc.lock.Lock) -> None:
-    """Wait for DVC's lock as DVC does, but look every 50 ms, not every half second."""
+def take_lock(lock: Any) -> Any:
+    """Wait for DVC's lock as DVC does, but look every 50 ms instead of every half second."""
     deadline = time.monotonic() + GUARD_SECONDS
     while True:
         try:
@@ -31,8 +34,8 @@ def take_lock(lock: dvc.lock.Lock) -> None:
             time.sleep(POLL_SECONDS)
 
 
-def dump_whole(path, data, dumper, fs=None, **options) -> None:
-    """Write dvc.lock as a whole: DVC writes in place, and leaves half of it when killed or when the disk is full."""
+def dump_whole(path: Any, data: Any, dumper: Any, fs: Any = None, **options: Any) -> None:
+    """Write dvc.lock in one step: DVC writes in place, and leaves half a file when killed or when the disk is full."""
     text = io.StringIO()
     dumper(data, text, **options)
     write_whole(Path(path), text.getvalue())
@@ -42,25 +45,25 @@ def bring_up_to_date(name: str, force: bool) -> int:
     """Run `dvc repro --single-item`, or `dvc commit` for a pointer; return DVC's exit code."""
     run_command, ran = dvc.stage.run.cmd_run, []
 
-    def run_and_tell(*args, **options):
+    def run_and_record(*args: Any, **options: Any) -> Any:
         ran.append(name)
         return run_command(*args, **options)
 
-    gc.disable()  # the job ends too soon for its garbage to matter
+    gc.disable()  # the job ends too soon for garbage collection to pay off
     dvc.lock.Lock.lock = take_lock
     _common._dump_data = dump_whole
-    # dvc.lock has no comments to keep: the parser that keeps none is six times as fast.
+    # dvc.lock has no comments to preserve: the parser that drops them is six times as fast.
     _yaml.parse_yaml_for_update = _yaml.parse_yaml
-    dvc.stage.run.cmd_run = run_and_tell
+    dvc.stage.run.cmd_run = run_and_record
     command = ["repro", "--single-item", *(["--force"] if force else []), name]
     if name.endswith(".dvc"):
         # `repro` and `add` may move the data away and link it back from the cache; this never does.
         command = ["commit", "--force", "--no-relink", name]
-    code = main(["--wait-for-lock", *command])
+    code = int(main(["--wait-for-lock", *command]))
     if code == 0:
         write_whole(OUTCOMES / file_name(name), "ran" if ran else "known")
     return code
 
 
 if __name__ == "__main__":
-    exit_after(lambda: bring_up_to_date(sys.argv[1], "--force" in sys.argv[2:]))
+    exit_with(lambda: bring_up_to_date(sys.argv[1], "--force" in sys.argv[2:]))

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from small_pipeline import BELOW_A, DOORS, FILES, JOINED, Repository
+
+from .small_pipeline import BELOW_A, DOORS, FILES, JOINED, PROFILE, Repository
 
 EIGHT = """
 stages:
@@ -27,15 +28,15 @@ while len(list(Path("met").glob("?.txt"))) < 8:
 """
 MEETING = """
 import sys
-sys.path.insert(0, f"{workflow.basedir}/workflow")
-from freshness import Freshness
+sys.path.append(workflow.basedir)
+from workflow.freshness import Freshness
 fresh = Freshness(workflow)
 rule all:
     input: expand("met/{name}.txt", name=list("abcdefgh"))
 rule meet:
     input: fresh.stage("meet@{name}")
     output: "met/{name}.txt"
-    shell: "python workflow/run_stage.py meet@{wildcards.name}"
+    shell: "python -m workflow.freshness stage meet@{wildcards.name}"
 """
 BUSY = (
     "Unable to acquire lock",
@@ -48,7 +49,14 @@ BUSY = (
 def test_eight_stages_run_at_the_same_time(tmp_path):
     repository = Repository(tmp_path / "repository")
     repository.create(
-        {"dvc.yaml": EIGHT, "meet.py": MEET, "Snakefile": MEETING, ".dvcignore": FILES[".dvcignore"]}, track=()
+        {
+            "profiles/default/config.yaml": PROFILE,
+            "dvc.yaml": EIGHT,
+            "meet.py": MEET,
+            "Snakefile": MEETING,
+            ".dvcignore": FILES[".dvcignore"],
+        },
+        track=(),
     )
     repository.command("snakemake", "--cores", "8")
     assert "Nothing to be done" in repository.command("snakemake", "--dry-run")

@@ -1,7 +1,4 @@
-"""The command of a job that runs a stage of dvc.yaml, or brings a pointer (a `.dvc` file) up to date.
-
-python workflow/run_stage.py NAME
-"""
+"""The job of a rule that runs a stage of dvc.yaml, or updates a pointer (a `.dvc` file)."""
 
 import contextlib
 import os
@@ -9,23 +6,29 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import FrameType
 
-from ask_dvc import remove_dead_rwlock
-from steps import exit_after, planned, stamp, write_whole
-from why import print_reasons
+from .ask_dvc import remove_dead_rwlock
+from .state import stamp, write_whole
+from .steps import planned
+from .why import print_reasons
 
 
 def run_stage(name: str) -> int:
-    """Bring a stage or pointer up to date by DVC, in a job of its own; return the exit code.
+    """Bring a stage or pointer up to date with DVC, in a session of its own; return the exit code.
 
-    When DVC is killed, whatever it had started dies with it.
+    If DVC is killed, stop what it had started: an orphan stage would go on writing.
     """
     print_reasons(name)
     step = planned(name)
-    job = [sys.executable, str(Path(__file__).with_name("dvc_job.py")), name]
+    job = [sys.executable, "-m", f"{__package__}.dvc_job", name]
     process = subprocess.Popen([*job, *(["--force"] if step and step.forced else [])], start_new_session=True)
+
+    def pass_on(number: int, _: FrameType | None) -> None:
+        os.killpg(process.pid, number)
+
     for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
-        signal.signal(number, lambda received, _: os.killpg(process.pid, received))
+        signal.signal(number, pass_on)
     code = process.wait()
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
@@ -34,7 +37,3 @@ def run_stage(name: str) -> int:
     if code == 0 and step and not step.outs:
         write_whole(Path(stamp(name)), "")
     return code if code >= 0 else 128 - code
-
-
-if __name__ == "__main__":
-    exit_after(lambda: run_stage(sys.argv[1]))

@@ -3,8 +3,9 @@
 import os
 
 import pytest
-from conftest import run
-from small_pipeline import BELOW_A, Repository
+
+from .commands import run
+from .small_pipeline import BELOW_A, Repository
 
 KIB = 1024
 MEGABYTES = 12

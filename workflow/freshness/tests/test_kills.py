@@ -1,6 +1,6 @@
 """Kill -9 of Snakemake, of DVC, of the stage, of its runner, of all, at random moments: the next run finishes.
 
-Twelve kills in the normal run; `KILLS=100 python -m pytest tests/test_freshness_kills.py -s` is the long campaign.
+Twelve kills in a normal run; the long campaign: `KILLS=100 python -m pytest workflow/freshness/tests/test_kills.py -s`
 """
 
 import os
@@ -11,7 +11,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from small_pipeline import DOORS, Repository
+
+from .small_pipeline import DOORS, Repository
 
 pytestmark = pytest.mark.slow
 KILLS = int(os.environ.get("KILLS", "12"))
@@ -22,9 +23,9 @@ VICTIMS = {
     "dvc": {"dvc": ["dvc repro"], "stage": ["clean.py", "collect.py"]},
     "snakemake": {
         "snakemake": ["bin/snakemake"],
-        "dvc": ["dvc_job.py"],
+        "dvc": ["freshness.dvc_job"],
         "stage": ["clean.py", "collect.py"],
-        "runner": ["run_stage.py"],
+        "runner": ["workflow.freshness stage"],
     },
 }
 # Of what a kill leaves in its lock files, `dvc repro` mends nothing: Snakemake does.

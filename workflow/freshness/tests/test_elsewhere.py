@@ -3,8 +3,9 @@
 import re
 
 import pytest
-from conftest import ROOT
-from small_pipeline import FILES, Repository
+
+from .commands import PACKAGE
+from .small_pipeline import FILES, PROFILE, Repository
 
 DVC_YAML = """
 stages:
@@ -67,8 +68,8 @@ for output in map(Path, outputs):
 """
 SNAKEFILE = """
 import sys
-sys.path.insert(0, f"{workflow.basedir}/workflow")
-from freshness import Freshness
+sys.path.append(workflow.basedir)
+from workflow.freshness import Freshness
 fresh = Freshness(workflow)
 rule all:
     input:
@@ -77,39 +78,39 @@ rule all:
 rule single:
     input: fresh.stage("single")
     output: "single.txt"
-    shell: "python workflow/run_stage.py single"
+    shell: "python -m workflow.freshness stage single"
 rule each:
     input: fresh.stage("each@{key}")
     output: "each/{key}.txt"
-    shell: "python workflow/run_stage.py each@{wildcards.key}"
+    shell: "python -m workflow.freshness stage each@{wildcards.key}"
 rule grid:
     input: fresh.stage("grid@{size}-{color}")
     output: "grid/{size}-{color}.txt"
-    shell: "python workflow/run_stage.py grid@{wildcards.size}-{wildcards.color}"
+    shell: "python -m workflow.freshness stage grid@{wildcards.size}-{wildcards.color}"
 rule check:
     input: fresh.stage("check")
     output: fresh.stamp("check")
-    shell: "python workflow/run_stage.py check"
+    shell: "python -m workflow.freshness stage check"
 rule grow:
     input: fresh.stage("grow")
     output: update("grown.txt")
-    shell: "python workflow/run_stage.py grow"
+    shell: "python -m workflow.freshness stage grow"
 rule measure:
     input: fresh.stage("measure")
     output: update("measured.json")
-    shell: "python workflow/run_stage.py measure"
+    shell: "python -m workflow.freshness stage measure"
 rule old:
     input: fresh.stage("old")
     output: "old.txt"
-    shell: "python workflow/run_stage.py old"
+    shell: "python -m workflow.freshness stage old"
 rule inner:
     input: fresh.stage("sub/dvc.yaml:inner")
     output: "sub/inner.txt"
-    shell: "python workflow/run_stage.py sub/dvc.yaml:inner"
+    shell: "python -m workflow.freshness stage sub/dvc.yaml:inner"
 rule track:
     input: fresh.stage("{file}.dvc")
     output: update("{file}.dvc")
-    shell: "python workflow/run_stage.py {output}"
+    shell: "python -m workflow.freshness stage {output}"
 """
 GRID = ["grid/1-blue.txt", "grid/1-red.txt", "grid/2-blue.txt", "grid/2-red.txt"]
 ALL_BUT_OLD = sorted(
@@ -124,6 +125,7 @@ def elsewhere(tmp_path):
     files = {
         "dvc.yaml": DVC_YAML,
         "sub/dvc.yaml": BELOW,
+        "profiles/default/config.yaml": PROFILE,
         "copy.py": COPY,
         "Snakefile": SNAKEFILE,
         "raw/table.txt": "one\n",
@@ -160,5 +162,5 @@ def test_every_kind_of_stage_and_pointer(elsewhere):
 
 def test_the_bridge_names_nothing_of_this_project():
     words = re.compile(r"churn|drop|payment|mlflow|spark|production|candidate|evidently", re.IGNORECASE)
-    for module in (ROOT / "workflow").glob("*.py"):
+    for module in PACKAGE.glob("*.py"):
         assert not words.search(module.read_text()), module.name

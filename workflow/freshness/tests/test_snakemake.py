@@ -1,8 +1,9 @@
 """Snakemake's own options do what its documentation says."""
 
 import pytest
-from conftest import run
-from small_pipeline import EVERYTHING, JOINED
+
+from .commands import run
+from .small_pipeline import EVERYTHING, JOINED
 
 # What is asked of a finished pipeline, and what really runs then.
 ASKED = {

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
-from small_pipeline import BELOW_A, EVERYTHING, JOINED, Repository, every_file
+
+from .small_pipeline import BELOW_A, EVERYTHING, JOINED, Repository, every_file
 
 YEAR_2001, YEAR_2038 = 1_000_000_000, 2_150_000_000
 
@@ -128,7 +129,7 @@ def test_the_reason_is_told_before_and_while_it_runs(repository):
     edit("raw/a.csv", "x", "q")(repository)
     edit("params.yaml", "join: all", "join: some")(repository)
     repository.command("snakemake", "--dry-run")
-    told = repository.command("python", "workflow/why.py")
+    told = repository.command("python", "-m", "workflow.freshness", "why")
     assert re.search(r"^clean@a\n    raw/a.csv: [0-9a-f]{8} -> [0-9a-f]{8}$", told, re.MULTILINE), told
     join = re.search(r"^join\n((?:    .*\n)+)", told, re.MULTILINE)[1].splitlines()
     assert {line.strip() for line in join} == {
@@ -139,7 +140,7 @@ def test_the_reason_is_told_before_and_while_it_runs(repository):
     assert "clean@b" not in told
     assert "Why: params.yaml join: 'all' -> 'some'" in repository.command("snakemake", "--cores", "2")
     repository.command("snakemake", "--dry-run")
-    assert repository.command("python", "workflow/why.py") == "Nothing is stale.\n"
+    assert repository.command("python", "-m", "workflow.freshness", "why") == "Nothing is stale.\n"
 
 
 def test_missing_data_says_how_to_get_it(repository):
