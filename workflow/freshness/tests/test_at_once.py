@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from .small_pipeline import BELOW_A, TOOLS, FILES, JOINED, PROFILE, Repository
+from .small_pipeline import BELOW_A, FILES, JOINED, PROFILE, TOOLS, Repository
 
 EIGHT = """
 stages:

@@ -1,4 +1,4 @@
-"""The bridge in another repository, with every kind of stage and pointer that DVC has: DVC and Snakemake agree there too."""
+"""The bridge in another repository, with every kind of stage and pointer that DVC has."""
 
 import re
 
