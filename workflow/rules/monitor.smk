@@ -38,7 +38,11 @@ rule publish_drift_report:
     input:
         fresh.release(
             "publish_drift_report",
-            uses=["reports/drift", "scripts/publish_drift_report.py"],
+            uses=[
+                "reports/drift",
+                "scripts/publish_drift_report.py",
+                "scripts/churn/base",
+            ],
             makes=["reports/release/publish_drift_report.json"],
             settings={"DRIFT_REPORT_URI": os.environ.get("DRIFT_REPORT_URI", "")},
         ),

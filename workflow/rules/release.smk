@@ -18,6 +18,8 @@ rule register_candidate:
                 "reports/explainability",
                 "reports/model_card.md",
                 "scripts/register_candidate.py",
+                "scripts/churn/base",
+                "scripts/churn/release",
             ],
             makes=["reports/release/register_candidate.json"],
             settings=REGISTRY,
@@ -51,7 +53,10 @@ rule evaluate_candidate:
                 "data/training/holdout.parquet",
                 "models/candidate",
                 "scripts/evaluate_candidate.py",
-                "scripts/churn/gates.py",
+                "scripts/churn/base",
+                "scripts/churn/evaluation",
+                "scripts/churn/features/table.py",
+                "scripts/churn/release",
             ],
             makes=["reports/release/evaluation.json"],
             settings=REGISTRY
@@ -90,7 +95,12 @@ rule promote_model:
     input:
         fresh.release(
             "promote_model",
-            uses=["reports/release/evaluation.json"],
+            uses=[
+                "reports/release/evaluation.json",
+                "scripts/promote_model.py",
+                "scripts/churn/base",
+                "scripts/churn/release",
+            ],
             makes=["reports/release/promote_model.json"],
             settings=REGISTRY,
         ),
@@ -120,7 +130,9 @@ rule score_users:
                 "reports/release/promote_model.json",
                 f"data/features/{DROPS[-1]}/churn_features.parquet",
                 "scripts/score_users.py",
-                "scripts/churn/explanation.py",
+                "scripts/churn/base",
+                "scripts/churn/release",
+                "scripts/churn/scoring",
             ],
             makes=[
                 f"data/scores/{DROPS[-1]}/scores.parquet",
