@@ -72,7 +72,7 @@ SCENARIOS = {
     "a line of code in a module of two stages": Scenario(edit("words.py", 'title + "', 'title + "!'), JOINED),
     "all outputs deleted": Scenario(delete("clean", "joined.txt", "report"), []),
 }
-# DVC goes by content anyway; these show that Snakemake does the same. Where nothing may run, several things happen at once.
+# DVC goes by content anyway: these show that Snakemake does too. Where nothing may run, several things happen at once.
 SNAKEMAKE_SCENARIOS = {
     "every file is touched, a parameter that no stage reads changes": Scenario(
         all_of(edit("params.yaml", "other: 1", "other: 2"), set_times(2_000_000_000)), []
