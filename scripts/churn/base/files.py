@@ -1,0 +1,95 @@
+"""Write files whole or not at all, with the same bytes for the same content."""
+
+import fcntl
+import glob
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+# How DuckDB writes every table. A higher level of compression takes longer and saves nothing on these tables.
+PARQUET = "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
+
+# Scratch folders begin with this; .dvcignore and .gitignore name it too.
+SCRATCH, LOCK = ".writing-", ".lock"
+
+
+def quote(text: object) -> str:
+    """Return a text, a path or a name as SQL writes a text."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def part_path(table: Path, number: int) -> Path:
+    """Return the path of a table's part, from 0: a table is a folder of Parquet files, read in the order of names."""
+    return table / f"part-{number:05}.parquet"
+
+
+@contextmanager
+def scratch_folder(target: Path) -> Iterator[Path]:
+    """Give an empty folder beside `target` and remove it afterwards.
+
+    A killed process leaves its folder behind. DVC and git ignore such folders by their name (`.writing-...`), and the
+    next call for the same target removes them.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    remove_scratch(target)
+    folder = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{target.name}-", dir=target.parent))
+    try:
+        with (folder / LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_scratch(target: Path) -> None:
+    """Remove the scratch folders of a target whose processes are gone."""
+    for folder in target.parent.glob(f"{SCRATCH}{glob.escape(target.name)}-*"):
+        if not _is_locked(folder / LOCK):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_locked(path: Path) -> bool:
+    # The kernel releases the lock when the process that holds it dies.
+    try:
+        with path.open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
+@contextmanager
+def write_whole(target: Path) -> Iterator[Path]:
+    """Give a temporary path; move it to `target` when the block succeeds.
+
+    The path may become a file or a folder. When the block raises, nothing is left behind and an older `target` stays
+    as it was.
+    """
+    with scratch_folder(target) as folder:
+        yield folder / target.name
+        if target.is_dir():
+            target.replace(folder / "replaced")
+        (folder / target.name).replace(target)
+
+
+def write_json(content: object, target: Path) -> None:
+    """Write sorted keys and floats rounded to 6 digits, so that equal content gives equal bytes."""
+    rounded = round_floats(content, lambda value: round(value, 6))
+    with write_whole(target) as path:
+        path.write_text(json.dumps(rounded, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def round_floats(content: object, rounded: Callable[[float], float]) -> object:
+    """Return the same lists and dicts with every float in them rounded."""
+    if isinstance(content, float):
+        return rounded(content)
+    if isinstance(content, dict):
+        return {key: round_floats(value, rounded) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [round_floats(value, rounded) for value in content]
+    return content
