@@ -13,7 +13,7 @@ LESS := ^(?!Experiment|State|roc_auc$$|pr_auc$$|log_loss$$|ece$$|drift_share$$|e
 AT ?= 06:00
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help install install-test install-docs install-notebook up down up-containers down-containers push pull migrate-store doctor dashboard notebook run demo ingest inbox schedule scheduled-run clear-demo why experiments plots compare report ledger rollback reproduce test test-all bench bench-model bench-drift bench-freshness lint docs site rulegraph lock
+.PHONY: help install install-test install-docs install-notebook minio summary try-alert up down up-containers down-containers push pull migrate-store doctor dashboard notebook run demo ingest inbox schedule scheduled-run clear-demo why experiments plots compare report ledger rollback reproduce test test-all bench bench-model bench-drift bench-freshness lint docs site rulegraph lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 24
@@ -26,24 +26,27 @@ install install-test install-docs install-notebook:
 	  $(PYTHON) scripts/tools/install.py $(patsubst install-%,%,$(filter install-%,$@))
 
 run: install ## make the demo drops if there are no drops, run all that is stale, say what happened
-	@python scripts/make_demo_drops.py --if-missing
+	@python scripts demo --if-missing
 	@snakemake --cores $(CORES) --quiet host progress
-	@python scripts/summarize_run.py
+	@python scripts summary
 
 up: install ## start MinIO, the MLflow server, Spark and the dashboard on this machine; what runs then runs on them
-	@python scripts/start_stack.py
+	@python scripts up
 
 down: install ## stop them; their data stays
-	@python scripts/stop_stack.py
+	@python scripts down
 
 up-containers: install ## the same with Docker, by compose.yaml
-	@python scripts/start_containers.py up
+	@python scripts up_containers
 
 down-containers: install ## stop the containers
-	@python scripts/start_containers.py down
+	@python scripts down_containers
+
+summary: install ## the result of the last run again
+	@python scripts summary
 
 doctor: install ## check Python, Java, packages, disk, S3, MLflow and Spark; say how to mend what is wrong
-	@python scripts/doctor.py
+	@python scripts doctor
 
 dashboard: install ## open the dashboard alone, without the stack
 	@streamlit run scripts/dashboard.py
@@ -52,62 +55,68 @@ notebook: install-notebook ## open notebooks/production_model.ipynb in JupyterLa
 	@jupyter lab notebooks/production_model.ipynb
 
 migrate-store: install ## copy the runs and versions of mlflow.db to the MLflow server
-	@python scripts/migrate_store.py
+	@python scripts migrate_store
 
 push: install ## send drops, artifacts and the run cache to the DVC remote
-	@python scripts/sync_remote.py push
+	@python scripts push
 
 pull: install ## get them: a fresh clone has nothing to compute then
-	@python scripts/sync_remote.py pull
+	@python scripts pull
 
 demo: install ## make the twelve demo drops
-	@python scripts/make_demo_drops.py
+	@python scripts demo
 
 ingest: install ## SOURCE=folder of five CSVs [DROP=2026-03-29]: check them and add them as a drop
-	@python scripts/ingest_drop.py "$(SOURCE)" $(if $(DROP),--drop $(DROP))
+	@python scripts ingest "$(SOURCE)" $(if $(DROP),--drop $(DROP))
 
 inbox: install ## [COMMIT=1]: take in each complete delivery in inbox/, move a broken one aside
-	@python scripts/ingest_inbox.py $(if $(COMMIT),--commit)
+	@python scripts inbox $(if $(COMMIT),--commit)
 
 schedule: install ## [AT=06:00] [INSTALL=1 or REMOVE=1]: print, install or take out a daily run
-	@python scripts/schedule_runs.py --at "$(AT)" $(if $(INSTALL),--install) $(if $(REMOVE),--remove)
+	@python scripts schedule --at "$(AT)" $(if $(INSTALL),--install) $(if $(REMOVE),--remove)
 
 scheduled-run: install ## what the schedule runs: take in the inbox, run all that is stale; logs/schedule.log
-	@python scripts/run_scheduled.py
+	@python scripts scheduled_run
 
 clear-demo: install ## take the demo drops out, to start with your own
-	@python scripts/clear_demo.py
+	@python scripts clear_demo
+
+try-alert: install ## send a test message to every address in CHURN_NOTIFY_URLS
+	@python scripts try_alert
 
 why: install ## what is stale, and what changed
 	@said=$$(snakemake --cores 1 --dry-run 2>&1) || { echo "$$said" >&2; exit 1; }
-	@python workflow/why.py
+	@python -m workflow.freshness why
 
 experiments: install ## the DVC experiments on this commit, and the measures and parameters in which they differ
 	@dvc exp show --md --only-changed --drop '$(LESS)'
 
 plots: install ## BASE=main [HEAD=experiment]: the curves of both in one picture, on a page that opens offline
-	@python scripts/plot_revisions.py "$(BASE)" $(if $(HEAD),"$(HEAD)")
+	@python scripts plots "$(BASE)" $(if $(HEAD),"$(HEAD)")
 
 compare: install ## BASE=main [HEAD=experiment]: what changed, and is the model better? pages in reports/compare
-	@python scripts/compare_revisions.py "$(BASE)" $(if $(HEAD),--head "$(HEAD)")
+	@python scripts compare "$(BASE)" $(if $(HEAD),--head "$(HEAD)")
 
 report: install ## Snakemake's report of the last run, with its figures and tables: reports/pipeline_report.html
 	@snakemake --report reports/pipeline_report.html --quiet
 
 ledger: install ## who put which version into Production or took it out, when and why
-	@python scripts/show_ledger.py
+	@python scripts ledger
 
 rollback: install ## WHY="calls went up in Lima": put the previous version back into Production
-	@python scripts/rollback.py --why "$$WHY"
+	@python scripts rollback --why "$$WHY"
 
 reproduce: install ## VERSION=3: make a registered version again from its commit and its data, and compare
-	@python scripts/reproduce.py "$(VERSION)"
+	@python scripts reproduce "$(VERSION)"
+
+minio: install ## build MinIO into .tools/, where no minio is on PATH (needs Go)
+	@python scripts minio
 
 test: install-test install-docs install-notebook ## the tests but the slow ones: about a quarter of an hour on two cores
 	@python -m pytest -m "not slow"
 
 test-all: install-test install-docs install-notebook ## all tests, as CI runs them
-	@python scripts/install_minio.py
+	@python scripts minio
 	@python -m pytest
 
 bench: install ## USERS=1000000 ENGINE=duckdb: the data layer's speed and memory, beside plain pandas
@@ -120,13 +129,13 @@ bench-drift: install ## USERS=1000000: drift of nine weekly drops
 	@python benchmarks/drift.py --users $(USERS)
 
 bench-freshness: install ## what the bridge costs, over DVC and Snakemake alone
-	@PYTHONPATH=tests python benchmarks/freshness.py
+	@PYTHONPATH=. python benchmarks/freshness.py
 
 lint: install-test ## ruff, snakefmt and snakemake --lint
 	@ruff check && ruff format --check && snakefmt --check Snakefile workflow/rules && snakemake --lint
 
 docs: install ## write the pages of docs/ that the code knows best
-	@python scripts/write_docs.py
+	@python scripts docs
 
 site: install-docs ## the documents as a site that works offline, links checked: site/index.html
 	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
@@ -135,4 +144,4 @@ rulegraph: install ## draw docs/rulegraph.svg anew (needs Graphviz)
 	@mkdir -p .snakemake && snakemake all --rulegraph dot > .snakemake/rulegraph.dot && dot -Tsvg -o docs/rulegraph.svg .snakemake/rulegraph.dot
 
 lock: install ## resolve requirements.lock and the locks of tests, docs and notebooks anew from pyproject.toml
-	@python scripts/tools/lock.py
+	@python scripts lock

@@ -82,22 +82,25 @@ def measure(*command: object) -> Cost:
 
 def measure_stages(folder: Path, users: int, engine: str) -> tuple[dict[str, Cost], Path]:
     """Make a drop and run the three stages on it; return what each took, and the drop's CSVs."""
-    raw, clean, metrics = folder / "raw" / DROP, folder / "clean" / DROP, folder / "metrics.json"
+    raw = folder / "raw" / DROP
     make_drop(raw, users)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     (folder / "params.yaml").write_text(yaml.safe_dump(params | {"engine": engine}))
     arguments = {
-        "clean_payments": (
-            *("--payments", raw / "PAYMENTS.csv", "--clean", clean / "payments_clean.parquet"),
-            *("--rejects", clean / "payments_rejects.parquet"),
-        ),
-        "build_user_base": (
-            *("--raw", raw, "--user-base", clean / "user_base.parquet"),
-            *("--rejects", clean / "user_base_rejects.parquet"),
-        ),
-        "build_features": ("--clean", folder / "clean", "--output", folder / "features.parquet"),
+        "clean_payments": ("--raw", folder / "raw"),
+        "build_user_base": ("--raw", folder / "raw"),
+        "build_features": ("--features", folder / "features"),
     }
-    common = ("--drop", DROP, "--params", folder / "params.yaml", "--metrics", metrics)
+    common = (
+        "--drop",
+        DROP,
+        "--params",
+        folder / "params.yaml",
+        "--metrics",
+        folder / "metrics",
+        "--clean",
+        folder / "clean",
+    )
     costs = {name: measure(sys.executable, f"scripts/{name}.py", *common, *rest) for name, rest in arguments.items()}
     return costs | {"the three stages": together(costs)}, raw
 

@@ -85,7 +85,7 @@ def train(folder: Path, name: str, params: Path, master: str = "local[2]") -> tu
 def score(folder: Path, candidate: Path) -> float:
     """Save a candidate as it is registered, and score a million rows with it."""
     sys.path.insert(0, str(ROOT / "scripts"))
-    from register_candidate import save_scorer
+    from churn.release.candidate import save_scorer
 
     example = pq.read_table(folder / "holdout.parquet").slice(0, 5)
     save_scorer(candidate / "scorer.onnx", example, folder / "registered")

@@ -12,7 +12,7 @@ USER = "CUS_CUST_ID_BUY"
 
 
 def main(raw: Path, drop: pd.Timestamp, output: Path) -> None:
-    """Write the same features as scripts/churn/features.py."""
+    """Write the same features as scripts/churn/features/definitions.py."""
     payments = pd.read_csv(raw / "PAYMENTS.csv", parse_dates=["FECHA"])
     users = pd.read_csv(raw / "ACTIVE_USER.csv", parse_dates=["last_login_mp_date_1"])
     for name in "DEMOGRAFICOS", "DINERO_CUENTA":

@@ -3,8 +3,8 @@
 Reads
     data/clean/<drop>/payments_clean.parquet, user_base.parquet
 Writes
-    churn_features.parquet: user_id (int64), as_of_date (date), card_type (text), the features of churn.features
-    (float64, null where unknown); one row for every user with a payment in the lookback; sorted by user
+    churn_features.parquet: user_id (int64), as_of_date (date), card_type (text), the features (float64, null where
+    unknown); one row for every user with a payment in the lookback; sorted by user
     build_features/<drop>.json: users with features; payers, and how many of them each user file does not know; users
     of the files who never pay
 """
@@ -15,14 +15,15 @@ from pathlib import Path
 
 import ibis.expr.types as ir
 
-from churn.as_of import check_lookback
-from churn.clean_drops import open_drop, read_payments, read_users
-from churn.command import parse_drop, run_command
-from churn.contract import USER, USER_FILES, presence_column
+from churn.base.command import run_command
+from churn.base.drops import parse_drop
+from churn.base.files import write_json
+from churn.base.params import read_params
+from churn.data.contract import USER, USER_FILES, presence_column
 from churn.engines import Engine, open_engine
-from churn.features import compute_features
-from churn.files import write_json
-from churn.params import read_params
+from churn.features.as_of import check_lookback
+from churn.features.definitions import compute_features
+from churn.features.sources import open_drop, read_payments, read_users
 
 
 def build_features(engine: Engine, clean: Path, drop: date, output: Path, metrics: Path, params: dict) -> None:
@@ -77,13 +78,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clean", type=Path, required=True, help="folder of the cleaned drops")
     parser.add_argument("--drop", type=parse_drop, required=True, help="the drop's date, YYYY-MM-DD")
-    parser.add_argument("--output", type=Path, required=True, help="folder to write")
-    parser.add_argument("--metrics", type=Path, required=True, help="JSON file of counts to write")
+    parser.add_argument(
+        "--features", type=Path, required=True, help="folder to write <drop>/churn_features.parquet in"
+    )
+    parser.add_argument("--metrics", type=Path, required=True, help="folder to write <drop>.json in")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     args = parser.parse_args()
     params = read_params(args.params)
+    output, metrics = args.features / str(args.drop) / "churn_features.parquet", args.metrics / f"{args.drop}.json"
     with open_engine(params) as engine:
-        build_features(engine, args.clean, args.drop, args.output, args.metrics, params["build_features"])
+        build_features(engine, args.clean, args.drop, output, metrics, params["build_features"])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Build the training rows and the holdout: features and label at as-of dates in the past.
 
-Which dates, and which drop knows what at each of them: churn.as_of.
+Which dates, and which drop knows what at each of them: churn.features.as_of.
 
 Reads
     data/clean/<drop>/payments_clean.parquet, user_base.parquet of every drop in data/drops.yaml
@@ -17,15 +17,22 @@ from pathlib import Path
 import ibis
 import ibis.expr.types as ir
 
-from churn.as_of import Drop, check_lookback, choose_as_of_dates, earliest_since, newest_until, take_as_of_dates
-from churn.clean_drops import open_drop, read_payments, read_users
-from churn.command import UserError, run_command
-from churn.drops import read_drops
+from churn.base.command import UserError, run_command
+from churn.base.drops import read_drops
+from churn.base.files import write_json
+from churn.base.params import read_params
 from churn.engines import Engine, open_engine
-from churn.feature_table import feature_names
-from churn.features import compute_features, compute_labels
-from churn.files import write_json
-from churn.params import read_params
+from churn.features.as_of import (
+    Drop,
+    check_lookback,
+    choose_as_of_dates,
+    earliest_since,
+    newest_until,
+    take_as_of_dates,
+)
+from churn.features.definitions import compute_features, compute_labels
+from churn.features.sources import open_drop, read_payments, read_users
+from churn.features.table import feature_names
 
 
 def build_training_set(

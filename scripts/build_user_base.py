@@ -1,7 +1,8 @@
 """Join the four user files of one drop into one row a user.
 
 Reads
-    data/raw/<drop>/ACTIVE_USER.csv, DEMOGRAFICOS.csv, DINERO_CUENTA.csv, MARKETPLACE_DATA.csv (columns: churn.contract)
+    data/raw/<drop>/ACTIVE_USER.csv, DEMOGRAFICOS.csv, DINERO_CUENTA.csv, MARKETPLACE_DATA.csv
+    (columns: churn.data.contract)
 Writes
     user_base.parquet: CUS_CUST_ID_BUY, every other column of the four files, null where a file does not know the
     user, and in_<file> for each, true where it does; sorted by user
@@ -10,7 +11,6 @@ Writes
 """
 
 import argparse
-import tempfile
 from datetime import date
 from functools import reduce
 from pathlib import Path
@@ -18,11 +18,13 @@ from pathlib import Path
 import ibis
 import ibis.expr.types as ir
 
-from churn.command import parse_drop, run_command
-from churn.contract import USER, USER_FILES, presence_column
+from churn.base.command import run_command
+from churn.base.drops import parse_drop
+from churn.base.files import scratch_folder
+from churn.base.params import read_params
+from churn.data.contract import USER, USER_FILES, presence_column
+from churn.data.quarantine import read_files, write_accounts, write_rejects
 from churn.engines import Engine, open_engine
-from churn.params import read_params
-from churn.quarantine import read_files, write_accounts, write_rejects
 
 
 def build_user_base(
@@ -48,12 +50,11 @@ def build_user_base(
     Raises
     ------
     UserError
-        As `churn.quarantine.read_files` does.
+        As `churn.data.quarantine.read_files` does.
     """
-    user_base.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{user_base.name}.", dir=user_base.parent) as folder:
-        found = read_files(engine, {raw / name: Path(folder, name) for name in USER_FILES}, drop, params)
-        tables = [engine.read(Path(folder, name)).mutate(**{presence_column(name): True}) for name in USER_FILES]
+    with scratch_folder(user_base) as folder:
+        found = read_files(engine, {raw / name: folder / name for name in USER_FILES}, drop, params)
+        tables = [engine.read(folder / name).mutate(**{presence_column(name): True}) for name in USER_FILES]
         joined = reduce(join_users, tables)
         present = {column: joined[column].fill_null(False) for column in map(presence_column, USER_FILES)}
         engine.write(joined.mutate(**present), user_base, [USER])
@@ -70,18 +71,20 @@ def join_users(one: ir.Table, other: ir.Table) -> ir.Table:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--raw", type=Path, required=True, help="folder of the drop")
+    parser.add_argument("--raw", type=Path, required=True, help="folder of the drops; the files in <drop> are read")
     parser.add_argument("--drop", type=parse_drop, required=True, help="the drop's date, YYYY-MM-DD")
-    parser.add_argument("--user-base", type=Path, required=True, help="folder of users to write")
-    parser.add_argument("--rejects", type=Path, required=True, help="Parquet file of bad rows to write")
-    parser.add_argument("--metrics", type=Path, required=True, help="JSON file of counts to write")
+    parser.add_argument(
+        "--clean", type=Path, required=True, help="folder to write <drop>/user_base*.parquet in"
+    )
+    parser.add_argument("--metrics", type=Path, required=True, help="folder to write <drop>.json in")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     args = parser.parse_args()
     params = read_params(args.params)
+    raw, folder = args.raw / str(args.drop), args.clean / str(args.drop)
+    user_base, rejects = folder / "user_base.parquet", folder / "user_base_rejects.parquet"
     with open_engine(params) as engine:
-        build_user_base(
-            engine, args.raw, args.drop, args.user_base, args.rejects, args.metrics, params["build_user_base"]
-        )
+        metrics = args.metrics / f"{args.drop}.json"
+        build_user_base(engine, raw, args.drop, user_base, rejects, metrics, params["build_user_base"])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Clean the payments of one drop: typed good rows on one side, bad rows with their reason on the other.
 
 Reads
-    data/raw/<drop>/PAYMENTS.csv (columns: churn.contract)
+    data/raw/<drop>/PAYMENTS.csv (columns: churn.data.contract)
 Writes
     payments_clean.parquet: FECHA (date), CUS_CUST_ID_SEL, CUS_CUST_ID_BUY, SPENT (decimal, 2 digits),
     TPV_SEGMENT_DETAIL, DESCUENTO (decimal, fraction); in the order of the CSV
@@ -13,10 +13,11 @@ import argparse
 from datetime import date
 from pathlib import Path
 
-from churn.command import parse_drop, run_command
+from churn.base.command import run_command
+from churn.base.drops import parse_drop
+from churn.base.params import read_params
+from churn.data.quarantine import read_files, write_accounts, write_rejects
 from churn.engines import Engine, open_engine
-from churn.params import read_params
-from churn.quarantine import read_files, write_accounts, write_rejects
 
 
 def clean_payments(
@@ -42,7 +43,7 @@ def clean_payments(
     Raises
     ------
     UserError
-        As `churn.quarantine.read_files` does.
+        As `churn.data.quarantine.read_files` does.
     """
     account, bad = read_files(engine, {payments: clean}, drop, params)[payments.name]
     write_rejects({payments.name: bad}, rejects)
@@ -52,18 +53,20 @@ def clean_payments(
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--payments", type=Path, required=True, help="PAYMENTS.csv of the drop")
+    parser.add_argument("--raw", type=Path, required=True, help="folder of the drops; <drop>/PAYMENTS.csv is read")
     parser.add_argument("--drop", type=parse_drop, required=True, help="the drop's date, YYYY-MM-DD")
-    parser.add_argument("--clean", type=Path, required=True, help="folder of good rows to write")
-    parser.add_argument("--rejects", type=Path, required=True, help="Parquet file of bad rows to write")
-    parser.add_argument("--metrics", type=Path, required=True, help="JSON file of counts to write")
+    parser.add_argument(
+        "--clean", type=Path, required=True, help="folder to write <drop>/payments_*.parquet in"
+    )
+    parser.add_argument("--metrics", type=Path, required=True, help="folder to write <drop>.json in")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     args = parser.parse_args()
     params = read_params(args.params)
+    payments, folder = args.raw / str(args.drop) / "PAYMENTS.csv", args.clean / str(args.drop)
+    clean, rejects = folder / "payments_clean.parquet", folder / "payments_rejects.parquet"
     with open_engine(params) as engine:
-        clean_payments(
-            engine, args.payments, args.drop, args.clean, args.rejects, args.metrics, params["clean_payments"]
-        )
+        metrics = args.metrics / f"{args.drop}.json"
+        clean_payments(engine, payments, args.drop, clean, rejects, metrics, params["clean_payments"])
 
 
 if __name__ == "__main__":

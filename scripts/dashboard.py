@@ -14,10 +14,10 @@ from pathlib import Path
 import streamlit as st
 from dotenv import load_dotenv
 
-from churn.command import UserError
-from churn.dashboard import drift, explanation, history, one_user, overview, scores
+from churn.base.command import UserError
 from churn.dashboard.cards import set_style
 from churn.dashboard.notices import plain, show_problem
+from churn.dashboard.pages import drift, explanation, history, one_user, overview, scores
 from churn.dashboard.record import Record, read_record
 
 # Drawn here: for a named icon the browser would ask Google.

@@ -21,15 +21,15 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from churn.command import run_command
-from churn.drift_history import save_history
-from churn.drift_measures import PREDICTION, compare_churn_rates, compare_drops, find_alarms
-from churn.drift_report import build_page, run_evidently, summarise
-from churn.drift_rows import choose_part, read_features
-from churn.drops import read_drops
-from churn.files import write_json, write_whole
-from churn.params import read_section
-from churn.scorer import Scorer, load_scorer
+from churn.base.command import run_command
+from churn.base.drops import read_drops
+from churn.base.files import write_json, write_whole
+from churn.base.params import read_section
+from churn.drift.history import save_history
+from churn.drift.measures import PREDICTION, compare_churn_rates, compare_drops, find_alarms
+from churn.drift.report import build_page, run_evidently, summarise
+from churn.drift.sample import choose_part, read_features
+from churn.scoring.scorer import Scorer, load_scorer
 
 
 def detect_drift(

@@ -16,12 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from churn.command import UserError, run_command
-from churn.evaluation import calibration_error, roc_auc
-from churn.files import write_json
-from churn.gates import decide
-from churn.params import read_section
-from churn.registry import (
+from churn.base.command import UserError, run_command
+from churn.base.files import write_json
+from churn.base.params import read_section
+from churn.evaluation.metrics import calibration_error, roc_auc
+from churn.release.gates import decide
+from churn.release.registry import (
     MODEL,
     PRODUCTION,
     ROLLED_BACK_TAG,
@@ -65,7 +65,7 @@ def evaluate_candidate(candidate: Path, holdout: Path, evaluation: Path, params:
     if production == version:
         content |= {"decision": "skip", "reason": f"Version {version} is in Production already."}
     elif rolled_back is not None:
-        reason = f"Version {version} was rolled back: {rolled_back}. Only scripts/rollback.py brings it back."
+        reason = f"Version {version} was rolled back: {rolled_back}. Only make rollback brings it back."
         content |= {"decision": "skip", "reason": reason}
     label = rows["label"].to_numpy()
     content |= {

@@ -21,12 +21,12 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", PendingDeprecationWarning)
     import shap
 
-from churn.command import run_command
-from churn.explanation import Explanation, explain_rows
-from churn.files import write_json, write_whole
-from churn.params import read_section
+from churn.base.command import run_command
+from churn.base.files import write_json, write_whole
+from churn.base.params import read_section
+from churn.features.user_hash import hash_users
 from churn.pictures import save_picture
-from churn.user_hash import hash_users
+from churn.scoring.explanation import Explanation, explain_rows
 
 
 def explain_model(model: Path, holdout: Path, output: Path, params: dict) -> None:

@@ -13,10 +13,18 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from churn.command import UserError, run_command
-from churn.files import write_json
-from churn.ledger import PROMOTE, Entry, Move, finish_last_entry, move_production
-from churn.registry import MODEL, PREVIOUS, PRODUCTION, ROLLED_BACK_TAG, aliased_version, open_registry, retry_once
+from churn.base.command import UserError, run_command
+from churn.base.files import write_json
+from churn.release.ledger import PROMOTE, Entry, Move, finish_last_entry, move_production
+from churn.release.registry import (
+    MODEL,
+    PREVIOUS,
+    PRODUCTION,
+    ROLLED_BACK_TAG,
+    aliased_version,
+    open_registry,
+    retry_once,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

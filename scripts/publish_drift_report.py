@@ -13,8 +13,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from churn.command import UserError, run_command
-from churn.files import write_json
+from churn.base.command import UserError, run_command
+from churn.base.files import write_json
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem

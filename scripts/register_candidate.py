@@ -14,25 +14,20 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from churn.command import run_command
-from churn.files import write_json
-from churn.nested import flatten
-from churn.params import read_params
-from churn.provenance import collect_tags, output_digest
-from churn.registry import DIGEST_TAG, EXPERIMENT, MODEL, SQLITE, find_version, open_registry, tracking_uri
+from churn.base.command import run_command
+from churn.base.files import write_json
+from churn.base.params import read_params
+from churn.release.candidate import CANDIDATE, CARD, METRICS, PLOTS, TRAINING, save_dataset, save_scorer
+from churn.release.flatten import flatten
+from churn.release.provenance import collect_tags, output_digest
+from churn.release.registry import DIGEST_TAG, EXPERIMENT, MODEL, SQLITE, find_version, open_registry, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-CANDIDATE = Path("models/candidate")
-TRAINING = Path("data/training")
-METRICS = Path("metrics")
-PLOTS = Path("plots/train_model")
-CARD = Path("reports/model_card.md")
 DRIFT_FIGURES = ("drift_share", "drift_detected", "prediction_distance", "churn_rate_difference")
 # More does not fit into MLflow's table.
 LONGEST_DESCRIPTION = 5000
@@ -136,40 +131,6 @@ def log_grid(client: "MlflowClient", run: "Run") -> None:
         scores = [Metric(key, value, 0, 0) for key, value in result.items() if key not in point]
         client.log_batch(child.info.run_id, scores, [Param(key, str(value)) for key, value in point.items()])
         client.set_terminated(child.info.run_id)
-
-
-def save_dataset(target: Path) -> None:
-    """Write the training and the holdout rows into one file, told apart by the column `split`."""
-    splits = {split: pq.read_table(TRAINING / f"{split}.parquet") for split in ("train", "holdout")}
-    tables = [table.append_column("split", pa.array([split] * len(table))) for split, table in splits.items()]
-    pq.write_table(pa.concat_tables(tables), target)
-
-
-def save_scorer(scorer: Path, rows: pa.Table, target: Path) -> None:
-    """Save the ONNX scorer as an MLflow pyfunc, with signature and, from the first of some rows, input example."""
-    import mlflow
-    import numpy
-    import onnxruntime
-    from mlflow.models.signature import ModelSignature
-    from mlflow.types import ColSpec, Schema
-
-    session = onnxruntime.InferenceSession(scorer, providers=["CPUExecutionProvider"])
-    features = [feature.name for feature in session.get_inputs()]
-    mlflow.pyfunc.save_model(
-        target,
-        python_model=Path(__file__).parent / "churn" / "scorer_model.py",
-        artifacts={"scorer": str(scorer)},
-        signature=ModelSignature(
-            inputs=Schema([ColSpec("double", name) for name in features]), outputs=Schema([ColSpec("double")])
-        ),
-        input_example=rows.select(features).slice(0, 5).to_pandas(),
-        # Stated, because MLflow would spend seconds on finding them out.
-        pip_requirements=[
-            f"mlflow=={mlflow.__version__}",
-            f"numpy=={numpy.__version__}",
-            f"onnxruntime=={onnxruntime.__version__}",
-        ],
-    )
 
 
 def create_version(client: "MlflowClient", run: "Run", digest: str):

@@ -18,10 +18,10 @@ import pyarrow.compute as pc
 import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
-from churn.command import UserError, run_command
-from churn.explanation import Explanation, explain_rows
-from churn.files import write_whole
-from churn.registry import MODEL, PRODUCTION, aliased_version, load_version, open_registry
+from churn.base.command import UserError, run_command
+from churn.base.files import write_whole
+from churn.release.registry import MODEL, PRODUCTION, aliased_version, load_version, open_registry
+from churn.scoring.explanation import Explanation, explain_rows
 
 REASONS = 3
 

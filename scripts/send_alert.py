@@ -14,13 +14,13 @@ import json
 import os
 from pathlib import Path
 
-from churn.alerts import VARIABLE, send_message, strip_logins
-from churn.command import UserError, run_command
-from churn.files import write_json
-from churn.inbox import inbox_folder, read_rejected
-from churn.provenance import current_commit
-from churn.registry import MODEL, tracking_uri
-from summarize_run import describe_drift, describe_model, read
+from churn.alerts.channels import VARIABLE, send_message, strip_logins
+from churn.alerts.summary import describe_drift, describe_model, read
+from churn.base.command import UserError, run_command
+from churn.base.files import write_json
+from churn.deliveries.inbox_layout import inbox_folder, read_rejected
+from churn.release.provenance import current_commit
+from churn.release.registry import MODEL, tracking_uri
 
 
 def send_alert(root: Path, inbox: Path, receipt: Path) -> None:

@@ -10,7 +10,6 @@ Writes
 """
 
 import argparse
-import tempfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,28 +18,35 @@ from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from churn.baselines import RECENCY, compare_with_baselines, score_rfm_logistic
-from churn.command import run_command
-from churn.delong import describe_gains
-from churn.evaluation import best_f1_threshold, measure
-from churn.families import Family, choose_family
-from churn.feature_table import feature_names
-from churn.files import write_json, write_whole
-from churn.grid_search import GridSearch, fit_pipeline, search_grid
-from churn.model_plots import save_plots
-from churn.onnx_export import export_scorer
-from churn.params import read_section
-from churn.scorer import load_scorer
-from churn.segments import measure_segments
-from churn.spark import MUCH_DATA, start_spark
-from churn.spark_model import save_spark_model
-from churn.training_rows import assign_folds, choose_features, read_rows
+from churn.base.command import run_command
+from churn.base.files import scratch_folder, write_json, write_whole
+from churn.base.params import read_params
+from churn.engines.spark.session import LARGE_DATA, hadoop_path, start_spark
+from churn.evaluation.gains import describe_gains
+from churn.evaluation.metrics import best_f1_threshold, measure
+from churn.evaluation.segments import measure_segments
+from churn.features.table import feature_names
+from churn.scoring.scorer import load_scorer
+from churn.training.baselines import RECENCY, compare_with_baselines, score_rfm_logistic
+from churn.training.families import Family, choose_family
+from churn.training.grid_search import GridSearch, fit_pipeline, search_grid
+from churn.training.onnx_export import export_scorer
+from churn.training.plots import save_plots
+from churn.training.rows import assign_folds, choose_features, read_rows
+from churn.training.spark_pipeline import save_spark_model
 
 ROWS_PER_PARTITION = 100_000
 
 
 def train_model(
-    train: Path, holdout: Path, model: Path, metrics: Path, plots: Path, params: dict, master: str = "local[2]"
+    train: Path,
+    holdout: Path,
+    model: Path,
+    metrics: Path,
+    plots: Path,
+    params: dict,
+    master: str = "local[2]",
+    driver_memory: str = "2g",
 ) -> None:
     """Write the candidate, its metrics and its plots.
 
@@ -56,6 +62,8 @@ def train_model(
         Section train_model of params.yaml.
     master : str
         Where Spark runs; the written bytes do not depend on the number of threads.
+    driver_memory : str
+        Memory of the Spark driver's JVM, as Spark writes it, like `2g`.
 
     Raises
     ------
@@ -68,16 +76,17 @@ def train_model(
     holdout_rows = read_rows(holdout, feature_names(rows.column_names))
     fold = assign_folds(rows, params["folds"])
     features, left_out = choose_features(rows, fold, params)
-    settings = MUCH_DATA if len(rows) > ROWS_PER_PARTITION else {}
-    with start_spark(master, settings) as spark, tempfile.TemporaryDirectory(prefix="churn-train-") as folder:
-        frame = load_frame(spark, rows.append_column("fold", pa.array(fold)), Path(folder, "train.parquet"))
+    settings = {"spark.driver.memory": driver_memory} | (LARGE_DATA if len(rows) > ROWS_PER_PARTITION else {})
+    # Beside the model, in the repository: the executors of a cluster see that folder, and not every temporary one.
+    with start_spark(master, settings) as spark, scratch_folder(model) as folder:
+        frame = load_frame(spark, rows.append_column("fold", pa.array(fold)), folder / "train.parquet")
         if frame.rdd.getNumPartitions() > 1:
             # What is read many times is shuffled once.
             frame = frame.localCheckpoint()
         search = search_grid(frame, features, family, grid, params)
         candidate = fit_pipeline(frame, features, params["log_features"], family, search.point)
         save_candidate(candidate, features, params["log_features"], family, model)
-        rfm_logistic = score_rfm_logistic(frame, load_frame(spark, holdout_rows, Path(folder, "holdout.parquet")))
+        rfm_logistic = score_rfm_logistic(frame, load_frame(spark, holdout_rows, folder / "holdout.parquet"))
     # By the scorer, not by Spark: it is what Production will score with.
     label, probability = holdout_rows["label"].to_numpy(), load_scorer(model / "scorer.onnx").score(holdout_rows)
     threshold = choose_threshold(search, params)
@@ -105,7 +114,7 @@ def train_model(
 def load_frame(spark: SparkSession, rows: pa.Table, path: Path) -> DataFrame:
     """Hand a table to Spark through the file `path`; few rows stay in one partition, where sums have one order."""
     pq.write_table(rows, path)
-    frame = spark.read.schema(from_arrow_schema(rows.schema)).parquet(path.as_uri())
+    frame = spark.read.schema(from_arrow_schema(rows.schema)).parquet(hadoop_path(path))
     partitions = len(rows) // ROWS_PER_PARTITION
     return frame.repartition(partitions) if partitions > 1 else frame.coalesce(1)
 
@@ -160,8 +169,17 @@ def main() -> None:
     parser.add_argument("--master", default="local[2]", help="where Spark runs; default: local[2], two threads here")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     args = parser.parse_args()
-    params = read_section(args.params, "train_model")
-    train_model(args.train, args.holdout, args.model, args.metrics, args.plots, params, args.master)
+    params = read_params(args.params)
+    train_model(
+        args.train,
+        args.holdout,
+        args.model,
+        args.metrics,
+        args.plots,
+        params["train_model"],
+        args.master,
+        params["spark"]["driver_memory"],
+    )
 
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from churn.command import run_command
-from churn.delong import describe_gains
-from churn.files import write_whole
-from churn.params import read_section
+from churn.base.command import run_command
+from churn.base.files import write_whole
+from churn.base.params import read_section
+from churn.evaluation.gains import describe_gains
 
 
 def write_model_card(training_set: Path, metrics: Path, segments: Path, shap: Path, card: Path, params: dict) -> None:

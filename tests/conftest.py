@@ -46,9 +46,11 @@ def run(*command: object, cwd: Path, fails: bool = False, **environment: str) ->
 
 
 def run_script(name: str, *arguments: object, fails: bool = False, cwd: Path = ROOT) -> subprocess.CompletedProcess:
-    """Run scripts/<name>.py with every warning an error, but those that pyproject.toml lets pass too."""
+    """Run a step or a tool with every warning an error, but those that pyproject.toml lets pass too."""
     warnings = ("-W", "error", "-W", "ignore:fetch_arrow_table:DeprecationWarning")
-    return run(sys.executable, *warnings, ROOT / "scripts" / f"{name}.py", *arguments, cwd=cwd, fails=fails)
+    is_tool = (ROOT / "scripts" / "tools" / f"{name}.py").exists()
+    command = [ROOT / "scripts", name] if is_tool else [ROOT / "scripts" / f"{name}.py"]
+    return run(sys.executable, *warnings, *command, *arguments, cwd=cwd, fails=fails)
 
 
 def shared(path: str) -> Path:
@@ -116,21 +118,21 @@ def demo_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     def make(folder: Path) -> None:
         copy_repository(folder)
-        run(sys.executable, "scripts/make_demo_drops.py", "--users", 400, "--drops", 2, cwd=folder)
+        run(sys.executable, "scripts", "demo", "--users", 400, "--drops", 2, cwd=folder)
 
     return make_once(tmp_path_factory, "demo_repository", make)
 
 
 @pytest.fixture(scope="session")
 def demo(demo_repository, tmp_path_factory):
-    """The small demo, run by Snakemake to its end."""
+    """The small demo, run by Snakemake to its end, in a folder with blanks, accents and a quote in its name."""
     from demo_pipeline import go
 
     def make(folder: Path) -> None:
         shutil.copytree(demo_repository, folder, symlinks=True)
         go("snakemake", folder)
 
-    return make_once(tmp_path_factory, "demo", make)
+    return make_once(tmp_path_factory, "días de año, o'brien", make)
 
 
 @pytest.fixture
@@ -189,38 +191,12 @@ def mail():
 
 @pytest.fixture
 def write_csv(tmp_path: Path) -> Callable[..., Path]:
-    """Return a function that writes lines into a file of a drop's folder."""
+    """Return a function that writes lines into a file of the drop 2024-06-15."""
 
     def write(name: str, *lines: str) -> Path:
-        path = tmp_path / "raw" / name
-        path.parent.mkdir(exist_ok=True)
+        path = tmp_path / "raw" / "2024-06-15" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(f"{line}\n" for line in lines))
         return path
 
     return write
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    """The small pipeline, run once."""
-    from small_pipeline import EVERYTHING, Repository
-
-    def make(folder: Path) -> None:
-        repository = Repository(folder / "repository")
-        repository.create()
-        assert repository.ran("snakemake") == EVERYTHING
-        repository.commit("Everything has run")
-
-    return Repository(make_once(tmp_path_factory, "finished", make) / "repository")
-
-
-@pytest.fixture
-def repository(finished, tmp_path):
-    """A copy of the small pipeline in which everything has run."""
-    return finished.copy(tmp_path / "repository")
-
-
-@pytest.fixture(params=["dvc", "snakemake"])
-def door(request):
-    """Through which door the pipeline runs."""
-    return request.param

@@ -9,10 +9,11 @@ Writes
 import argparse
 import re
 import subprocess
-import sys
 import tempfile
 import tomllib
 from pathlib import Path
+
+from churn.base.command import UserError, run_command
 
 PROJECT = Path("pyproject.toml")
 MAIN_LOCK = Path("requirements.lock")
@@ -51,7 +52,7 @@ def resolve(output: Path, extras: list[str], *options: object) -> None:
     chosen = [f"--extra={extra}" for extra in extras]
     answer = subprocess.run([*COMPILE, *chosen, *options, "--output-file", output], stdout=subprocess.DEVNULL)
     if answer.returncode:
-        sys.exit("ERROR: the locks are as they were: uv could not resolve pyproject.toml (its message is above)")
+        raise UserError("uv could not resolve pyproject.toml; its message is above. The locks have not changed.")
 
 
 def subtract(text: str, shared: str) -> str:
@@ -86,4 +87,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -1,8 +1,8 @@
 # What a run tells when it ends: at the terminal, and to CHURN_NOTIFY_URLS where that is set.
 
-from churn.alerts import is_owed
-from churn.inbox import inbox_folder, read_rejected
-from send_failure import explain_failure, send_failure
+from churn.alerts.channels import is_owed
+from churn.alerts.failure import explain_failure, send_failure
+from churn.deliveries.inbox_layout import inbox_folder, read_rejected
 
 ALERTS = (
     ["reports/release/send_alert.json"] if os.environ.get("CHURN_NOTIFY_URLS") else []
@@ -12,7 +12,7 @@ ALERTS = (
 rule send_alert:
     input:
         (
-            fresh.effect(
+            fresh.release(
                 "send_alert",
                 uses=[
                     "reports/release/evaluation.json",
@@ -21,6 +21,12 @@ rule send_alert:
                     "metrics/detect_drift.json",
                     f"metrics/build_features/{DROPS[-1]}.json",
                     f"data/scores/{DROPS[-1]}/scores.parquet",
+                    "scripts/send_alert.py",
+                    "scripts/churn/alerts",
+                    "scripts/churn/base",
+                    "scripts/churn/deliveries/inbox_layout.py",
+                    "scripts/churn/evaluation",
+                    "scripts/churn/release",
                 ],
                 makes=["reports/release/send_alert.json"],
                 settings={"rejected": ", ".join(read_rejected(inbox_folder()))},
@@ -43,11 +49,11 @@ rule send_alert:
     message:
         "Tell what the run ended in"
     shell:
-        "python workflow/effects.py send_alert python scripts/send_alert.py --receipt {output} 2>&1 | tee {log} >&2"
+        "python -m workflow.freshness release send_alert python scripts/send_alert.py --receipt {output} 2>&1 | tee {log} >&2"
 
 
 onsuccess:
-    fresh.tell_outcomes()
+    fresh.print_summary()
 
 
 onerror:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from churn.command import UserError
+from churn.base.command import UserError
 from churn.dashboard.record import Version
-from churn.registry import load_version, open_registry, tracking_uri
+from churn.release.registry import load_version, open_registry, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel

@@ -5,7 +5,7 @@ import re
 import streamlit as st
 
 from churn.dashboard.record import Record
-from churn.registry import MODEL, PRODUCTION
+from churn.release.registry import MODEL, PRODUCTION
 
 MARKS = re.compile(r"([\\`*_{}\[\]()#+!|~$<>:&-])")
 

@@ -7,9 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from churn.command import UserError
-from churn.ledger import Entry, created_at, read_entries
-from churn.registry import (
+from churn.base.command import UserError
+from churn.release.ledger import Entry, created_at, read_entries
+from churn.release.registry import (
     DIGEST_TAG,
     EXPERIMENT,
     MODEL,

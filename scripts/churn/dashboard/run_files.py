@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import streamlit as st
 
-from churn.command import UserError
-from churn.drops import read_list
+from churn.base.command import UserError
+from churn.base.drops import read_list
 
 FEATURES = "data/features/{drop}/churn_features.parquet"
 SCORES = "data/scores/{drop}/scores.parquet"
@@ -72,6 +72,6 @@ def read_json(path: Path) -> dict | None:
 def horizon_days() -> int:
     """Return the days without a payment that make a churner, from params.yaml."""
     # Only here: the check of a schema takes seconds to import.
-    from churn.params import read_params
+    from churn.base.params import read_params
 
     return read_params(Path("params.yaml"))["build_training_set"]["horizon_days"]

@@ -14,8 +14,8 @@ from xmlrpc.client import Fault, ServerProxy
 import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
-from churn.command import UserError
-from churn.files import write_whole
+from churn.base.command import UserError
+from churn.base.files import write_whole
 from churn.stack.services import Service
 
 PATIENCE = 120.0  # seconds until all services answer

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from churn.command import UserError
+from churn.base.command import UserError
 
 TOOLS = Path(".tools")
 MODULE = "github.com/minio/minio"

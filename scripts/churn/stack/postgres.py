@@ -5,8 +5,8 @@ import subprocess
 import warnings
 from pathlib import Path
 
-from churn.command import UserError
-from churn.files import quote
+from churn.base.command import UserError
+from churn.base.files import quote
 
 with warnings.catch_warnings():
     # At its import the package looks for a folder for sockets, of which none is used here.

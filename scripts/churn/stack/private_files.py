@@ -5,7 +5,7 @@ import io
 from collections.abc import Mapping
 from pathlib import Path
 
-from churn.files import write_whole
+from churn.base.files import write_whole
 
 
 def write_private(path: Path, text: str) -> None:

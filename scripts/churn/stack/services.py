@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pyspark
 
-from churn.spark import HERE, find_java
+from churn.engines.spark.java import find_java
+from churn.engines.spark.session import CONF, JAVA_HOME
 from churn.stack import checks
 from churn.stack.minio import find_minio
 from churn.stack.postgres import postgres_command
@@ -109,9 +110,9 @@ def _spark(settings: Settings, folder: Path) -> list[Service]:
     home = Path(pyspark.__file__).parent
     environment = {
         "CHURN_JAVA": str(find_java()),
-        "JAVA_HOME": str(HERE / "jdk"),
+        "JAVA_HOME": str(JAVA_HOME),
         "SPARK_HOME": str(home),
-        "SPARK_CONF_DIR": str(HERE / "spark_conf"),
+        "SPARK_CONF_DIR": str(CONF),
         "SPARK_LOCAL_IP": bind,
         "PYSPARK_PYTHON": sys.executable,
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from churn.command import ENV_FILE, UserError
+from churn.base.command import ENV_FILE, UserError
 from churn.stack.private_files import write_private
 
 # The services' data, logs and settings.

@@ -1,0 +1,39 @@
+"""The message that a run failed: what failed, and the first error in its log.
+
+`dvc repro`, which is for people at a terminal, sends none.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from churn.alerts.channels import send_message, strip_logins
+from churn.release.provenance import current_commit
+from churn.release.registry import MODEL
+
+
+def send_failure(failures: list[tuple[str, str]]) -> None:
+    """Send one message that names what failed; none when nothing did, as when a run is interrupted.
+
+    Parameters
+    ----------
+    failures : list of tuple
+        The name of what failed, a rule's for a job, and why.
+    """
+    if failures:
+        lines = [strip_logins(f"{name}: {why}") for name, why in sorted(failures)]
+        names = ", ".join(sorted({name for name, _ in failures}))
+        send_message(f"{MODEL}: failure of {names}", [*lines, f"Commit: {current_commit()[:7]}"], "failure")
+
+
+def explain_failure(logs: Iterable[str]) -> str:
+    """Return what a job's logs say first of its failure, and where they are."""
+    texts = [Path(log).read_text(errors="replace") for log in logs if Path(log).exists()]
+    return f"{first_error(''.join(texts))} ({', '.join(map(str, logs)) or 'no log'})"
+
+
+def first_error(text: str) -> str:
+    """Return the first line that begins with ERROR, else the last line; where in the code is nobody's concern."""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith('File "')]
+    first = next((line for line in lines if line.startswith("ERROR")), lines[-1] if lines else "nothing was printed")
+    # What follows then are rows of the users' data, and no message is a place for those.
+    return first.removesuffix(" For example:")

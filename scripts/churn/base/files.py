@@ -1,0 +1,101 @@
+"""Write files whole or not at all, with the same bytes for the same content."""
+
+import fcntl
+import glob
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+# How DuckDB writes every table. A higher level of compression takes longer and saves nothing on these tables.
+PARQUET = "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
+
+# Scratch folders begin with this; .dvcignore and .gitignore name it too.
+SCRATCH = ".writing-"
+
+
+def quote(text: object) -> str:
+    """Return a text, a path or a name as SQL writes a text."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def part_path(table: Path, number: int) -> Path:
+    """Return the path of a table's part, from 0: a table is a folder of Parquet files, read in the order of names."""
+    return table / f"part-{number:05}.parquet"
+
+
+@contextmanager
+def scratch_folder(target: Path) -> Iterator[Path]:
+    """Give an empty folder beside `target` and remove it afterwards.
+
+    A killed process leaves its folder behind. DVC and git ignore such folders by their name (`.writing-...`), and the
+    next call for the same target removes them.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        # One process at a time makes a folder and locks it, so that nobody finds a new one without its lock.
+        with _locked(target.parent):
+            _remove_unlocked(target)
+            folder = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{target.name}-", dir=target.parent))
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            stack.enter_context(_locked(folder))
+        yield folder
+
+
+def remove_scratch(target: Path) -> None:
+    """Remove the scratch folders of a target whose processes are gone."""
+    if target.parent.is_dir():
+        with _locked(target.parent):
+            _remove_unlocked(target)
+
+
+def _remove_unlocked(target: Path) -> None:
+    for folder in target.parent.glob(f"{SCRATCH}{glob.escape(target.name)}-*"):
+        with suppress(BlockingIOError), _locked(folder, wait=False):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _locked(folder: Path, wait: bool = True) -> Iterator[None]:
+    """Lock a folder; the kernel releases the lock when the process dies."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def write_whole(target: Path) -> Iterator[Path]:
+    """Give a temporary path; move it to `target` when the block succeeds.
+
+    The path may become a file or a folder. When the block raises, nothing is left behind and an older `target` stays
+    as it was.
+    """
+    with scratch_folder(target) as folder:
+        yield folder / target.name
+        if target.is_dir():
+            target.replace(folder / "replaced")
+        (folder / target.name).replace(target)
+
+
+def write_json(content: object, target: Path) -> None:
+    """Write sorted keys and floats rounded to 6 digits, so that equal content gives equal bytes."""
+    rounded = round_floats(content, lambda value: round(value, 6))
+    with write_whole(target) as path:
+        path.write_text(json.dumps(rounded, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def round_floats(content: object, rounded: Callable[[float], float]) -> object:
+    """Return the same lists and dicts with every float in them rounded."""
+    if isinstance(content, float):
+        return rounded(content)
+    if isinstance(content, dict):
+        return {key: round_floats(value, rounded) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [round_floats(value, rounded) for value in content]
+    return content

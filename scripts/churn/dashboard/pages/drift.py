@@ -1,0 +1,94 @@
+"""The page of drift: the verdict on the newest drop, each column's distance, and the whole report."""
+
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from churn.dashboard.cards import ABSENT, Card, show_cards
+from churn.dashboard.notices import source
+from churn.dashboard.record import Record
+from churn.dashboard.run_files import DRIFT, read_json
+from churn.drift.report import summarise
+
+# The stage's own report, then the published one: the same bytes.
+REPORTS = ("reports/drift/{drop}.html", "drift-reports/{drop}.html")
+COLUMNS = Path("reports/drift/columns.json")
+RECEIPT = Path("reports/release/publish_drift_report.json")
+REPORT_HEIGHT = 900
+
+
+def show(record: Record) -> None:
+    """Draw the page; drift is in files, so that it does not matter whether MLflow answers."""
+    drift = read_json(DRIFT)
+    if drift is None:
+        st.info(f"Drift was not measured yet: {DRIFT} is missing. Run the pipeline: make run")
+        return
+    show_verdict(drift)
+    show_columns()
+    source(str(DRIFT), str(COLUMNS))
+    show_report(drift["current_drop"])
+
+
+def show_verdict(drift: dict) -> None:
+    """Tell what was found, as numbers and in words."""
+    cards = [Card("Newest drop", drift["current_drop"], f"{drift['current_rows']:,} users")]
+    if "reason" in drift:
+        cards.append(Card("Drift", ABSENT, drift["reason"]))
+    else:
+        drifted, limit = len(drift["drifted_columns"]), drift["drift_share_threshold"]
+        cards += [
+            Card("Drift", "detected" if drift["drift_detected"] else "not detected", "of the drop as a whole"),
+            Card(
+                "Columns that drifted", f"{drifted} of {drift['measured_columns']}", f"the limit is {limit:.0%} of them"
+            ),
+        ]
+    cards.append(Card("Alarms", str(len(drift["alarms"])), "of columns, missing values, categories, scores, target"))
+    show_cards(*cards)
+    for alarm in drift["alarms"]:
+        st.warning(alarm)
+    st.write(" ".join(summarise(drift)))
+
+
+def show_columns() -> None:
+    """List the columns, the one that moved most first; those that could not be measured come last."""
+    records = read_json(COLUMNS)
+    if not records:
+        return
+    rows = pd.DataFrame(
+        [
+            {
+                "column": record["column"],
+                "distance": record.get("statistic"),
+                "limit": record.get("threshold"),
+                "of the limit": record["statistic"] / record["threshold"] * 100 if "statistic" in record else None,
+                "missing": record["missing_share"],
+                "missing before": record["missing_share_before"],
+                "new categories": ", ".join(record["new_categories"]),
+                "method": record.get("method", record.get("left_out")),
+            }
+            for record in records
+        ]
+    ).sort_values("of the limit", ascending=False)
+    bar = st.column_config.ProgressColumn(format="%.0f%%", min_value=0.0, max_value=100.0)
+    share = st.column_config.NumberColumn(format="percent")
+    config = {"of the limit": bar, "missing": share, "missing before": share}
+    st.dataframe(rows, hide_index=True, column_config=config)
+
+
+def show_report(drop: str) -> None:
+    """Put the report into the page."""
+    st.subheader("The report", anchor=False)
+    receipt = read_json(RECEIPT)
+    paths = [Path(report.format(drop=drop)) for report in REPORTS]
+    if receipt and receipt["drop"] == drop:
+        # Where DRIFT_REPORT_URI is another folder.
+        paths.append(Path(receipt["uri"].removeprefix("file://")))
+    path = next((path for path in paths if path.exists()), None)
+    published = f"published at {receipt['uri']}" if receipt and receipt["drop"] == drop else "not published yet"
+    if path is None:
+        st.info(f"The report of drop {drop} is not in this folder ({published}). Get it: dvc pull reports/drift")
+        return
+    with st.container(border=True):
+        st.iframe(path, height=REPORT_HEIGHT, alt=f"Drift report of {drop}")
+    source(str(path), published)

@@ -1,0 +1,102 @@
+"""The date of a delivery, from its payments: the newest day that is no typing error."""
+
+import csv
+from datetime import date, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import duckdb
+
+from churn.base.command import UserError
+from churn.data.contract import check_header
+
+# ASSUME: payments far after all others are typing errors of the year or month, when they are few.
+STRAY_SHARE, STRAY_GAP = 0.01, timedelta(days=30)
+SILENT_DAYS = 7
+
+
+def count_payment_days(payments: Path) -> dict[date, int]:
+    """Return how many rows each readable FECHA has, oldest first.
+
+    Raises
+    ------
+    UserError
+        When the file is no CSV, or no row has a date of the form YYYY-MM-DD.
+    """
+    header = check_header(payments, payments.name)
+    columns = ", ".join(f"'{column.replace(chr(39), chr(39) * 2)}': 'VARCHAR'" for column in header)
+    try:
+        days = duckdb.execute(
+            f"""
+            SELECT day, count(*)
+            FROM (
+                SELECT CASE WHEN regexp_full_match(trim(FECHA), '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}')
+                            THEN TRY_CAST(trim(FECHA) AS DATE) END AS day
+                FROM read_csv(?, header = true, auto_detect = false, delim = ',', quote = '"', escape = '"',
+                              columns = {{{columns}}}, ignore_errors = true)
+            )
+            WHERE day IS NOT NULL GROUP BY day ORDER BY day
+            """,
+            [str(payments)],
+        ).fetchall()
+    except duckdb.Error as error:
+        said = str(error).splitlines()[0]
+        raise UserError(f"{payments} is no CSV that can be read ({said}). Deliver it again, whole.") from None
+    if not days:
+        line, text = _first_date(payments)
+        raise UserError(f"{payments}: no FECHA is a date of the form YYYY-MM-DD; line {line} has {text!r}.")
+    return dict(days)
+
+
+def choose_drop_date(payments: Path, days: dict[date, int], today: date) -> date:
+    """Return the newest day of the payments that can be believed.
+
+    A day after today cannot. Nor can one that lies more than STRAY_GAP after all the rest, when at most STRAY_SHARE
+    of the rows stand there or later.
+
+    Raises
+    ------
+    UserError
+        When every day is in the future.
+    """
+    past = {day: rows for day, rows in days.items() if day <= today}
+    if not past:
+        raise UserError(
+            f"{payments}: every FECHA, from {min(days)}, is after today ({today}). Mend the dates, or this machine's "
+            "clock."
+        )
+    newest, later, most = max(past), 0, STRAY_SHARE * sum(past.values())
+    for before, day in reversed(list(pairwise(sorted(past)))):
+        later += past[day]
+        if later > most:
+            break
+        if day - before > STRAY_GAP:
+            newest = before
+    if strays := sum(rows for day, rows in days.items() if day > newest):
+        print(
+            f"{payments.name}: {strays} rows are dated after {newest} (up to {max(days)}); they count as typing errors "
+            "and will be rejected."
+        )
+    return newest
+
+
+def check_drop_date(payments: Path, drop: date, newest: date, days: dict[date, int]) -> None:
+    """Stop when payments after the drop's date would be lost; warn when the last days before it are silent."""
+    if drop < newest:
+        rows = sum(count for day, count in days.items() if drop < day <= newest)
+        raise UserError(
+            f"{payments} holds {rows} payments after {drop}, up to {newest}: they would be rejected. Leave --drop out "
+            f"(the drop is then {newest}), or take those rows out of the file."
+        )
+    if (drop - newest).days > SILENT_DAYS:
+        print(
+            f"WARNING: the newest payment is of {newest}, {(drop - newest).days} days before {drop}: everyone will "
+            f"look as if they had stopped paying. If the payments end there, use --drop {newest}."
+        )
+
+
+def _first_date(payments: Path) -> tuple[int, str]:
+    with payments.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        rows = csv.reader(file)
+        at = [cell.strip() for cell in next(rows)].index("FECHA")
+        return next(((rows.line_num, row[at] if at < len(row) else "") for row in rows if row), (1, ""))

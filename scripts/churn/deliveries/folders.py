@@ -1,0 +1,83 @@
+"""The folders data/raw/<drop>/: five CSVs each, tracked by DVC as one folder with a pointer <drop>.dvc beside it."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+
+from churn.base.command import UserError
+
+
+class TrackingError(UserError):
+    """DVC failed: the repository is to be mended, not the delivery."""
+
+
+def file_md5s(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """Return the MD5 of each file named."""
+    md5s = {}
+    for name in names:
+        with (folder / name).open("rb") as file:
+            md5s[name] = hashlib.file_digest(file, "md5").hexdigest()
+    return md5s
+
+
+def held_md5s(folder: Path) -> dict[str, str]:
+    """Return the MD5 of every file in a drop's folder, empty when there is no such folder.
+
+    Raises
+    ------
+    UserError
+        When something else than a folder stands there, or the folder holds a folder.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is not a folder. Move it away: a drop's CSVs belong there.")
+    held = list(folder.iterdir()) if folder.exists() else []
+    if inner := [path for path in held if not path.is_file()]:
+        raise UserError(f"{inner[0]} does not belong in a drop, which holds five CSVs. Move it away.")
+    return file_md5s(folder, [path.name for path in held])
+
+
+def tracked_md5(folder: Path) -> str | None:
+    """Return the MD5 that the folder's pointer promises; None when there is no pointer, or no whole one."""
+    # DVC writes a pointer in place: killed meanwhile, it leaves half a file, and adds the folder anew when asked.
+    try:
+        return yaml.safe_load(pointer_of(folder).read_text())["outs"][0]["md5"]
+    except (FileNotFoundError, yaml.YAMLError, TypeError, LookupError):
+        return None
+
+
+def pointer_of(folder: Path) -> Path:
+    """Return the path of a folder's DVC pointer."""
+    return folder.with_name(f"{folder.name}.dvc")
+
+
+def folder_md5(md5s: dict[str, str]) -> str:
+    """Return DVC's MD5 of a folder that holds these files."""
+    entries = [{"md5": md5s[name], "relpath": name} for name in sorted(md5s)]
+    return hashlib.md5(json.dumps(entries).encode()).hexdigest() + ".dir"
+
+
+def track_folders(folders: list[Path]) -> None:
+    """Have DVC track the folders of one data/raw, in one call, waiting for another DVC to end.
+
+    Raises
+    ------
+    TrackingError
+        With DVC's own words when it fails. What was copied stays, and running the command again goes on from there.
+    """
+    for folder in folders:
+        if tracked_md5(folder) is None:
+            pointer_of(folder).unlink(missing_ok=True)
+    # Without --no-relink, DVC may move the data away and link it back; killed meanwhile, it would leave a hole.
+    add = [sys.executable, "-m", "dvc", "--wait-for-lock", "add", "--quiet", "--no-relink"]
+    names = [folder.name for folder in folders]
+    done = subprocess.run([*add, *names], cwd=folders[0].parent, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise TrackingError(
+            f"DVC could not track {', '.join(map(str, folders))}: {done.stderr.strip()}\n"
+            "The files are in place; mend the cause and run this command again."
+        )

@@ -1,0 +1,4 @@
+"""The demo data: a simulated world of users, and its deliveries.
+
+May import: data.
+"""

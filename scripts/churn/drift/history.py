@@ -1,0 +1,97 @@
+"""The drift of every week: as data for `dvc plots`, and as one picture."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from churn.base.files import write_json
+from churn.drift.measures import PREDICTION
+from churn.pictures import MAIN, OTHER, save_picture
+
+LONGEST_LABELLED = 30
+
+
+def save_history(weeks: list[dict], drift_share: float, folder: Path) -> None:
+    """Write history.json (a record a week), distances.json (a record a week and column) and history.png.
+
+    Parameters
+    ----------
+    weeks : list of dict
+        Of each drop from the second on, oldest first: `drop`, what `compare_drops` returned, and `alarms`.
+    drift_share : float
+        Share of the columns from which drift is detected.
+    folder : Path
+        The folder to make. Without a week there is no picture.
+    """
+    folder.mkdir()
+    write_json([describe_week(week) for week in weeks], folder / "history.json")
+    write_json([record for week in weeks for record in list_distances(week)], folder / "distances.json")
+    if weeks:
+        draw_history(weeks, drift_share, folder / "history.png")
+
+
+def describe_week(week: dict) -> dict:
+    """Return a week in figures; what could not be measured is absent."""
+    figures = {"drop": week["drop"], "users": week["rows"], "alarms": len(week["alarms"])}
+    if "drift_share" in week:
+        parts = [record["statistic"] / record["threshold"] for record in week["columns"] if "statistic" in record]
+        figures |= {"drift_share": week["drift_share"], "largest_part_of_limit": max(parts)}
+    if week["prediction"]:
+        figures["prediction_distance"] = week["prediction"]["statistic"]
+    return figures
+
+
+def list_distances(week: dict) -> list[dict]:
+    """Return the distance of every column that could be measured in a week, the candidate's scores last."""
+    records = [*week["columns"], *([week["prediction"]] if week["prediction"] else [])]
+    return [
+        {
+            "drop": week["drop"],
+            "column": record["column"],
+            "distance": record["statistic"],
+            "threshold": record["threshold"],
+        }
+        for record in records
+        if "statistic" in record
+    ]
+
+
+def draw_history(weeks: list[dict], drift_share: float, path: Path) -> None:
+    """Draw the share of drifted columns week by week, and under it each column's distance as a part of its limit."""
+    distances = [record for week in weeks for record in list_distances(week)]
+    columns = list(dict.fromkeys(record["column"] for record in distances))
+    drops = [week["drop"] for week in weeks]
+    figure, (share, grid) = plt.subplots(
+        2,
+        1,
+        sharex=True,
+        figsize=(9, 3 + 0.24 * len(columns)),
+        height_ratios=[2, 0.24 * len(columns) + 0.1],
+        layout="constrained",
+    )
+    share.plot(
+        [week.get("drift_share", np.nan) for week in weeks], color=MAIN, marker="o", label="columns that drifted"
+    )
+    share.axhline(drift_share, color=OTHER, linestyle="--", label="limit")
+    share.set(ylim=(-0.03, 1.03), ylabel="share", title="Each drop beside those before it")
+    share.legend(loc="upper left")
+    _draw_distances(grid, distances, columns, drops)
+    plt.colorbar(grid.images[0], ax=grid, label="distance, 1 is the limit", extend="max")
+    every = max(1, len(drops) // LONGEST_LABELLED + 1)
+    grid.set_xticks(range(0, len(drops), every), drops[::every], rotation=90)
+    save_picture(figure, path)
+
+
+def _draw_distances(axes: Axes, distances: list[dict], columns: list[str], drops: list[str]) -> None:
+    of_limit = np.full((len(columns), len(drops)), np.nan)
+    for record in distances:
+        of_limit[columns.index(record["column"]), drops.index(record["drop"])] = (
+            record["distance"] / record["threshold"]
+        )
+    axes.imshow(of_limit, aspect="auto", cmap="YlOrRd", vmin=0, vmax=2, interpolation="nearest")
+    names = ["the candidate's scores" if name == PREDICTION else name for name in columns]
+    axes.set_yticks(range(len(columns)), names, fontsize=8)
+    for row, column in zip(*np.nonzero(of_limit >= 1), strict=True):
+        axes.text(column, row, "!", ha="center", va="center", fontweight="bold")

@@ -1,0 +1,181 @@
+"""The drift report's page: what was compared and found, above Evidently's own report; the same bytes every time."""
+
+import base64
+import html
+import json
+import re
+import warnings
+
+import pyarrow as pa
+
+from churn.base.files import round_floats
+
+# Evidently draws its ids at random: UUIDs of version 7, and the name of the page's data. (The UUIDs that belong to its
+# JavaScript are of other versions.)
+RANDOM_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}|metric_[0-9a-f]{32}")
+DATA_LINE = re.compile(r"^( *var \w+ = )(\{.*\})(;)$", re.MULTILINE)
+STYLE = """<style>
+.drift-summary {font: 16px/1.5 sans-serif; max-width: 60em; margin: 1.5em auto; padding: 0 1em}
+.drift-summary img {max-width: 100%}
+.drift-summary table {border-collapse: collapse; display: block; overflow-x: auto; font-size: 14px}
+.drift-summary th, .drift-summary td {padding: .2em .8em; border-bottom: 1px solid #ddd; text-align: right}
+.drift-summary th:first-child, .drift-summary td:first-child {text-align: left}
+.drift-summary .alarm {color: #b42318; font-weight: bold}
+</style>"""
+HEADINGS = ("column", "distance", "limit", "method", "missing", "missing before", "new categories")
+
+
+def run_evidently(current: pa.Table, reference: pa.Table, week: dict, drift_share: float) -> str | None:
+    """Return Evidently's page on a comparison, None when nothing could be measured.
+
+    Parameters
+    ----------
+    current, reference : pyarrow.Table
+        The features and scores that were compared.
+    week : dict
+        What `compare_drops` found of them: the columns, methods and thresholds that the page is to have.
+    drift_share : float
+        Share of the columns from which drift is detected.
+    """
+    columns = {record["column"]: record for record in week["columns"] if "statistic" in record}
+    if not columns:
+        return None
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.metrics import ValueDrift
+    from evidently.presets import DataDriftPreset
+    from threadpoolctl import threadpool_limits
+
+    preset = DataDriftPreset(
+        columns=list(columns),
+        per_column_method={name: record["method"] for name, record in columns.items()},
+        per_column_threshold={name: record["threshold"] for name, record in columns.items()},
+        drift_share=drift_share,
+    )
+    scores = {record["column"]: record for record in [week["prediction"]] if "statistic" in record}
+    of_scores = [
+        ValueDrift(column=name, method=record["method"], threshold=record["threshold"])
+        for name, record in scores.items()
+    ]
+    kinds = {
+        f"{kind}_columns": [name for name, record in (columns | scores).items() if record["kind"] == kind]
+        for kind in ("numerical", "categorical")
+    }
+    names = [*columns, *scores]
+    datasets = [
+        Dataset.from_pandas(table.select(names).to_pandas(), DataDefinition(**kinds)) for table in (current, reference)
+    ]
+    # One thread, so that sums have the same last digits however many cores there are; nor would more be faster.
+    with threadpool_limits(1), warnings.catch_warnings():
+        # Evidently correlates the columns, and NumPy warns of those that are constant; the report shows no correlation.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return Report([preset, *of_scores]).run(*datasets).get_html_str(as_iframe=False)
+
+
+def stabilise(page: str) -> str:
+    """Number Evidently's random ids by their order, and round its floats to 6 digits, which every processor agrees on.
+
+    Parameters
+    ----------
+    page : str
+        HTML of an Evidently report.
+
+    Returns
+    -------
+    str
+        The same page, equal for equal data.
+    """
+    ids: dict[str, str] = {}
+    page = RANDOM_ID.sub(lambda found: ids.setdefault(found[0], f"drift_{len(ids)}"), page)
+    return DATA_LINE.sub(lambda found: f"{found[1]}{_round_json(found[2])}{found[3]}", page)
+
+
+def summarise(metrics: dict) -> list[str]:
+    """Say in sentences what detect_drift.json says."""
+    drop, earlier = metrics["current_drop"], metrics["reference_drops"]
+    sentences = [f"Drop {drop}: {metrics['current_rows']:,} users."]
+    if earlier:
+        span = earlier[0] if len(earlier) == 1 else f"the {len(earlier)} drops from {earlier[0]} to {earlier[-1]}"
+        sentences.append(f"Compared with {span}: {metrics['reference_rows']:,} rows.")
+    if metrics["sampled_part"] > 1:
+        sentences.append(
+            f"Sampled: one user in {metrics['sampled_part']}, by a hash of the user, the same users in every drop."
+        )
+    if "reason" in metrics:
+        sentences.append(f"Drift was not measured: {metrics['reason']}.")
+    else:
+        sentences.append(_verdict(metrics))
+    if "prediction_distance" in metrics:
+        drifted = "drifted" if metrics["prediction_drifted"] else "did not drift"
+        distance, limit = metrics["prediction_distance"], metrics["prediction_threshold"]
+        sentences.append(f"The candidate's scores {drifted}: distance {distance:.3f}, limit {limit:g}.")
+    return [*sentences, _describe_target(metrics)]
+
+
+def build_page(metrics: dict, week: dict, pictures: list[bytes], evidently_page: str | None) -> str:
+    """Put alarms, summary, history and table on top of Evidently's page, or make a page of them alone."""
+    title = f"<title>Drift of {metrics['current_drop']}</title>"
+    summary = "\n".join(
+        [
+            f'<section class="drift-summary">\n<h1>Drift of {metrics["current_drop"]}</h1>',
+            *_alarm_lines(metrics["alarms"]),
+            *(f"<p>{html.escape(sentence, quote=False)}</p>" for sentence in summarise(metrics)),
+            *(f'<img alt="Every drop\'s drift" src="data:image/png;base64,{_base64(image)}">' for image in pictures),
+            *_table(week["columns"]),
+            "</section>\n",
+        ]
+    )
+    if evidently_page is None:
+        head = f'<head>\n<meta charset="UTF-8">\n{title}\n{STYLE}\n</head>'
+        return f'<!DOCTYPE html>\n<html lang="en">\n{head}\n<body>\n{summary}</body>\n</html>\n'
+    head, body_tag, rest = stabilise(evidently_page).strip().partition("<body>")
+    return f"{head.replace('</head>', f'{title}{STYLE}</head>')}{body_tag}\n{summary}{rest}\n"
+
+
+def _verdict(metrics: dict) -> str:
+    drifted, share, limit = metrics["drifted_columns"], metrics["drift_share"], metrics["drift_share_threshold"]
+    counted = f"{len(drifted)} of {metrics['measured_columns']} columns drifted"
+    found = f"{counted}{': ' if drifted else ''}{', '.join(drifted)}."
+    if metrics["drift_detected"]:
+        return f"{found} Their share, {share:.3f}, reaches {limit:g}: drift is detected."
+    return f"{found} Their share, {share:.3f}, is below {limit:g}: no drift of the whole."
+
+
+def _describe_target(metrics: dict) -> str:
+    newest, rates = metrics["as_of_date"], metrics["churn_rates"]
+    before = ", ".join(f"{rate:.1%} as of {day}" for day, rate in rates.items() if day != newest)
+    drifted = "drifted" if metrics["target_drifted"] else "did not drift"
+    return f"{metrics['churn_rate']:.1%} churned as of {newest}; before: {before}. The target {drifted}."
+
+
+def _alarm_lines(alarms: list[str]) -> list[str]:
+    if not alarms:
+        return ["<p>No alarm.</p>"]
+    return ["<ul>", *(f'<li class="alarm">{html.escape(alarm, quote=False)}</li>' for alarm in alarms), "</ul>"]
+
+
+def _table(records: list[dict]) -> list[str]:
+    if not records:
+        return []
+    head = "".join(f"<th>{heading}</th>" for heading in HEADINGS)
+    rows = []
+    for record in records:
+        if "statistic" in record:
+            figures = [f"{record['statistic']:.3f}", f"{record['threshold']:g}", record["method"]]
+        else:
+            figures = ["", "", record["left_out"]]
+        missing = [f"{record[name]:.1%}" for name in ("missing_share", "missing_share_before")]
+        new = ", ".join(f"{name} ({share:.1%})" for name, share in record["new_categories"].items())
+        cells = "".join(
+            f"<td>{html.escape(cell, quote=False)}</td>" for cell in [record["column"], *figures, *missing, new]
+        )
+        rows.append(f"<tr{' class=alarm' if record.get('drifted') else ''}>{cells}</tr>")
+    return [f"<table>\n<tr>{head}</tr>", *rows, "</table>"]
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def _round_json(text: str) -> str:
+    # Also to 12 places: what is left of a difference of equals is zero.
+    return json.dumps(round_floats(json.loads(text), lambda value: float(f"{round(value, 12):.6g}")))

@@ -1,0 +1,140 @@
+"""A Spark session whose results do not depend on the machine's Java, cores or Spark settings."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pyspark
+from py4j.protocol import Py4JError, Py4JJavaError
+from pyspark.errors import PySparkException, PySparkRuntimeError
+from pyspark.sql import SparkSession
+
+from churn.base.command import UserError
+from churn.engines.spark.cluster import CLUSTER, ClusterWatch, check_master, find_reason
+from churn.engines.spark.java import find_java
+
+# A JAVA_HOME whose `java` starts the real one (CHURN_JAVA), and the settings of Log4j.
+JAVA_HOME, CONF = (Path(__file__).parent / name for name in ("jdk", "conf"))
+# A BLAS of the machine, where there is one, sums in an order of its own.
+JAVA_OPTIONS = "-Ddev.ludovic.netlib.blas.nativeLib=none -XX:-UsePerfData"
+# Java's optimizing compiler and its parallel collector are for longer runs.
+SHORT_WORK = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+SETTINGS = {
+    "spark.driver.memory": "2g",
+    "spark.driver.host": "localhost",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.session.timeZone": "UTC",
+    # Short work: compiling a query, or one task more, takes longer than it saves.
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.shuffle.partitions": "1",
+    # How a file is cut into partitions must not depend on the number of cores: the order of sums would.
+    "spark.sql.files.minPartitionNum": "1",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.driver.extraJavaOptions": f"{JAVA_OPTIONS} {SHORT_WORK}",
+    "spark.executor.extraJavaOptions": f"{JAVA_OPTIONS} {SHORT_WORK}",
+}
+# Instead of the above where the work is long.
+LARGE_DATA = {
+    "spark.sql.codegen.wholeStage": "true",
+    "spark.driver.extraJavaOptions": JAVA_OPTIONS,
+    "spark.executor.extraJavaOptions": JAVA_OPTIONS,
+}
+
+
+@contextmanager
+def start_spark(master: str, settings: dict[str, str] | None = None) -> Iterator[SparkSession]:
+    """Give a session that is stopped when the block ends.
+
+    Parameters
+    ----------
+    master : str
+        Where to run, such as `local[2]`: on this machine, with two threads. SPARK_MASTER in the environment takes its
+        place, and SPARK_EVENT_LOG_DIR names a folder for Spark's event log: neither changes what is computed.
+    settings : dict of str, optional
+        Spark settings instead of those of `SETTINGS`, which are for small data.
+
+    Raises
+    ------
+    UserError
+        When there is no Java that Spark can use, Spark does not start, the master does not answer, or a cluster fails.
+    """
+    master = os.environ.get("SPARK_MASTER") or master
+    # Spark makes folders of its own in it, and removes them when its JVM ends.
+    temporary = tempfile.gettempdir()
+    folders = {"spark.local.dir": temporary, "spark.sql.warehouse.dir": f"{temporary}/spark-warehouse"}
+    # A path as it is: Hadoop does not decode a URI with %20.
+    if events := os.environ.get("SPARK_EVENT_LOG_DIR"):
+        folders |= {"spark.eventLog.enabled": "true", "spark.eventLog.dir": str(Path(events).absolute())}
+    builder = SparkSession.builder.master(master).appName("churn").config(map=SETTINGS | folders | (settings or {}))
+    java = find_java()
+    if master.startswith(CLUSTER):
+        check_master(master)
+    try:
+        with _environment(java):
+            session = _create(builder, master)
+        watch = ClusterWatch(session, master) if master.startswith(CLUSTER) else None
+        try:
+            yield session
+        except (Py4JError, PySparkException, ConnectionError) as error:
+            if watch is None:
+                raise
+            raise UserError(
+                f"Spark at {master} failed: {watch.lost or find_reason(error)} Look at its page and its workers' logs, "
+                "and whether master and workers run (make up starts them again); then run again."
+            ) from error
+        finally:
+            if watch is not None:
+                watch.end()
+            # A cluster that is gone has stopped the session already.
+            with suppress(Py4JError, ConnectionError):
+                session.stop()
+    except PySparkRuntimeError as error:
+        if error.getCondition() != "JAVA_GATEWAY_EXITED":
+            raise
+        raise UserError(
+            f"Spark did not start on {java}; what it said stands above. Set JAVA_HOME to a JDK 17."
+        ) from None
+
+
+def hadoop_path(path: Path) -> str:
+    """Return a path on this file system as Hadoop reads it.
+
+    Not `Path.as_uri()`: Hadoop takes a percent-encoded blank or accent literally.
+    """
+    return f"file://{path.absolute()}"
+
+
+def _create(builder: SparkSession.Builder, master: str) -> SparkSession:
+    try:
+        return builder.getOrCreate()
+    except Py4JJavaError as error:
+        raise UserError(
+            f"Spark did not start on {master} ({find_reason(error)}). Is that master running, and reached from here? "
+            "Else name another by SPARK_MASTER (in .env or the environment), or by spark.master in params.yaml."
+        ) from None
+
+
+@contextmanager
+def _environment(java: Path) -> Iterator[None]:
+    """Start Spark with this package's Java and settings, whatever the user's environment says of another Spark."""
+    before = os.environ.copy()
+    os.environ.pop("PYSPARK_SUBMIT_ARGS", None)
+    # The workers' Python: that of this process, unless the user names another that the cluster has.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ |= {
+        "CHURN_JAVA": str(java),
+        "JAVA_HOME": str(JAVA_HOME),
+        "SPARK_HOME": str(Path(pyspark.__file__).parent),
+        "SPARK_CONF_DIR": str(CONF),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+    }
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ |= before

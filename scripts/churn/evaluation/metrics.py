@@ -1,0 +1,114 @@
+"""How good a probability of churn is: ranking, calibration, what a threshold makes of it, and the curves behind them.
+
+Labels are 1 for churned and 0 for stayed; labels and probabilities are arrays of shape (rows,).
+"""
+
+import numpy as np
+
+from churn.evaluation.delong import auc_interval
+
+CALIBRATION_BINS = 10
+LIFTS = (1, 5, 10)
+
+
+def measure(label: np.ndarray, probability: np.ndarray, threshold: float) -> dict[str, float]:
+    """Return every measure of a probability; a user at or above the threshold is flagged as a churner."""
+    auc, low, high = auc_interval(label, probability)
+    return {
+        "roc_auc": auc,
+        "roc_auc_low": low,
+        "roc_auc_high": high,
+        "pr_auc": average_precision(label, probability),
+        "log_loss": log_loss(label, probability),
+        "brier": float(np.mean((probability - label) ** 2)),
+        "ece": calibration_error(label, probability),
+        "mean_prediction": float(np.mean(probability)),
+        **{f"lift_at_{percent}_percent": lift(label, probability, percent / 100) for percent in LIFTS},
+        **confusion(label, probability >= threshold),
+    }
+
+
+def roc_auc(label: np.ndarray, score: np.ndarray) -> float:
+    """Return the area under the ROC curve: the chance that a churned user scores above one who stayed."""
+    return float(np.trapezoid(*roc_curve(label, score)[::-1]))
+
+
+def average_precision(label: np.ndarray, score: np.ndarray) -> float:
+    """Return the area under the precision-recall curve, as steps: the mean precision over the churned users."""
+    recall, precision = precision_recall_curve(label, score)
+    return float(np.sum(np.diff(recall, prepend=0.0) * precision))
+
+
+def log_loss(label: np.ndarray, probability: np.ndarray) -> float:
+    """Return the mean negative logarithm of the probability that was given to what happened."""
+    # A probability of exactly 0 or 1 that is wrong would make the loss infinite.
+    clipped = np.clip(probability, 1e-7, 1 - 1e-7)
+    return float(-np.mean(np.where(label == 1, np.log(clipped), np.log1p(-clipped))))
+
+
+def lift(label: np.ndarray, score: np.ndarray, share: float) -> float:
+    """Return how many times more of the highest-scored share of the users churn than of all."""
+    flagged = max(1, round(share * len(label)))
+    return float(label[np.argsort(-score, kind="stable")[:flagged]].mean() / label.mean())
+
+
+def confusion(label: np.ndarray, flagged: np.ndarray) -> dict[str, int]:
+    """Count the users who were flagged as churners or not, and who churned or stayed."""
+    return {
+        "true_positives": int(np.sum(flagged & (label == 1))),
+        "false_positives": int(np.sum(flagged & (label == 0))),
+        "false_negatives": int(np.sum(~flagged & (label == 1))),
+        "true_negatives": int(np.sum(~flagged & (label == 0))),
+    }
+
+
+def best_f1_threshold(label: np.ndarray, probability: np.ndarray) -> float:
+    """Return the threshold with the highest F1, the harmonic mean of precision and recall."""
+    true, false, thresholds = _positives(label, probability)
+    return float(thresholds[np.argmax(2 * true / (true + false + true[-1]))])
+
+
+def roc_curve(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return false and true positive rate at every threshold, from (0, 0) to (1, 1)."""
+    true, false, _ = _positives(label, score)
+    return np.concatenate([[0.0], false / false[-1]]), np.concatenate([[0.0], true / true[-1]])
+
+
+def precision_recall_curve(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return recall and precision at every threshold, the highest score first."""
+    true, false, _ = _positives(label, score)
+    return true / true[-1], true / (true + false)
+
+
+def gains_curve(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the share of the users that is flagged and that of the churners among them, from (0, 0) to (1, 1)."""
+    true, false, _ = _positives(label, score)
+    return np.concatenate([[0.0], (true + false) / len(label)]), np.concatenate([[0.0], true / true[-1]])
+
+
+def calibration(label: np.ndarray, probability: np.ndarray) -> list[dict]:
+    """Return mean prediction and churn rate of ten groups of equal size, by rising prediction."""
+    groups = np.array_split(np.argsort(probability, kind="stable"), min(CALIBRATION_BINS, len(label)))
+    return [
+        {
+            "bin": number,
+            "users": len(group),
+            "mean_prediction": float(probability[group].mean()),
+            "churn_rate": float(label[group].mean()),
+        }
+        for number, group in enumerate(groups, start=1)
+    ]
+
+
+def calibration_error(label: np.ndarray, probability: np.ndarray) -> float:
+    """Return the expected calibration error: the mean distance between prediction and churn rate in the ten groups."""
+    bins = calibration(label, probability)
+    return sum(bin["users"] * abs(bin["mean_prediction"] - bin["churn_rate"]) for bin in bins) / len(label)
+
+
+def _positives(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Count churned and other users at or above each distinct score, the highest first; return the scores too."""
+    order = np.argsort(-score, kind="stable")
+    last_of_score = np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)
+    true = np.cumsum(label[order] == 1)[last_of_score]
+    return true, last_of_score + 1 - true, score[order][last_of_score]

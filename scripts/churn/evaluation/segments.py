@@ -1,0 +1,60 @@
+"""The groups of users for which a model is measured by itself: a good average can hide a bad group."""
+
+import numpy as np
+import pyarrow as pa
+
+from churn.evaluation.metrics import measure
+from churn.features.table import CATEGORIES
+
+NEW_DAYS = 30
+# Of churned and of other users: with fewer, what is measured is chance.
+LEAST_USERS = 50
+
+
+def find_segments(rows: pa.Table) -> dict[str, np.ndarray]:
+    """Return which rows are in each segment, as masks of shape (rows,).
+
+    Parameters
+    ----------
+    rows : pyarrow.Table
+        With the columns of a table of features.
+    """
+    # ASSUME: a user whose first payment of the lookback is younger than a month is new.
+    new = rows["days_since_first_payment"].to_numpy() < NEW_DAYS
+    segments = {"users: new": new, "users: old": ~new}
+    for category in CATEGORIES:
+        values = np.array([value or "unknown" for value in rows[category].to_pylist()])
+        segments |= {f"{category}: {value}": values == value for value in sorted(set(values))}
+    return segments
+
+
+def measure_segments(rows: pa.Table, probability: np.ndarray, threshold: float) -> list[dict]:
+    """Return a record for each segment: its name, `users`, and the measures; null where there are too few users.
+
+    Parameters
+    ----------
+    rows : pyarrow.Table
+        Labelled rows with the columns of a table of features.
+    probability : numpy.ndarray
+        Of shape (rows,).
+    threshold : float
+        From which a user is flagged.
+    """
+    label = rows["label"].to_numpy()
+    return [
+        {"segment": name, "users": int(mask.sum()), "churn_rate": float(label[mask].mean())}
+        | _measure(label[mask], probability[mask], threshold)
+        for name, mask in find_segments(rows).items()
+        if mask.any()
+    ]
+
+
+def has_enough(label: np.ndarray) -> bool:
+    """Tell whether there are enough churned users and enough others to measure a model by them."""
+    return min(np.sum(label == 1), np.sum(label == 0)) >= LEAST_USERS
+
+
+def _measure(label: np.ndarray, probability: np.ndarray, threshold: float) -> dict:
+    if has_enough(label):
+        return measure(label, probability, threshold)
+    return {"mean_prediction": float(probability.mean()), "roc_auc": None}

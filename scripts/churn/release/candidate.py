@@ -1,0 +1,46 @@
+"""The candidate on the disk: where its parts are, and how they are packed for MLflow."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+CANDIDATE = Path("models/candidate")
+TRAINING = Path("data/training")
+METRICS = Path("metrics")
+PLOTS = Path("plots/train_model")
+CARD = Path("reports/model_card.md")
+
+
+def save_dataset(target: Path) -> None:
+    """Write the training and the holdout rows into one file, told apart by the column `split`."""
+    splits = {split: pq.read_table(TRAINING / f"{split}.parquet") for split in ("train", "holdout")}
+    tables = [table.append_column("split", pa.array([split] * len(table))) for split, table in splits.items()]
+    pq.write_table(pa.concat_tables(tables), target)
+
+
+def save_scorer(scorer: Path, rows: pa.Table, target: Path) -> None:
+    """Save the ONNX scorer as an MLflow pyfunc, with signature and, from the first of some rows, input example."""
+    import mlflow
+    import numpy
+    import onnxruntime
+    from mlflow.models.signature import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    session = onnxruntime.InferenceSession(scorer, providers=["CPUExecutionProvider"])
+    features = [feature.name for feature in session.get_inputs()]
+    mlflow.pyfunc.save_model(
+        target,
+        python_model=Path(__file__).with_name("mlflow_model.py"),
+        artifacts={"scorer": str(scorer)},
+        signature=ModelSignature(
+            inputs=Schema([ColSpec("double", name) for name in features]), outputs=Schema([ColSpec("double")])
+        ),
+        input_example=rows.select(features).slice(0, 5).to_pandas(),
+        # Stated, because MLflow would spend seconds on finding them out.
+        pip_requirements=[
+            f"mlflow=={mlflow.__version__}",
+            f"numpy=={numpy.__version__}",
+            f"onnxruntime=={onnxruntime.__version__}",
+        ],
+    )

@@ -1,0 +1,96 @@
+"""What a candidate must pass on its holdout before it may take Production's place."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from churn.evaluation.delong import CONFIDENCE, gain_interval
+from churn.evaluation.metrics import calibration_error, roc_auc
+from churn.evaluation.segments import find_segments, has_enough
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One condition, and how the candidate meets it."""
+
+    gate: str
+    value: float
+    limit: float
+    passed: bool
+    told: str
+
+
+def decide(rows: pa.Table, candidate: np.ndarray, production: np.ndarray | None, params: dict) -> dict:
+    """Decide on a candidate.
+
+    Parameters
+    ----------
+    rows : pyarrow.Table
+        The holdout: labelled rows with the columns of a table of features.
+    candidate, production : numpy.ndarray
+        The probability of churn of each row by either model; None when there is no Production.
+    params : dict
+        Section evaluate_candidate of params.yaml.
+
+    Returns
+    -------
+    dict
+        `gain` in ROC AUC over Production with the ends of its interval (null without Production), `gates`, `decision`
+        (promote or skip) and `reason`.
+    """
+    label = rows["label"].to_numpy()
+    auc = roc_auc(label, candidate)
+    gates = [
+        at_least("min_roc_auc", auc, params["min_roc_auc"], "The candidate's ROC AUC"),
+        at_most("max_ece", calibration_error(label, candidate), params["max_ece"], "Its calibration error"),
+    ]
+    content = {"gain": None, "gain_low": None, "gain_high": None}
+    if production is None:
+        opening = f"There is no Production yet; the candidate's ROC AUC is {auc:.4f}."
+    else:
+        confidence = params["confidence"] or CONFIDENCE
+        gain, low, high = gain_interval(label, candidate, production, confidence)
+        content |= {"gain": gain, "gain_low": low, "gain_high": high}
+        opening = (
+            f"On the same holdout the candidate's ROC AUC is {auc:.4f} and Production's "
+            f"{roc_auc(label, production):.4f}, a gain of {gain:+.4f} ({confidence:.0%} interval {low:+.4f} to "
+            f"{high:+.4f})."
+        )
+        gates.append(at_least("min_delta", gain, params["min_delta"], "The gain"))
+        if params["confidence"] is not None:
+            gates.append(at_least("confidence", low, 0.0, "The lower end of the gain's interval", beyond=True))
+        gates.append(limit_segment_loss(rows, candidate, production, params["max_segment_loss"]))
+    failed = [gate.told for gate in gates if not gate.passed]
+    return content | {
+        "confidence": params["confidence"] or CONFIDENCE,
+        "gates": [asdict(gate) for gate in gates],
+        "decision": "skip" if failed else "promote",
+        "reason": " ".join([opening, *(failed or [gate.told for gate in gates if gate.gate == "min_delta"])]),
+    }
+
+
+def at_least(gate: str, value: float, limit: float, name: str, *, beyond: bool = False) -> Gate:
+    """Ask that a value reach a limit, or lie beyond it."""
+    passed = value > limit if beyond else value >= limit
+    verb = ("is above" if beyond else "reaches") if passed else ("is not above" if beyond else "is below")
+    return Gate(gate, value, limit, passed, f"{name}, {value:.4f}, {verb} the {limit:g} that a promotion needs.")
+
+
+def at_most(gate: str, value: float, limit: float, name: str) -> Gate:
+    """Ask that a value not exceed a limit."""
+    verb = "keeps to" if value <= limit else "exceeds"
+    return Gate(gate, value, limit, value <= limit, f"{name}, {value:.4f}, {verb} the {limit:g} that is allowed.")
+
+
+def limit_segment_loss(rows: pa.Table, candidate: np.ndarray, production: np.ndarray, limit: float) -> Gate:
+    """Ask that no segment with enough users lose more ROC AUC than the limit."""
+    label = rows["label"].to_numpy()
+    losses = {
+        name: roc_auc(label[mask], production[mask]) - roc_auc(label[mask], candidate[mask])
+        for name, mask in find_segments(rows).items()
+        if has_enough(label[mask])
+    }
+    worst = max(losses, key=losses.get, default="none")
+    name = f"The largest loss of ROC AUC in a segment ({worst})"
+    return at_most("max_segment_loss", losses.get(worst, 0.0), limit, name)

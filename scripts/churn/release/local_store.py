@@ -1,0 +1,165 @@
+"""What an embedded store holds of the pipeline, without what was deleted: runs, versions of the model, the ledger."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from churn.base.command import UserError
+from churn.release.ledger import LEDGER
+from churn.release.registry import EXPERIMENT, MODEL, SQLITE
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Experiment, Metric, Run
+    from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+
+PARENT_TAG = "mlflow.parentRunId"
+
+
+@dataclass(frozen=True)
+class Store:
+    """The content of a store.
+
+    Attributes
+    ----------
+    uri : str
+    client : MlflowClient
+    experiment : Experiment or None
+    runs : list of Run
+        Each after its parent.
+    model : RegisteredModel or None
+        With the aliases.
+    versions, entries : list of ModelVersion
+        Of the model and of the ledger, by number.
+    """
+
+    uri: str
+    client: "MlflowClient"
+    experiment: "Experiment | None"
+    runs: "list[Run]"
+    model: "RegisteredModel | None"
+    versions: "list[ModelVersion]"
+    entries: "list[ModelVersion]"
+
+    def read_metrics(self, run: "Run") -> "list[Metric]":
+        """Return every value of a run's metrics, with step and time."""
+        from mlflow.entities import Metric
+
+        with name_store(self.uri):
+            points = [one for name in run.data.metrics for one in self.client.get_metric_history(run.info.run_id, name)]
+        return [Metric(point.key, point.value, point.timestamp, point.step) for point in points]
+
+    def fetch_artifacts(self, run: "Run", folder: str) -> str | None:
+        """Return the local folder with a run's artifacts, None when it has none."""
+        with name_store(self.uri):
+            if not self.client.list_artifacts(run.info.run_id):
+                return None
+            return self.client.download_artifacts(run.info.run_id, "", folder)
+
+    def fetch_model(self, version: "ModelVersion", folder: str) -> str:
+        """Return the local folder with a version's model, wherever the version says it is."""
+        import mlflow
+
+        with name_store(self.uri):
+            return mlflow.artifacts.download_artifacts(version.source, dst_path=folder, tracking_uri=self.uri)
+
+    def check_model(self, version: "ModelVersion") -> None:
+        """Raise `UserError` when a version's model is not where the version says it is."""
+        import mlflow
+
+        with name_store(self.uri):
+            found = mlflow.artifacts.list_artifacts(version.source, tracking_uri=self.uri)
+        if not any(Path(file.path).name == "MLmodel" for file in found):
+            raise UserError(
+                f"Version {version.version} of {MODEL} in {self.uri} has no model any more at {version.source}, so "
+                "nothing is copied. Bring that folder back, or delete the version in MLflow, then run again."
+            )
+
+
+def read_store(uri: str) -> Store:
+    """Read all but the values of metrics and the artifacts.
+
+    Raises
+    ------
+    UserError
+        When there is no such file, or MLflow cannot read it.
+    """
+    _check_file(uri)
+    import mlflow
+
+    with name_store(uri):
+        client = mlflow.MlflowClient(uri, uri)
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+        if experiment is not None and experiment.lifecycle_stage != "active":
+            experiment = None
+        models = client.search_registered_models(f"name = '{MODEL}'")
+        return Store(
+            uri,
+            client,
+            experiment,
+            _parents_first(find_runs(client, experiment.experiment_id)) if experiment else [],
+            models[0] if models else None,
+            find_versions(client, MODEL),
+            find_versions(client, LEDGER),
+        )
+
+
+def _check_file(uri: str) -> None:
+    """Raise `UserError` when an address is not that of an MLflow store: MLflow would make an empty one there."""
+    if not uri.startswith(SQLITE):
+        raise UserError(f"--source must name an embedded store, like {SQLITE}mlflow.db; it is {uri!r}.")
+    path = Path(uri.removeprefix(SQLITE)).absolute()
+    if not path.exists():
+        raise UserError(f"There is no store {path}, so there is nothing to copy. Name another one with --source.")
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            connection.execute("SELECT 1 FROM experiments")
+    except sqlite3.Error as error:
+        raise UserError(f"{path} is no MLflow store ({error}). Name another one with --source.") from None
+
+
+@contextmanager
+def name_store(uri: str) -> Iterator[None]:
+    """End an MLflow error as a `UserError` that names the store."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        raise UserError(
+            f"The store {uri} cannot be read: {error.message.splitlines()[0]} Mend that, then run again: what is "
+            "copied is not copied twice."
+        ) from error
+
+
+def find_runs(client: "MlflowClient", experiment_id: str) -> "list[Run]":
+    """Return all runs of an experiment that are not deleted, the oldest first."""
+    found, token = [], None
+    while token != "":
+        page = client.search_runs([experiment_id], order_by=["attributes.start_time ASC"], page_token=token)
+        found += page
+        token = page.token or ""
+    return found
+
+
+def find_versions(client: "MlflowClient", name: str) -> "list[ModelVersion]":
+    """Return all versions of a registered model that are not deleted, by number; none when there is no such model."""
+    found, token = [], None
+    while token != "":
+        page = client.search_model_versions(f"name = '{name}'", page_token=token)
+        found += page
+        token = page.token or ""
+    return sorted(found, key=lambda version: int(version.version))
+
+
+def _parents_first(runs: "list[Run]") -> "list[Run]":
+    known = {run.info.run_id: run for run in runs}
+
+    def depth(run: "Run") -> int:
+        parent = known.get(run.data.tags.get(PARENT_TAG))
+        return 1 + depth(parent) if parent else 0
+
+    return sorted(runs, key=depth)

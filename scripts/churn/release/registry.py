@@ -1,0 +1,143 @@
+"""The model registry: where it is, what it holds, and one clear message when it does not answer.
+
+MLflow is imported by the functions that talk to it: the Snakefile imports this module at every start.
+"""
+
+import base64
+import json
+import os
+import sqlite3
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from churn.base.command import UserError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.pyfunc import PyFuncModel
+
+MODEL = "churn-model"
+EXPERIMENT = "churn_retention"
+PRODUCTION, PREVIOUS = "production", "previous"
+DIGEST_TAG = "candidate_digest"
+# Why a version was taken out of Production; no promotion brings such a version back.
+ROLLED_BACK_TAG = "rolled_back"
+SQLITE = "sqlite:///"
+
+
+def tracking_uri() -> str:
+    """Return MLFLOW_TRACKING_URI, by default the embedded store in the repository."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlflow.db"
+
+
+@contextmanager
+def open_registry() -> Iterator["MlflowClient"]:
+    """Give a client of the registry; an MLflow error inside ends as a `UserError` that names the address."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    # A bank's pipeline tells nobody that it runs.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    import mlflow
+    from mlflow.exceptions import MlflowException
+    from requests.exceptions import RequestException
+
+    mlflow.set_tracking_uri(tracking_uri())
+    try:
+        yield mlflow.MlflowClient()
+    except (MlflowException, RequestException) as error:
+        said = str(getattr(error, "message", error)).splitlines()[0]
+        raise UserError(
+            f"MLflow at {tracking_uri()}: {said} Check MLFLOW_TRACKING_URI, MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD, and that the server and the store of its artifacts answer, then run again: what "
+            "is done is not done twice."
+        ) from error
+
+
+def find_version(client: "MlflowClient", digest: str) -> "ModelVersion | None":
+    """Return the version made from the candidate with this digest; the oldest, should there be several."""
+    found = client.search_model_versions(f"name = '{MODEL}' and tags.`{DIGEST_TAG}` = '{digest}'")
+    return min(found, key=lambda version: int(version.version), default=None)
+
+
+def aliased_version(client: "MlflowClient", alias: str) -> "ModelVersion | None":
+    """Return the version that an alias points at, None when there is no such alias."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version_by_alias(MODEL, alias)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+
+
+def retry_once(call: Callable[..., None], *arguments: str) -> None:
+    """Set or delete an alias or a tag; once more when the store refuses.
+
+    MLflow looks whether there is such a row, then writes it: of two who make the same one at the same moment, the
+    database refuses one, to whom it is there from then on.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        call(*arguments)
+    except MlflowException as error:
+        if error.error_code != "BAD_REQUEST":
+            raise
+        call(*arguments)
+
+
+def load_version(version: str) -> "tuple[PyFuncModel, Path]":
+    """Return a registered version's model, and its ONNX scorer."""
+    import mlflow
+
+    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{MODEL}/{version}"))
+    return mlflow.pyfunc.load_model(str(folder)), folder / "artifacts" / "scorer.onnx"
+
+
+def knows_version(receipt: Path) -> bool:
+    """Tell whether the registry still has the version that a receipt names, without importing MLflow.
+
+    False for a store that is new or empty. A store that does not answer is taken to know it: there is nothing
+    to register while it is down.
+    """
+    if not receipt.exists():
+        return False
+    version, uri = json.loads(receipt.read_text())["version"], tracking_uri()
+    if uri.startswith(SQLITE):
+        return _sqlite_knows(Path(uri.removeprefix(SQLITE)), version)
+    if uri.startswith("http"):
+        return _server_knows(uri, version)
+    return True
+
+
+def _sqlite_knows(database: Path, version: str) -> bool:
+    if not database.exists():
+        return False
+    query = "SELECT 1 FROM model_versions WHERE name = ? AND version = ?"
+    try:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+            return connection.execute(query, (MODEL, version)).fetchone() is not None
+    except sqlite3.OperationalError as error:
+        return "no such table" not in str(error)
+
+
+def _server_knows(uri: str, version: str) -> bool:
+    query = urllib.parse.urlencode({"name": MODEL, "version": version})
+    request = urllib.request.Request(f"{uri.rstrip('/')}/api/2.0/mlflow/model-versions/get?{query}")
+    if user := os.environ.get("MLFLOW_TRACKING_USERNAME"):
+        login = f"{user}:{os.environ.get('MLFLOW_TRACKING_PASSWORD', '')}".encode()
+        request.add_header("Authorization", f"Basic {base64.b64encode(login).decode()}")
+    try:
+        urllib.request.urlopen(request, timeout=5)
+    except urllib.error.HTTPError as error:
+        return error.code != 404
+    except OSError:
+        return True
+    return True

@@ -1,0 +1,98 @@
+"""The paired test: both revisions' models score the same rows, those of the newer holdout."""
+
+import io
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from churn.evaluation.delong import CONFIDENCE, gain_interval
+from churn.evaluation.metrics import measure
+from churn.revisions.revision import MissingOutputError, Revision
+
+SCORER, HOLDOUT = "models/candidate", "data/training/holdout.parquet"
+COMPARED = ("roc_auc", "roc_auc_low", "roc_auc_high", "pr_auc", "log_loss", "brier", "ece")
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """What came of it.
+
+    Attributes
+    ----------
+    verdict : str
+        better, worse, no difference, same model, or not tested.
+    told : str
+        The verdict in a sentence, with its numbers.
+    measures : list of dict
+        The measures of the base's and of the head's model on the rows; empty when it was not tested.
+    gain : tuple of float
+        By how much the head's ROC AUC exceeds the base's, with the ends of the interval; empty when it was not tested.
+    """
+
+    verdict: str
+    told: str
+    measures: list[dict[str, float]] = field(default_factory=list)
+    gain: tuple[float, ...] = ()
+
+
+def run_paired_test(base: Revision, head: Revision) -> PairedTest:
+    """Score the newer holdout with both models and test the difference of their ROC AUCs (DeLong)."""
+    holder = pick_holdout(base, head)
+    try:
+        rows = read_rows(holder)
+        models = [one.read_output(SCORER, "scorer.onnx")["scorer.onnx"] for one in (base, head)]
+        scores = [score(model, rows, one, holder) for model, one in zip(models, (base, head), strict=True)]
+    except MissingOutputError as error:
+        return PairedTest("not tested", f"The two models were not tested on the same rows: {error}")
+    label = rows["label"].to_numpy()
+    # What depends on a threshold is not compared.
+    found = [measure(label, probability, threshold=0.5) for probability in scores]
+    measures = [{name: one[name] for name in COMPARED} for one in found]
+    where = describe_holdout(holder, len(rows))
+    if models[0] == models[1]:
+        told = f"Its ROC AUC on {where} is {measures[0]['roc_auc']:.4f}."
+        return PairedTest("same model", told, measures, (0.0, 0.0, 0.0))
+    gain, low, high = gain_interval(label, scores[1], scores[0])
+    verdict = "better" if low > 0 else "worse" if high < 0 else "no difference beyond chance"
+    told = (
+        f"On {where} the ROC AUC of {head.name} is {measures[1]['roc_auc']:.4f} and that of {base.name} "
+        f"{measures[0]['roc_auc']:.4f}: a difference of {gain:+.4f} ({CONFIDENCE:.0%} interval {low:+.4f} to "
+        f"{high:+.4f}, DeLong's paired test)."
+    )
+    return PairedTest(verdict, told, measures, (gain, low, high))
+
+
+def pick_holdout(base: Revision, head: Revision) -> Revision:
+    """Return the revision with the later holdout: neither model has learnt from its rows; of equal ones the head."""
+    dates = [one.read_json("metrics/build_training_set.json").get("holdout_date", "") for one in (base, head)]
+    return base if dates[0] > dates[1] else head
+
+
+def read_rows(holder: Revision) -> pa.Table:
+    """Return the rows of a revision's holdout."""
+    parts = holder.read_output(HOLDOUT, ".parquet")
+    return pa.concat_tables([pq.read_table(io.BytesIO(part)) for part in parts.values()])
+
+
+def score(model: bytes, rows: pa.Table, owner: Revision, holder: Revision) -> np.ndarray:
+    """Return a model's probability of churn of each row; raise `MissingOutputError` when the rows lack a feature."""
+    from churn.scoring.scorer import Scorer, open_session
+
+    scorer = Scorer(open_session(model))
+    if missing := [feature for feature in scorer.features if feature not in rows.column_names]:
+        raise MissingOutputError(
+            f"the model of {owner.name} needs the feature {', '.join(missing)}, which the holdout of {holder.name} "
+            "lacks."
+        )
+    return scorer.score(rows)
+
+
+def describe_holdout(holder: Revision, rows: int) -> str:
+    """Name the holdout."""
+    training_set = holder.read_json("metrics/build_training_set.json")
+    return (
+        f"the holdout of {training_set['holdout_date']} as {holder.name} has it ({rows:,} users, a horizon of "
+        f"{training_set['horizon_days']} days)"
+    )

@@ -1,0 +1,133 @@
+"""Choose a point of the grid by cross-validation: every point is fitted once for each fold, on the rows outside it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from multiprocessing.pool import ThreadPool
+from statistics import mean
+
+import numpy as np
+from pyspark.errors import IllegalArgumentException
+from pyspark.ml import Model, PipelineModel
+from pyspark.sql import DataFrame
+from tqdm import tqdm
+
+from churn.base.command import UserError
+from churn.evaluation.metrics import average_precision, log_loss, roc_auc
+from churn.training.families import Family
+from churn.training.spark_pipeline import make_preparation, prepare_rows, score_rows
+
+FITS_AT_A_TIME = 2
+# How each metric is computed, and whether more of it is better.
+METRICS = {"roc_auc": (roc_auc, True), "pr_auc": (average_precision, True), "log_loss": (log_loss, False)}
+
+
+@dataclass(frozen=True)
+class GridSearch:
+    """What a search found.
+
+    Attributes
+    ----------
+    metric : str
+        What chose.
+    results : list of dict
+        For each grid point its parameters, `fold_<n>` (the metric in that fold) and `cv_score`, their mean.
+    best : dict
+        The result of the chosen point.
+    point : dict
+        The parameters alone of that point.
+    label, probability : numpy.ndarray
+        Of each training row, by the chosen point's model that was fitted without the row's fold; shape (rows,).
+    """
+
+    metric: str
+    results: list[dict]
+    best: dict
+    point: dict
+    label: np.ndarray
+    probability: np.ndarray
+
+
+def search_grid(
+    frame: DataFrame, features: Sequence[str], family: Family, grid: dict[str, list], params: dict
+) -> GridSearch:
+    """Cross-validate every point of the grid.
+
+    Parameters
+    ----------
+    frame : pyspark.sql.DataFrame
+        The training rows, with `fold`.
+    features : sequence of str
+        The features to use.
+    family : Family
+        What is fitted.
+    grid : dict of list
+        Values for each parameter of it; every combination is a point.
+    params : dict
+        Section train_model of params.yaml.
+    """
+    names, folds = sorted(grid), range(params["folds"])
+    points = [dict(zip(names, values, strict=True)) for values in product(*(grid[name] for name in names))]
+    with ThreadPool(FITS_AT_A_TIME) as pool:
+        split = pool.map(partial(split_fold, frame, features, params["log_features"]), folds)
+        todo = [(training, point) for training, _ in split for point in points]
+        fits = pool.imap(lambda fit: fit_classifier(fit[0], family, fit[1]), todo)
+        models = list(tqdm(fits, total=len(todo), desc="grid search", unit="fit", disable=None))
+        scored = pool.map(lambda fold: score_rows(models[fold * len(points) :][: len(points)], split[fold][1]), folds)
+    compute, _ = METRICS[params["metric"]]
+    results = []
+    for number, point in enumerate(points):
+        values = [compute(label, probabilities[number]) for label, probabilities in scored]
+        by_fold = {f"fold_{fold + 1}": value for fold, value in enumerate(values)}
+        results.append(point | by_fold | {"cv_score": mean(values)})
+    number = choose_point(results, params["metric"], params["tolerance"])
+    label = np.concatenate([label for label, _ in scored])
+    probability = np.concatenate([probabilities[number] for _, probabilities in scored])
+    return GridSearch(params["metric"], results, results[number], points[number], label, probability)
+
+
+def choose_point(results: list[dict], metric: str, tolerance: float) -> int:
+    """Return the number of the first grid point whose mean of the metric is within the tolerance of the best.
+
+    Cross-validation cannot tell such points apart, and the simpler model, which stands first, withstands better that
+    users change.
+    """
+    # Rounded, so that a last digit that differs between machines decides nothing.
+    sign = 1 if METRICS[metric][1] else -1
+    scores = [round(sign * result["cv_score"], 6) for result in results]
+    return next(number for number, score in enumerate(scores) if score >= round(max(scores) - tolerance, 6))
+
+
+def split_fold(
+    frame: DataFrame, features: Sequence[str], log_features: Sequence[str], fold: int
+) -> tuple[DataFrame, DataFrame]:
+    """Return the rows outside a fold and those in it, prepared by what the rows outside tell alone."""
+    training, held_out = frame.filter(frame.fold != fold), frame.filter(frame.fold == fold)
+    preparation = make_preparation(features, log_features).fit(training)
+    return prepare_rows(preparation, training), preparation.transform(held_out)
+
+
+def fit_pipeline(
+    frame: DataFrame, features: Sequence[str], log_features: Sequence[str], family: Family, point: dict
+) -> PipelineModel:
+    """Fit preparation and classifier on all rows."""
+    preparation = make_preparation(features, log_features).fit(frame)
+    return PipelineModel([*preparation.stages, fit_classifier(prepare_rows(preparation, frame), family, point)])
+
+
+def fit_classifier(rows: DataFrame, family: Family, point: dict) -> Model:
+    """Fit the classifier of one grid point on prepared rows.
+
+    Raises
+    ------
+    UserError
+        When Spark refuses a value of the grid.
+    """
+    try:
+        return family.estimator(featuresCol="scaled", **family.settings, **point).fit(rows)
+    except (IllegalArgumentException, TypeError) as error:
+        told = str(error).splitlines()[0]
+        raise UserError(
+            f"train_model.grids in params.yaml: Spark's {family.estimator.__name__} refuses {point}: {told}"
+        ) from None

@@ -1,0 +1,104 @@
+"""The rows that a model learns from: read, checked, dealt to folds, and the features in them that tell something."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from churn.base.command import UserError, suggest
+from churn.features.table import CATEGORIES, LABEL, feature_names
+from churn.features.user_hash import hash_users
+
+
+def read_rows(path: Path, features: list[str] | None = None) -> pa.Table:
+    """Read user_id, label, categories (text) and features (double, null where unknown).
+
+    Parameters
+    ----------
+    path : Path
+        A table of labelled rows.
+    features : list of str, optional
+        The features to read; all by default.
+
+    Raises
+    ------
+    UserError
+        When a column is missing, or there are no two rows with each label.
+    """
+    names = ds.dataset(path).schema.names
+    columns = ["user_id", LABEL, *CATEGORIES, *(feature_names(names) if features is None else features)]
+    for name in columns:
+        if name not in names:
+            raise UserError(f"{path} has no column {name!r}. {suggest(name, names)} Make it again: dvc repro")
+    rows = pq.read_table(path, columns=columns)
+    churned, stayed = (pc.sum(pc.equal(rows[LABEL], label)).as_py() or 0 for label in (1, 0))
+    if min(churned, stayed) < 2:
+        raise UserError(
+            f"{path}: of its {len(rows)} rows {churned} have the label 1 (churned) and {stayed} the label 0; a model "
+            "needs two of each at least. Change build_training_set.horizon_days in params.yaml, or deliver drops with "
+            "more users."
+        )
+    return rows
+
+
+def assign_folds(rows: pa.Table, folds: int) -> np.ndarray:
+    """Return the fold of each row, 0 to `folds` - 1: all rows of a user are in one fold.
+
+    Raises
+    ------
+    UserError
+        When a fold is without churned users, or without others.
+    """
+    fold = (hash_users(rows["user_id"].to_numpy()) % np.uint64(folds)).astype(np.int32)
+    label = rows["label"].to_numpy()
+    for number in range(folds):
+        if len(np.unique(label[fold == number])) != 2:
+            users = pc.count_distinct(rows["user_id"]).as_py()
+            raise UserError(
+                f"train_model.folds in params.yaml: {users} training users are too few for {folds} folds; one fold has "
+                f"only churned users, only others, or nobody. Lower folds (2 is the least), or deliver more users."
+            )
+    return fold
+
+
+def choose_features(rows: pa.Table, fold: np.ndarray, params: dict) -> tuple[list[str], list[str]]:
+    """Split the features of the rows into those the model uses and those left out.
+
+    Left out are those of train_model.leave_out, and those that are unknown or constant throughout the training part of
+    some fold.
+
+    Raises
+    ------
+    UserError
+        When leave_out or log_features names what is no feature, or all features would be left out.
+    """
+    features = feature_names(rows.column_names)
+    for key in ("leave_out", "log_features"):
+        for name in params[key]:
+            if name not in features:
+                raise UserError(
+                    f"train_model.{key} in params.yaml: {name!r} is no feature of the training rows. "
+                    f"{suggest(name, features)}"
+                )
+    parts = [fold != number for number in np.unique(fold)]
+    left_out = [
+        name
+        for name in features
+        if name in params["leave_out"] or any(_is_constant(rows[name].to_numpy()[part]) for part in parts)
+    ]
+    used = [name for name in features if name not in left_out]
+    if not used:
+        raise UserError(
+            f"Every feature of the training rows ({', '.join(features)}) is unknown or constant, or left out "
+            "by train_model.leave_out in params.yaml. Add features that differ between users, or deliver more drops."
+        )
+    return used, left_out
+
+
+def _is_constant(values: np.ndarray) -> bool:
+    # As float32, because that is what the model sees.
+    known = values[~np.isnan(values)].astype(np.float32)
+    return len(known) == 0 or known.min() == known.max()

@@ -1,0 +1,198 @@
+"""Check what the pipeline needs on this machine and of its servers; print a table, and how to mend each fault.
+
+Reads
+    this machine, .env and the environment, and what they name: the S3 server, MLflow, Spark, alerts
+Writes
+    one small object in the bucket churn-dvc, taken away again
+"""
+
+import argparse
+import os
+import re
+import secrets
+import shutil
+import stat
+import sys
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from churn.alerts.channels import UNKNOWN, VARIABLE, explain, name_service, open_services
+from churn.base.command import ENV_FILE, UserError, run_command
+from churn.engines.spark.session import CLUSTER, check_master, find_java, java_version
+from churn.release.registry import SQLITE, open_registry, tracking_uri
+from churn.stack.buckets import open_s3
+from churn.stack.checks import has_workers
+from churn.stack.settings import DVC_BUCKET, read_settings
+
+LOCK = Path("requirements.lock")
+# What a first run of the demo, with the stack beside it, takes.
+FREE_GIGABYTES = 5
+
+
+class FaultError(UserError):
+    """What is wrong, and how to mend it."""
+
+    def __init__(self, found: str, mend: str) -> None:
+        super().__init__(found)
+        self.mend = mend
+
+
+def check_python() -> str:
+    """Tell the version of Python; make install has refused one that is too old."""
+    return f"{'.'.join(map(str, sys.version_info[:3]))} ({sys.executable})"
+
+
+def check_packages() -> str:
+    """Compare what is installed with requirements.lock."""
+    wrong = []
+    for line in re.findall(r"^[\w.-]+(?:\[.+?\])?==.+?(?= \\$)", LOCK.read_text(), re.MULTILINE):
+        required = Requirement(line)
+        # What only another system or Python needs is not missing here.
+        if required.marker is None or required.marker.evaluate():
+            found = installed(required.name)
+            if not required.specifier.contains(found or "0", prereleases=True):
+                wrong.append(f"{required.name} {found or 'missing'} instead of {required.specifier}")
+    if wrong:
+        more = f" and {len(wrong) - 2} more" if len(wrong) > 2 else ""
+        raise FaultError("; ".join(wrong[:2]) + more, "rm .venv/requirements.lock; make install")
+    return ", ".join(f"{name} {version(name)}" for name in ("dvc", "snakemake", "pyspark", "mlflow"))
+
+
+def installed(name: str) -> str | None:
+    """Return a package's version, None when it is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def check_java() -> str:
+    """Look for a Java that Spark can use."""
+    try:
+        java = find_java()
+    except UserError as error:
+        raise FaultError(str(error).split(". ")[0], "set JAVA_HOME to a JDK 17 or 21, or: make install") from None
+    return f"{java_version(java)} ({java})"
+
+
+def check_disk() -> str:
+    """Look how much room is left for data, cache and logs."""
+    free = shutil.disk_usage(Path.cwd()).free / 1e9
+    if free < FREE_GIGABYTES:
+        raise FaultError(f"{free:.1f} GB free here", f"free some: {FREE_GIGABYTES} GB are needed; docs/operations.md")
+    return f"{free:.0f} GB free here"
+
+
+def check_secrets() -> str:
+    """Look who may read the logins."""
+    if not ENV_FILE.exists():
+        return "no .env: nothing runs but on this machine"
+    mode = stat.S_IMODE(ENV_FILE.stat().st_mode)
+    if mode & 0o077:
+        raise FaultError(f"others may read {ENV_FILE} (mode {mode:o})", f"chmod 600 {ENV_FILE}")
+    return f"{ENV_FILE} is its owner's alone"
+
+
+def check_s3() -> str:
+    """Write an object, read it, compare, and take it away."""
+    if not (address := os.environ.get("AWS_ENDPOINT_URL")):
+        return "not used: AWS_ENDPOINT_URL is not set"
+    key, content = f"doctor/{secrets.token_hex(8)}", secrets.token_bytes(1_000)
+    try:
+        with open_s3() as s3:
+            # The client adds a checksum, which the server verifies, and sends back for the client to verify.
+            written = s3.put_object(Bucket=DVC_BUCKET, Key=key, Body=content, ChecksumAlgorithm="SHA256")
+            read = s3.get_object(Bucket=DVC_BUCKET, Key=key, ChecksumMode="ENABLED")["Body"].read()
+            s3.delete_object(Bucket=DVC_BUCKET, Key=key, **_version_of(written))
+    except UserError as error:
+        mend = "make up; or mend AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY in .env"
+        if "checksum" in str(error).lower():
+            mend = "an older server: set AWS_REQUEST_CHECKSUM_CALCULATION=WHEN_REQUIRED in .env"
+        raise FaultError(str(error).split(" Check that")[0], mend) from None
+    if read != content:
+        raise FaultError(f"{address} gave other bytes back", "do not use that server")
+    return f"{address}: written, read, checksum right"
+
+
+def check_mlflow() -> str:
+    """Log in and ask for the experiments."""
+    uri = tracking_uri()
+    if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists():
+        return f"{uri}: not made yet"
+    try:
+        with open_registry() as client:
+            found = client.search_experiments()
+    except UserError as error:
+        mend = "make up; or mend MLFLOW_TRACKING_URI, MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD in .env"
+        raise FaultError(str(error).split(" Check MLFLOW")[0], mend) from None
+    return f"{uri}: {len(found)} experiment{'s' * (len(found) != 1)}"
+
+
+def check_spark() -> str:
+    """Look for a cluster's master and, where it is the stack's, its workers."""
+    master = os.environ.get("SPARK_MASTER") or "local[2]"
+    if not master.startswith(CLUSTER):
+        return f"{master}: on this machine"
+    settings = read_settings()
+    try:
+        check_master(master)
+        page = f"http://{settings.host}:{settings['CHURN_SPARK_UI_PORT']}/json/"
+        if settings.is_own("SPARK_MASTER") and (wrong := has_workers(page, 1)):
+            raise UserError(f"{master}: {wrong}")
+    except UserError as error:
+        raise FaultError(str(error).split(". ")[0], "make up; or mend SPARK_MASTER in .env") from None
+    return f"{master} answers"
+
+
+def check_alerts() -> str:
+    """Look whether Apprise can use each address; nothing is sent."""
+    kinds = [name_service(service) for service in open_services()]
+    if UNKNOWN in kinds:
+        raise FaultError(explain(UNKNOWN, kinds.index(UNKNOWN) + 1), f"mend {VARIABLE} in .env (docs/alerts.md)")
+    return ", ".join(kinds) or f"not used: {VARIABLE} is not set"
+
+
+CHECKS: dict[str, Callable[[], str]] = {
+    "Python": check_python,
+    "Packages": check_packages,
+    "Java": check_java,
+    "Disk": check_disk,
+    "Logins": check_secrets,
+    "S3": check_s3,
+    "MLflow": check_mlflow,
+    "Spark": check_spark,
+    "Alerts": check_alerts,
+}
+
+
+def examine() -> tuple[list[tuple[str, str, str]], int]:
+    """Return a row for each check (its name, what was found, how to mend it), and the number of faults."""
+    rows, faults = [], 0
+    for name, check in CHECKS.items():
+        try:
+            rows.append((name, "ok", check()))
+        except FaultError as fault:
+            faults += 1
+            rows += [(name, "FAULT", str(fault)), ("", "mend", fault.mend)]
+    return rows, faults
+
+
+def _version_of(written: dict) -> dict[str, str]:
+    return {"VersionId": written["VersionId"]} if "VersionId" in written else {}
+
+
+def main() -> None:
+    """Read the command line."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    rows, faults = examine()
+    for name, state, text in rows:
+        print(f"{name:<10}{state:<7}{text}")
+    if faults:
+        raise UserError(f"{faults} fault{'s' * (faults != 1)}; each line `mend` says what to do.")
+
+
+if __name__ == "__main__":
+    run_command(main)

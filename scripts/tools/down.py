@@ -1,0 +1,27 @@
+"""Stop the stack; its data stays in .stack, and what follows runs on this machine alone.
+
+Reads
+    .stack
+Writes
+    .env and .dvc/config.local: without the addresses of the servers
+"""
+
+import argparse
+
+from churn.base.command import run_command
+from churn.stack.manager import Manager
+from churn.stack.remote import untell_dvc
+from churn.stack.settings import FOLDER, untell_clients
+
+
+def main() -> None:
+    """Read the command line."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    stopped = Manager(FOLDER).stop()
+    untell_clients()
+    untell_dvc()
+    print("The stack is stopped." if stopped else "The stack was not running.")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,34 @@
+"""Take a delivery of five CSVs in: check it, copy it to data/raw/<drop>/, have DVC track it, list it.
+
+Reads
+    SOURCE/PAYMENTS.csv, ACTIVE_USER.csv, DEMOGRAFICOS.csv, DINERO_CUENTA.csv, MARKETPLACE_DATA.csv, or any of them
+    packed as .csv.gz (columns: churn.data.contract)
+Writes
+    data/raw/<drop>/ with the five files, its DVC pointer data/raw/<drop>.dvc, and the drop's line in data/drops.yaml
+
+The list comes last: whatever stops the command, running it again goes on from there.
+"""
+
+import argparse
+from datetime import date
+from pathlib import Path
+
+from churn.base.command import run_command
+from churn.base.drops import parse_drop
+from churn.deliveries.ingest import ingest_drop
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("source", type=Path, help="folder of the five CSVs")
+    parser.add_argument("--drop", type=parse_drop, help="the drop's date, YYYY-MM-DD (newest FECHA in PAYMENTS.csv)")
+    parser.add_argument("--raw", type=Path, default=Path("data/raw"), help="folder of the drops (data/raw)")
+    parser.add_argument("--list", type=Path, default=Path("data/drops.yaml"), help="list of drops (data/drops.yaml)")
+    parser.add_argument("--replace", action="store_true", help="replace a drop that is there with other content")
+    args = parser.parse_args()
+    ingest_drop(args.source, args.raw, args.list, args.drop, args.replace, date.today())
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,77 @@
+"""Draw the curves of several revisions over each other: `dvc plots diff`, on a page that opens offline.
+
+Reads
+    the plots of dvc.yaml, by git and DVC's cache
+Writes
+    index.html
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from churn.base.command import UserError, run_command
+
+# DVC's own page takes the same versions from the network.
+LIBRARIES = ("vega", "vega-lite", "vega-embed")
+PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Curves of several revisions</title>
+<style>body {{ font-family: system-ui, sans-serif }} body > div {{ display: inline-block; margin: 1rem }}</style>
+{scripts}
+<body>
+{{plot_divs}}
+</body>
+</html>
+"""
+
+
+def plot_revisions(revisions: list[str], folder: Path) -> None:
+    """Write the page.
+
+    Parameters
+    ----------
+    revisions : list of str
+        Branches, tags, commits or DVC experiments; of one alone the working tree is drawn beside it.
+    folder : Path
+        Where index.html goes.
+
+    Raises
+    ------
+    UserError
+        When DVC cannot read a revision or its plots.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        template = Path(temporary) / "page.html"
+        template.write_text(PAGE.format(scripts=read_libraries()), encoding="utf-8")
+        command = ("plots", "diff", *revisions, "--html-template", str(template), "--out", str(folder))
+        done = subprocess.run([sys.executable, "-m", "dvc", *command], capture_output=True, text=True, check=False)
+    if done.returncode or not (folder / "index.html").exists():
+        raise UserError(
+            f"DVC could not draw {', '.join(revisions)}: {done.stderr.strip()} What is missing, get by: make pull"
+        )
+
+
+def read_libraries() -> str:
+    """Return the scripts that draw, as Snakemake's package has them for its own report."""
+    from snakemake.assets import Assets
+
+    contents = [Assets.get_content(f"{name}/{name}.js") for name in LIBRARIES]
+    return "\n".join(f"<script>{content}</script>" for content in contents)
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("revisions", nargs="+", help="branches, tags, commits or DVC experiments")
+    parser.add_argument("--output", type=Path, default=Path("reports/plots"), help="default: reports/plots")
+    args = parser.parse_args()
+    plot_revisions(args.revisions, args.output)
+    print(f"{args.output}/index.html")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,67 @@
+"""Take the version in Production out and put the previous one back; the same again undoes it.
+
+Reads
+    the registry
+Writes
+    an entry in the registry's ledger; the aliases `production` and `previous` of churn-model, exchanged; the tag
+    `rolled_back`, with the why, of the version that is taken out
+"""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from churn.base.command import UserError, run_command
+from churn.release.ledger import ROLLBACK, Entry, Move, finish_last_entry, move_production
+from churn.release.registry import MODEL, PREVIOUS, PRODUCTION, aliased_version, open_registry
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+def rollback(why: str) -> None:
+    """Exchange the aliases `production` and `previous`.
+
+    Raises
+    ------
+    UserError
+        When no reason is given, there is no version to go back to, somebody else moves Production at the same time,
+        or MLflow does not answer.
+    """
+    why = " ".join(why.split())
+    if not why:
+        raise UserError('Say why: make rollback WHY="calls went up in Lima". The ledger keeps it.')
+    with open_registry() as client:
+        last = finish_last_entry(client)
+        # Killed and run again, it must not go back to what it took out.
+        if last is None or last.action != ROLLBACK or (last.done and last.why != why):
+            last = exchange_aliases(client, why, last)
+    print(f"Production is version {last.to_version}. Version {last.from_version} was taken out: {last.why}")
+    print("Score the users with it: snakemake --cores 1 --forcerun score_users")
+    print('To undo this, roll back again, with another reason: make rollback WHY="..."')
+
+
+def exchange_aliases(client: "MlflowClient", why: str, last: Entry | None) -> Move:
+    """Move Production to the previous version through the ledger; return the move."""
+    production, previous = aliased_version(client, PRODUCTION), aliased_version(client, PREVIOUS)
+    if production is None:
+        raise UserError(f"{MODEL} has no version in Production: there is nothing to take out.")
+    if previous is None or previous.version == production.version:
+        raise UserError(
+            f"Production of {MODEL} is version {production.version}, and no other version has the alias {PREVIOUS!r}: "
+            "there is nothing to go back to. Give the alias to a version in MLflow, then roll back."
+        )
+    taken_out, put_back = str(production.version), str(previous.version)
+    move = Move(ROLLBACK, taken_out, put_back, previous_version=taken_out, why=why)
+    move_production(client, move, last, mend="See what is in Production now: make ledger")
+    return move
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--why", required=True, help="what is wrong with the version in Production, in a sentence")
+    rollback(parser.parse_args().why)
+
+
+if __name__ == "__main__":
+    run_command(main)

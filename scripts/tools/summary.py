@@ -1,0 +1,25 @@
+"""Print the result of the last run in a few lines, and where to look next.
+
+Reads
+    metrics/*.json, reports/release/*.json, data/drops.yaml
+Writes
+    nothing but lines to the terminal
+"""
+
+import argparse
+from pathlib import Path
+
+from churn.alerts.summary import summarize_run
+from churn.base.command import run_command
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--root", type=Path, default=Path(), help="the repository's folder; default: here")
+    args = parser.parse_args()
+    print("\n".join(summarize_run(args.root)))
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,116 @@
+"""DuckDB and Spark read the same drops into the same tables; and Spark writes the same bytes twice."""
+
+import json
+import shutil
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from candidates import IGNORE_SOCKETS
+from conftest import ROOT, run, shared
+
+from build_features import build_features
+from build_training_set import build_training_set
+from build_user_base import build_user_base
+from churn.data import splits as csv_splits
+from churn.engines import open_engine
+from clean_payments import clean_payments
+
+pytestmark = [IGNORE_SOCKETS, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"), pytest.mark.slow]
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+PARAMS["spark"]["partitions"] = 2
+# Several splits of each file, cut in the middle of things.
+SPLIT_BYTES = 50_000
+TABLES = {f"{name}.parquet" for name in ("payments_clean", "user_base", "churn_features", "train", "holdout")}
+# The one feature that is a quotient; all others are counts, days and money.
+RATIOS = ("avg_discount",)
+
+
+@pytest.fixture(scope="module")
+def raw(demo_repository, tmp_path_factory) -> dict[str, Path]:
+    """A demo drop, with its bad rows, and one of real payments, with its copies: each in a folder of its own."""
+    log, tool = shared("data/cdnow/CDNOW_master.txt"), shared("tools/make_drops.py")
+    real = tmp_path_factory.mktemp("cdnow")
+    run("python", tool, log, real, "--drop", "1998-06-30", cwd=ROOT)
+    newest = max(path for path in (demo_repository / "data/raw").iterdir() if path.is_dir())
+    demo = tmp_path_factory.mktemp("demo")
+    shutil.copytree(newest, demo / newest.name)
+    return {"demo": demo, "real": real}
+
+
+def run_stages(engine, raw: Path, folder: Path) -> None:
+    """Run the four data stages on the drop in a folder."""
+    (drop,) = [path.name for path in raw.iterdir() if path.is_dir()]
+    day, clean, metrics = date.fromisoformat(drop), folder / "clean" / drop, folder / "metrics"
+    outputs = (clean / "payments_clean.parquet", clean / "payments_rejects.parquet", metrics / "payments.json")
+    settings = PARAMS["clean_payments"] | {"duplicate_payments": "drop"}
+    clean_payments(engine, raw / drop / "PAYMENTS.csv", day, *outputs, settings)
+    outputs = (clean / "user_base.parquet", clean / "user_base_rejects.parquet", metrics / "users.json")
+    build_user_base(engine, raw / drop, day, *outputs, PARAMS["build_user_base"])
+    outputs = (folder / "churn_features.parquet", metrics / "features.json")
+    build_features(engine, folder / "clean", day, *outputs, PARAMS["build_features"])
+    outputs = (folder / "train.parquet", folder / "holdout.parquet", metrics / "training_set.json")
+    (folder / "drops.yaml").write_text(json.dumps({"drops": [drop]}))
+    settings = PARAMS["build_features"] | PARAMS["build_training_set"]
+    build_training_set(engine, folder / "clean", folder / "drops.yaml", *outputs, settings)
+
+
+@pytest.fixture(scope="module")
+def runs(raw, tmp_path_factory) -> dict[str, Path]:
+    """Where each engine wrote; Spark twice."""
+    folders = {name: tmp_path_factory.mktemp(name) for name in ("duckdb", "spark", "again")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_splits, "SPLIT_BYTES", SPLIT_BYTES)
+        for engine_name, runs in {"duckdb": ["duckdb"], "spark": ["spark", "again"]}.items():
+            with open_engine(PARAMS | {"engine": engine_name}) as engine:
+                for name in runs:
+                    for source in raw if name != "again" else ["demo"]:
+                        (folders[name] / source).mkdir()
+                        run_stages(engine, raw[source], folders[name] / source)
+    return folders
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("source", ["demo", "real"])
+def test_both_engines_agree_in_every_value(runs, source):
+    one, other = runs["duckdb"] / source, runs["spark"] / source
+    tables = sorted({path.parent.relative_to(one) for path in one.rglob("part-*.parquet")})
+    assert tables == sorted({path.parent.relative_to(other) for path in other.rglob("part-*.parquet")})
+    assert {table.name for table in tables} == TABLES
+    for table in tables:
+        left, right = pq.read_table(one / table), pq.read_table(other / table)
+        keys = [name for name in ("as_of_date", "user_id", "CUS_CUST_ID_BUY") if name in left.column_names]
+        if table.name != "payments_clean.parquet":
+            left, right = (rows.sort_by([(key, "ascending") for key in keys]) for rows in (left, right))
+        assert left.column_names == right.column_names and len(left) == len(right) > 0
+        for name in left.column_names:
+            assert_equal(left[name], right[name], f"{table} {name}")
+    assert {name: content for name, content in files_of(one).items() if "part-" not in name} == {
+        name: content for name, content in files_of(other).items() if "part-" not in name
+    }, "rejects and counts are the same bytes"
+
+
+def assert_equal(left: pa.ChunkedArray, right: pa.ChunkedArray, what: str) -> None:
+    """Exactly, but for ratios."""
+    if what.endswith(RATIOS):
+        np.testing.assert_allclose(left.to_numpy(), right.to_numpy(), rtol=1e-12, atol=0, err_msg=what)
+    else:
+        assert left.type == right.type and left.equals(right), what
+
+
+def test_splits_are_read_into_the_same_bytes_by_both(runs):
+    parts = {name: files_of(runs[name] / "demo" / "clean") for name in ("duckdb", "spark")}
+    payments = {name for name in parts["duckdb"] if "payments_clean.parquet" in name}
+    assert len(payments) > 3, "more than one split"
+    assert {name for name in payments if parts["duckdb"][name] != parts["spark"].get(name)} == set()
+
+
+def test_spark_writes_the_same_bytes_twice(runs):
+    assert files_of(runs["spark"] / "demo") == files_of(runs["again"] / "demo")

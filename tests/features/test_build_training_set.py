@@ -1,0 +1,156 @@
+import json
+import shutil
+from datetime import date, timedelta
+from decimal import Decimal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from conftest import ROOT, run, run_script, shared
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+
+from build_training_set import build_training_set
+from churn.engines.duckdb import DuckDBEngine
+
+HOLDOUT = date(1998, 5, 31)
+PARAMS = {"lookback_days": 90, "horizon_days": 30, "as_of_dates": ["1998-04-01", "1998-05-01", str(HOLDOUT)]}
+
+
+@pytest.fixture(scope="module")
+def cleaned(tmp_path_factory):
+    """Three weekly drops of real payments, cleaned."""
+    folder = tmp_path_factory.mktemp("cdnow")
+    drops = ["1998-06-16", "1998-06-23", "1998-06-30"]
+    log, tool = shared("data/cdnow/CDNOW_master.txt"), shared("tools/make_drops.py")
+    run("python", tool, log, folder / "raw", *(part for drop in drops for part in ("--drop", drop)), cwd=ROOT)
+    for drop in drops:
+        clean_drop(folder, drop)
+    return folder
+
+
+def clean_drop(folder, drop):
+    folders = ("--raw", folder / "raw", "--clean", folder / "clean", "--metrics", folder / "metrics")
+    for stage in "clean_payments", "build_user_base":
+        run_script(stage, "--drop", drop, *folders)
+
+
+def build(folder, output, *drops, fails=False):
+    (output / "drops.yaml").write_text(json.dumps({"drops": drops}))
+    answer = run_script(
+        "build_training_set",
+        *("--clean", folder / "clean", "--drops", output / "drops.yaml", "--metrics", output / "metrics.json"),
+        *("--train", output / "train.parquet", "--holdout", output / "holdout.parquet"),
+        fails=fails,
+    )
+    return answer if fails else json.loads((output / "metrics.json").read_text())
+
+
+def test_one_real_drop_gives_three_dates_and_no_undated_fact(cleaned, tmp_path):
+    metrics = build(cleaned, tmp_path, "1998-06-30")
+    assert metrics["training_dates"] == ["1998-04-01", "1998-05-01"]
+    assert metrics["holdout_date"] == "1998-05-31"
+    assert "mau_mp_1" in metrics["features_unknown"] and "payments_sum" not in metrics["features_unknown"]
+    train, holdout = (pq.read_table(tmp_path / f"{name}.parquet") for name in ("train", "holdout"))
+    assert len(train) == sum(metrics["as_of_dates"][day]["rows"] for day in metrics["training_dates"])
+    assert len(holdout) == metrics["as_of_dates"]["1998-05-31"]["rows"] == 3610
+    keys = list(zip(train["as_of_date"].to_pylist(), train["user_id"].to_pylist(), strict=True))
+    assert keys == sorted(set(keys)), "one row for each date and user, sorted"
+
+
+def test_dates_between_drops_take_each_fact_from_the_drop_that_knows_it(cleaned, tmp_path):
+    metrics = build(cleaned, tmp_path, "1998-06-16", "1998-06-23", "1998-06-30")
+    assert metrics["holdout_date"] == "1998-05-31"
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    # The date lies before all three drops: the earliest of them knows its payments, the newest its label.
+    build(cleaned, alone, "1998-06-16", "1998-06-30")
+    part = "holdout.parquet/part-00000.parquet"
+    assert (alone / part).read_bytes() == (tmp_path / part).read_bytes()
+
+
+def test_a_second_run_writes_the_same_bytes(cleaned, tmp_path):
+    outputs = []
+    for name in ("first", "second"):
+        folder = tmp_path / name
+        folder.mkdir()
+        build(cleaned, folder, "1998-06-23", "1998-06-30")
+        outputs.append({path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()})
+    assert outputs[0] == outputs[1]
+
+
+def test_a_drop_that_is_not_listed_is_left_alone(cleaned, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(cleaned / "clean" / "1998-06-30", folder / "clean" / "1998-06-30")
+    alone = build(folder, tmp_path, "1998-06-30")
+    shutil.copytree(cleaned / "clean" / "1998-06-23", folder / "clean" / "1998-07-28")
+    assert build(folder, tmp_path, "1998-06-30") == alone
+
+
+def test_too_little_history_and_an_empty_list_say_what_to_do(tmp_path):
+    seed = shared("data/seed")
+    shutil.copytree(seed, tmp_path / "raw" / "2024-06-15")
+    clean_drop(tmp_path, "2024-06-15")
+    message = build(tmp_path, tmp_path, "2024-06-15", fails=True).stderr
+    assert "drop 2024-06-15 covers 55 days of payments" in message and "150 are needed" in message
+    assert "lower one of the two in params.yaml" in message
+    output = tmp_path / "features"
+    drop = ("--clean", tmp_path / "clean", "--drop", "2024-06-15", "--features", output)
+    drop += ("--metrics", tmp_path / "metrics")
+    message = run_script("build_features", *drop, fails=True).stderr
+    assert "cover 55 days, but a lookback of 90 days" in message and not output.exists()
+    assert "lists no drop" in build(tmp_path, tmp_path, fails=True).stderr
+
+
+def remove_the_future(payments):
+    return payments.filter(pc.less_equal(payments["FECHA"], pa.scalar(HOLDOUT)))
+
+
+def alter_the_future(payments):
+    later = pc.greater(payments["FECHA"], pa.scalar(HOLDOUT))
+    spent = pc.if_else(later, pa.scalar(Decimal("9999.99"), payments["SPENT"].type), payments["SPENT"])
+    return payments.set_column(payments.schema.get_field_index("SPENT"), "SPENT", spent)
+
+
+def add_a_future(payments):
+    more = payments.slice(0, 1000)
+    day = pa.array([HOLDOUT + timedelta(days=1)] * len(more), pa.date32())
+    return pa.concat_tables([payments, more.set_column(0, payments.schema.field(0), day)])
+
+
+def build_here(clean, folder, params=PARAMS):
+    folder.mkdir(exist_ok=True)
+    (folder / "drops.yaml").write_text(json.dumps({"drops": sorted(path.name for path in clean.iterdir())}))
+    outputs = [folder / name for name in ("train.parquet", "holdout.parquet", "metrics.json")]
+    build_training_set(DuckDBEngine("1GB", ""), clean, folder / "drops.yaml", *outputs, params)
+    return pq.read_table(outputs[0]), pq.read_table(outputs[1])
+
+
+@pytest.mark.parametrize("change", [remove_the_future, alter_the_future, add_a_future])
+def test_whatever_comes_after_a_date_leaves_its_features_as_they_are(cleaned, tmp_path, change):
+    clean = shutil.copytree(cleaned / "clean", tmp_path / "clean")
+    _, before = build_here(clean, tmp_path / "before")
+    for path in clean.glob("*/payments_clean.parquet/*"):
+        payments = pq.read_table(path)
+        assert not change(payments).equals(payments)
+        pq.write_table(change(payments), path)
+    _, after = build_here(clean, tmp_path / "after")
+    if change is not alter_the_future:
+        assert after["label"] != before["label"]
+    assert after.drop_columns("label").equals(before.drop_columns("label"))
+
+
+def test_labels_of_chance_cannot_be_learnt(cleaned, tmp_path):
+    train, holdout = build_here(cleaned / "clean", tmp_path)
+    names = ["days_since_last_payment", "active_days", "payments_sum", "payments_last_30d"]
+    rows = [np.column_stack([np.log1p(table[name].to_numpy()) for name in names]) for table in (train, holdout)]
+    label, truth = train["label"].to_numpy(), holdout["label"].to_numpy()
+
+    def learn(label):
+        return roc_auc_score(truth, LogisticRegression().fit(rows[0], label).decision_function(rows[1]))
+
+    chance = np.random.default_rng(0)
+    assert learn(label) > 0.6
+    assert abs(np.mean([learn(chance.permutation(label)) for _ in range(20)]) - 0.5) < 0.05

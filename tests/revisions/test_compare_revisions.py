@@ -1,0 +1,228 @@
+"""Two revisions compared: what changed, and whether the model became better by it, on the same rows."""
+
+import json
+import re
+import shutil
+import statistics
+
+import numpy as np
+import onnxruntime
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from browser import NARROW, WIDE, open_browser
+from conftest import make_once, run
+
+from churn.revisions.pages import LONGEST, Section, Table, write_markdown
+
+pytestmark = pytest.mark.slow
+LEFT_OUT = "train_model.leave_out"
+HOLDOUT = "data/training/holdout.parquet"
+
+
+def commit(repository, message):
+    run("git", "add", "--all", cwd=repository)
+    run("git", "commit", "--quiet", "--message", message, cwd=repository)
+
+
+def edit(path, before, after):
+    text = path.read_text()
+    assert text.count(before) == 1
+    path.write_text(text.replace(before, after))
+
+
+def compare(repository, *arguments, **options):
+    return run("python", "scripts", "compare", *arguments, cwd=repository, **options)
+
+
+def report(repository, folder, *arguments):
+    compare(repository, *arguments, "--output", folder)
+    # What Markdown escapes, a reader sees without its backslash.
+    return re.sub(r"\\(?=[^\w\s])", "", (folder / "report.md").read_text())
+
+
+@pytest.fixture(scope="module")
+def history(demo, tmp_path_factory):
+    """The demo committed as the branch main; on it a branch with a worse model, a broken row and a line of code."""
+
+    def make(folder):
+        shutil.copytree(demo, folder, symlinks=True)
+        run("git", "checkout", "--quiet", "-B", "main", cwd=folder)
+        commit(folder, "The demo has run")
+        run("git", "checkout", "--quiet", "-b", "less", cwd=folder)
+        # Without all that tells when the user paid last, the model must be worse.
+        edit(folder / "params.yaml", "leave_out: [] ", f"leave_out: [{', '.join(PAYING)}] ")
+        drop = newest_drop(folder)
+        with (folder / "data" / "raw" / drop / "PAYMENTS.csv").open("a") as payments:
+            payments.write("not a date,1,2,3.00,a,0\n")
+        run("dvc", "commit", "--force", f"data/raw/{drop}.dvc", cwd=folder)
+        run("dvc", "repro", "train_model", cwd=folder)
+        commit(folder, "A model without dates")
+        with (folder / "scripts" / "show_ledger.py").open("a") as script:
+            script.write("# one line\n")
+        commit(folder, "Code of `no` <b>stage</b>")
+
+    return make_once(tmp_path_factory, "history", make)
+
+
+PAYING = [
+    *("days_since_last_payment", "days_since_first_payment", "payments_last_30d", "payments_last_60d"),
+    *("active_days", "payments_sum", "distinct_sellers", "distinct_segments", "avg_discount"),
+]
+
+
+def newest_drop(repository):
+    return yaml.safe_load((repository / "data/drops.yaml").read_text())["drops"][-1]
+
+
+@pytest.fixture
+def repository(history, tmp_path):
+    return shutil.copytree(history, tmp_path / "repository", symlinks=True)
+
+
+def score(scorer, rows):
+    """Score with ONNX itself."""
+    session = onnxruntime.InferenceSession(scorer)
+    inputs = {one.name: rows[one.name].to_numpy().astype(float).reshape(-1, 1) for one in session.get_inputs()}
+    return session.run(["churn_probability"], inputs)[0].astype(float)
+
+
+def delong(label, score, other):
+    """DeLong's interval by the definition: every churned user beside every other one."""
+    parts = []
+    for probability in (score, other):
+        churned, stayed = probability[label == 1], probability[label == 0]
+        above = (churned[:, None] > stayed) + 0.5 * (churned[:, None] == stayed)
+        parts.append((above.mean(axis=1), above.mean(axis=0)))
+    (one, one_stayed), (two, two_stayed) = parts
+    gain = one.mean() - two.mean()
+    variance = np.var(one - two, ddof=1) / len(one) + np.var(one_stayed - two_stayed, ddof=1) / len(one_stayed)
+    half = statistics.NormalDist().inv_cdf(0.975) * np.sqrt(variance)
+    return one.mean(), two.mean(), gain, gain - half, gain + half
+
+
+def test_the_report_tells_what_changed_and_how_good_both_models_are_on_the_same_rows(history, tmp_path):
+    text = report(history, tmp_path / "report", "main", "--head", "less")
+    rows = pq.read_table(history / HOLDOUT).to_pandas()
+    scorer = "models/candidate/scorer.onnx"
+    run("dvc", "get", "--rev", "main", history, scorer, "--out", tmp_path / "main.onnx", cwd=tmp_path)
+    now, then = score(history / scorer, rows), score(tmp_path / "main.onnx", rows)
+    one, two, gain, low, high = delong(rows["label"].to_numpy(), now, then)
+    assert high < 0 and "**less is worse than main.**" in text
+    assert f"the ROC AUC of less is {one:.4f} and that of main {two:.4f}: a difference of {gain:+.4f}" in text
+    assert f"(95% interval {low:+.4f} to {high:+.4f}, DeLong's paired test)" in text
+    metrics = json.loads((history / "metrics/train_model.json").read_text())
+    assert f"{metrics['roc_auc']:.4f} ({metrics['roc_auc_low']:.4f} to {metrics['roc_auc_high']:.4f})" in text
+
+    drop = newest_drop(history)
+    counts = json.loads((history / f"metrics/clean_payments/{drop}.json").read_text())["PAYMENTS.csv"]
+    assert f"| {drop} | its files changed |" in text
+    come, rejected = (f"{counts[name] - 1:,} → {counts[name]:,}" for name in ("rows_in", "rejected"))
+    assert f"| {drop} | PAYMENTS.csv | {come} | {counts['kept']:,} | {rejected} | FECHA is not a date" in text
+    assert f"| {LEFT_OUT} | none | {', '.join(PAYING)} |" in text
+    assert set(re.search(r"Features no longer used: (.*)\.$", text, re.M)[1].split(", ")) == set(PAYING)
+    assert "| scripts/tools/ledger.py | +1 | -0 |" in text
+    subjects = re.findall(r"^\| [0-9a-f]{7} \| (.*) \|$", text, re.M)
+    assert subjects == ["Code of `no` <b>stage</b>", "A model without dates"]
+    titles = re.findall(r"^## (.*)", text, re.M)
+    assert titles == ["Data", "Parameters", "Code", "Metrics", "Plots", "Drift"]
+    assert "](" not in text and "<img" not in text, "a comment on a pull request has no pictures"
+
+
+def test_the_page_opens_offline_and_has_the_same_bytes_each_time(history, tmp_path):
+    for folder in "one", "two":
+        compare(history, "main", "--head", "less", "--output", tmp_path / folder)
+    for name in "report.md", "report.html":
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    text = (tmp_path / "one" / "report.html").read_text()
+    assert not re.search(r"<script|<link|url\(|(src|href)=.?http", text)
+    with open_browser() as browser:
+        page = browser.new_context(offline=True, viewport=WIDE).new_page()
+        page.goto((tmp_path / "one" / "report.html").as_uri())
+        sizes = page.evaluate("[...document.images].map(image => image.naturalWidth)")
+        # Both in one, and seven of each revision, of which some may be the same in both.
+        assert len(sizes) > 8 and min(sizes) > 300
+        assert page.get_by_role("heading", level=2).all_inner_texts() == [
+            *("Data", "Parameters", "Code", "Metrics", "Plots", "Drift")
+        ]
+        assert "Code of `no` <b>stage</b>" in page.inner_text("body")
+        page.set_viewport_size(NARROW)
+        assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+
+
+def test_the_working_tree_is_compared_with_an_experiment_and_says_what_is_not_committed_or_stale(repository):
+    run("dvc", "exp", "save", "--name", "kept", cwd=repository)
+    edit(repository / "params.yaml", "tolerance: 0.001", "tolerance: 0.002")
+    text = report(repository, repository / "reports/compare", "kept")
+    assert "the working tree and kept have the same model" in text
+    assert "params.yaml" in re.search("uncommitted changes, which are compared too: (.*)\\.", text)[1]
+    assert "train_model" in re.search("older than its data, parameters or code: (.*) did not run", text)[1]
+    assert "| train_model.tolerance | 0.001 | 0.002 |" in text
+
+
+def test_the_newer_holdout_is_taken_and_a_feature_that_it_lacks_is_named(repository):
+    training_set, folder = repository / "metrics/build_training_set.json", repository / "reports/compare"
+    content = json.loads(training_set.read_text())
+    # Of a base with a later holdout.
+    run("git", "checkout", "--quiet", "main", cwd=repository)
+    training_set.write_text(json.dumps(content | {"holdout_date": "2031-01-05"}))
+    commit(repository, "A later holdout")
+    assert "On the holdout of 2031-01-05 as main has it" in report(repository, folder, "main", "--head", "less")
+    # Of a head whose features are fewer than the base's model needs.
+    part = next((repository / HOLDOUT).glob("*.parquet"))
+    part.chmod(0o644)
+    table = pq.read_table(part)
+    part.unlink()
+    pq.write_table(table.drop_columns(["payments_sum"]), part)
+    text = report(repository, folder, "main")
+    assert "the model of main needs the feature payments_sum, which the holdout of the working tree lacks" in text
+    assert "**It was not tested which is better.**" in text
+
+
+def test_a_clone_without_the_cache_says_what_is_missing_and_tells_the_rest(history, tmp_path):
+    clone = tmp_path / "clone"
+    run("git", "clone", "--quiet", "--branch", "less", history, clone, cwd=tmp_path)
+    text = report(clone, clone / "reports/compare", "origin/main")
+    assert "data/training/holdout.parquet of the working tree is not here" in text and "make pull" in text
+    assert "plots/train_model of origin/main is not here" in text
+    assert f"| {LEFT_OUT} | none | {', '.join(PAYING)} |" in text and "| roc_auc |" in text
+    # After `dvc repro train_model` the stages below are stale; what is merely not here is not.
+    stale = re.search("older than its data, parameters or code: (.*) did not run", text)[1]
+    assert "write_model_card" in stale and "train_model" not in stale and "clean_payments" not in stale
+
+
+def test_what_cannot_be_compared_is_one_message(history):
+    message = compare(history, "mian", fails=True).stderr
+    assert message.startswith("ERROR: 'mian' is no branch") and "Its branches: less, main" in message
+    first = run("git", "rev-list", "--max-parents=0", "HEAD", cwd=history).stdout.strip()
+    message = compare(history, first, fails=True).stderr
+    assert message.startswith(f"ERROR: {first[:7]} has no dvc.lock, so there are no results of it to compare.")
+
+
+def test_the_curves_of_two_revisions_stand_in_one_picture_each_on_a_page_that_opens_offline(history, tmp_path):
+    run("python", "scripts", "plots", "main", "less", "--output", tmp_path / "plots", cwd=history)
+    plots = yaml.safe_load((history / "dvc.yaml").read_text())["plots"]
+    page_text = (tmp_path / "plots" / "index.html").read_text()
+    assert not re.search(r"<script[^>]*src|(src|href)=.http", page_text)
+    with open_browser() as browser:
+        page = browser.new_context(offline=True, viewport=WIDE).new_page()
+        errors = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto((tmp_path / "plots" / "index.html").as_uri())
+        page.locator(".vega-embed svg, .vega-embed canvas").nth(len(plots) - 1).wait_for(state="attached")
+        assert errors == []
+    message = run("python", "scripts", "plots", "mian", cwd=history, fails=True).stderr
+    assert message.startswith("ERROR: DVC could not draw mian") and "Traceback" not in message
+
+
+def test_a_long_report_is_cut_to_what_a_comment_holds_and_its_tables_are_folded():
+    rows = [(f"a|b{number}", "<i>", "x" * 200) for number in range(2000)]
+    sections = [
+        Section("", ["verdict"]),
+        *(Section(f"{number}", [Table(("a", "b", "c"), rows, "Rows")]) for number in range(6)),
+    ]
+    text = write_markdown("title", sections)
+    assert len(text) < LONGEST and text.count("<details><summary>Rows: 2,000</summary>") == 6
+    assert r"| a\|b0 | \<i\> |" in text and "more rows, in report.html" in text
+    short = write_markdown("title", [Section("One", [Table(("a",), [("b",)], "Rows")])])
+    assert "<details>" not in short and "| b |" in short

@@ -1,0 +1,79 @@
+import json
+
+import numpy as np
+import onnx
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from candidates import IGNORE_SOCKETS, PARAMS, Candidate, shared_candidate
+from conftest import run_script
+
+from churn.base.command import UserError
+from churn.scoring.explanation import explain_rows
+from churn.scoring.scorer import load_scorer
+from explain_model import choose_sample, explain_model
+
+pytestmark = IGNORE_SOCKETS
+
+
+@pytest.fixture(scope="module")
+def candidate(tmp_path_factory: pytest.TempPathFactory) -> Candidate:
+    return shared_candidate(tmp_path_factory)
+
+
+@pytest.mark.parametrize("family", PARAMS["grids"])
+def test_values_and_base_value_sum_to_the_model_s_margin(family, tmp_path_factory):
+    candidate = shared_candidate(tmp_path_factory, family)
+    rows = pq.read_table(candidate.holdout)
+    probability = load_scorer(candidate.model / "scorer.onnx").score(rows)
+    explanation = explain_rows(candidate.model / "scorer.onnx", rows)
+    assert explanation.unit == ("probability" if family == "random_forest" else "log-odds")
+    margin = probability if explanation.unit == "probability" else np.log(probability / (1 - probability))
+    assert np.abs(explanation.values).max() > 0.01
+    assert np.allclose(explanation.values.sum(axis=1) + explanation.base, margin, atol=1e-6)
+
+
+def test_the_average_training_user_is_explained_by_the_base_value(candidate):
+    explanation = explain_rows(candidate.model / "scorer.onnx", pq.read_table(candidate.train))
+    assert np.allclose(explanation.values.mean(axis=0), 0, atol=1e-5)
+
+
+def test_a_scorer_of_another_make_is_named(candidate, tmp_path):
+    model = onnx.load(candidate.model / "scorer.onnx")
+    for node in model.graph.node:
+        names = [name.replace("margin", "other") for name in node.output]
+        del node.output[:]
+        node.output.extend(names)
+    onnx.save(model, tmp_path / "scorer.onnx")
+    with pytest.raises(UserError, match=r"scorer\.onnx cannot be explained"):
+        explain_rows(tmp_path / "scorer.onnx", pq.read_table(candidate.holdout))
+
+
+def test_the_sample_is_the_same_users_in_whatever_order_the_rows_come():
+    rows = pa.table({"user_id": np.arange(1000)})
+    sample = choose_sample(rows, 100)
+    assert sample == choose_sample(rows.take(np.arange(1000)[::-1]), 100)
+    assert len(choose_sample(rows, 5000)) == 1000
+    assert 400 < np.mean(sample["user_id"].to_numpy()) < 600
+
+
+def test_the_same_bytes_from_the_command_line_and_from_python(candidate, tmp_path):
+    explain_model(candidate.model, candidate.holdout, tmp_path / "here", {"sample_rows": 1000})
+    paths = ("--model", candidate.model, "--holdout", candidate.holdout, "--output", tmp_path / "there")
+    run_script("explain_model", *paths)
+    for name in ("shap_summary.png", "mean_abs_shap.json"):
+        assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
+    means = json.loads((tmp_path / "here" / "mean_abs_shap.json").read_text())
+    assert list(means) == sorted(load_scorer(candidate.model / "scorer.onnx").features)
+    assert means["days_since_last_payment"] > means["payments_sum"]
+
+
+def test_a_holdout_without_a_feature_is_named(candidate, tmp_path):
+    pq.write_table(pq.read_table(candidate.holdout).drop_columns(["age"]), tmp_path / "holdout.parquet")
+    answer = run_script(
+        "explain_model",
+        *("--model", candidate.model, "--holdout", tmp_path / "holdout.parquet", "--output", tmp_path / "output"),
+        fails=True,
+    )
+    assert "needs the feature age" in answer.stderr
+    assert not (tmp_path / "output").exists()

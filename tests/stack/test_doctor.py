@@ -1,0 +1,70 @@
+"""make doctor: a table of what was found, and how to mend each fault."""
+
+import re
+import sys
+
+import pytest
+from conftest import ROOT, run
+from running_stack import FOUND
+
+DOCTOR = (sys.executable, ROOT / "scripts", "doctor")
+
+
+def examine(folder, fails=False, **environment) -> dict[str, str]:
+    """Return the table's lines by their first word, and what to do."""
+    answer = run(*DOCTOR, cwd=folder, fails=fails, **FOUND | environment)
+    rows = dict(re.findall(r"^(\w+) +((?:ok|FAULT) .*(?:\n {10}mend .*)?)", answer.stdout, re.MULTILINE))
+    assert list(rows) == ["Python", "Packages", "Java", "Disk", "Logins", "S3", "MLflow", "Spark", "Alerts"], (
+        answer.stdout
+    )
+    assert not fails or re.search(r"ERROR: \d faults?; each line `mend` says what to do", answer.stderr)
+    return rows
+
+
+def empty(folder):
+    (folder / "requirements.lock").write_text((ROOT / "requirements.lock").read_text())
+    return folder
+
+
+def test_without_servers_all_is_well(tmp_path):
+    rows = examine(empty(tmp_path))
+    assert all(row.startswith("ok") for row in rows.values())
+    assert "AWS_ENDPOINT_URL is not set" in rows["S3"] and "not made yet" in rows["MLflow"]
+    assert "CHURN_NOTIFY_URLS is not set" in rows["Alerts"]
+    assert [path.name for path in tmp_path.iterdir()] == ["requirements.lock"]
+
+
+@pytest.mark.slow
+def test_each_fault_is_named_with_what_to_do(tmp_path):
+    lock = empty(tmp_path) / "requirements.lock"
+    lock.write_text(re.sub(r"^dvc==\S+", "dvc==1.0.0", lock.read_text(), flags=re.MULTILINE))
+    (tmp_path / ".env").write_text("AWS_ENDPOINT_URL=http://127.0.0.1:9\n")
+    (tmp_path / ".env").chmod(0o644)
+    rows = examine(
+        *(tmp_path, True),
+        MLFLOW_TRACKING_URI="http://127.0.0.1:9",
+        SPARK_MASTER="spark://127.0.0.1:9",
+        CHURN_NOTIFY_URLS="json://127.0.0.1/secret jsn://secret",
+        **NO_LOGIN,
+    )
+    assert "dvc 3.67.1 instead of ==1.0.0" in rows["Packages"] and "make install" in rows["Packages"]
+    assert "mode 644" in rows["Logins"] and "chmod 600 .env" in rows["Logins"]
+    assert "cannot use address 2 of CHURN_NOTIFY_URLS" in rows["Alerts"] and "secret" not in rows["Alerts"]
+    for name in "S3", "MLflow", "Spark":
+        assert rows[name].startswith("FAULT") and "127.0.0.1:9" in rows[name] and "make up" in rows[name]
+
+
+NO_LOGIN = {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing"}
+
+
+def test_with_the_stack_each_server_is_tried(stack):
+    rows = examine(stack.repository)
+    told = stack.told
+    assert all(row.startswith("ok") for row in rows.values()), rows
+    assert f"{told['AWS_ENDPOINT_URL']}: written, read, checksum right" in rows["S3"]
+    assert told["MLFLOW_TRACKING_URI"] in rows["MLflow"] and told["SPARK_MASTER"] in rows["Spark"]
+    assert not [key for key in stack.objects("churn-dvc") if key.startswith("doctor/")]
+    rows = examine(stack.repository, True, AWS_SECRET_ACCESS_KEY="wrong", MLFLOW_TRACKING_PASSWORD="wrong")
+    assert rows["S3"].startswith("FAULT") and rows["MLflow"].startswith("FAULT") and "401" in rows["MLflow"]
+    with stack.without("spark-master"):
+        assert "does not answer" in examine(stack.repository, True)["Spark"]

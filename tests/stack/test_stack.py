@@ -1,0 +1,215 @@
+"""The real servers, started by one command: who reaches them, what the pipeline leaves there, what stays secret."""
+
+import hashlib
+import json
+import socket
+import stat
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+from conftest import ROOT, run
+from demo_pipeline import locked, read
+from running_stack import FOUND, clone
+
+from churn.stack.settings import ARTIFACT_BUCKET, DVC_BUCKET, SECRETS
+
+
+@pytest.fixture
+def client(ran_stack, monkeypatch):
+    for name in "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD":
+        monkeypatch.setenv(name, ran_stack.told[name])
+    from mlflow import MlflowClient
+
+    return MlflowClient(ran_stack.told["MLFLOW_TRACKING_URI"])
+
+
+def outputs(repository: Path) -> dict:
+    return {name: stage.get("outs") for name, stage in locked(repository).items()}
+
+
+def test_the_pipeline_runs_on_it_and_gives_the_same_bytes(ran_stack, stack, client, demo):
+    assert outputs(stack.repository) == outputs(demo)
+    # Other tests promote versions of their own on this server: that this run's was promoted stays on the version.
+    promoted = read(stack.repository, "reports/release/promote_model.json")["production_version"]
+    assert client.get_model_version("churn-model", promoted).tags["decision"] == "promote"
+    assert client.get_model_version_by_alias("churn-model", "production")
+    assert not (stack.repository / "mlflow.db").exists()
+    stored = {hashlib.sha256(content).hexdigest() for content in stack.objects(ARTIFACT_BUCKET).values()}
+    scorer = (stack.repository / "models/candidate/scorer.onnx").read_bytes()
+    assert hashlib.sha256(scorer).hexdigest() in stored
+    assert stack.s3().get_bucket_versioning(Bucket=ARTIFACT_BUCKET)["Status"] == "Enabled"
+    assert any((stack.repository / ".stack/spark/events").iterdir())
+    assert "Nothing to be done" in stack.run("snakemake", "-n").stdout
+
+
+def test_spark_s_engine_runs_on_it_too(ran_stack, stack, tmp_path):
+    params = yaml.safe_load((stack.repository / "params.yaml").read_text())
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params | {"engine": "spark"}))
+    drop = sorted((stack.repository / "data/raw").glob("2*-*"))[0].name
+    command = (
+        *("python", "scripts/clean_payments.py", "--raw", "data/raw", "--drop", drop),
+        *("--params", tmp_path / "params.yaml"),
+    )
+    tables = {}
+    for place, environment in ("cluster", {}), ("here", {"SPARK_MASTER": "local[2]"}):
+        table = tmp_path / place / drop / "payments_clean.parquet"
+        outs = ("--clean", tmp_path / place, "--metrics", tmp_path / place / "metrics")
+        before = set((stack.repository / ".stack/spark/events").iterdir())
+        stack.run(*command, *outs, **environment)
+        events = set((stack.repository / ".stack/spark/events").iterdir()) - before
+        assert any("app-" in path.name for path in events) is (place == "cluster")
+        tables[place] = {path.name: path.read_bytes() for path in sorted(table.iterdir())}
+    assert tables["cluster"] == tables["here"]
+
+
+def test_a_clone_gets_all_that_was_pushed_and_computes_nothing(ran_stack, stack, tmp_path):
+    stack.run("python", "scripts", "push")
+    pushed = stack.objects(DVC_BUCKET)
+    for key, content in pushed.items():
+        if key.startswith("files/md5/") and not key.endswith(".dir"):
+            assert hashlib.md5(content).hexdigest() == key.removeprefix("files/md5/").replace("/", "")
+    assert any(key.startswith("runs/") for key in pushed)
+    # A plain `dvc push` finds the remote, too.
+    assert "Everything is up to date" in stack.run("dvc", "push").stdout
+    stack.run("git", "add", "--all")
+    stack.run("git", "commit", "--quiet", "--message", "Run on the stack")
+    copy = clone(stack, tmp_path / "clone")
+    stack.run("python", "scripts", "pull", cwd=copy)
+    assert "up to date" in stack.run("dvc", "status", cwd=copy).stdout
+    printed = stack.run("snakemake", "--cores", "2", cwd=copy)
+    ran = printed.stdout + printed.stderr
+    # The clone has no receipts of the release: it finds the version that is there, and makes none.
+    assert "Train the candidate" not in ran and "Clean the payments" not in ran
+    assert read(copy, "reports/release/register_candidate.json") == read(
+        stack.repository, "reports/release/register_candidate.json"
+    )
+    assert "Nothing to be done" in stack.run("snakemake", "-n", cwd=copy).stdout
+
+
+def test_the_drift_report_is_published_once_as_a_web_page(ran_stack, stack, tmp_path):
+    command = ("python", "scripts/publish_drift_report.py", "--report", "reports/drift", "--receipt")
+    for number in 1, 2:
+        address = {"DRIFT_REPORT_URI": f"s3://{ARTIFACT_BUCKET}/drift-reports"}
+        stack.run(*command, tmp_path / f"{number}.json", **address)
+    page = next((stack.repository / "reports/drift").glob("*.html"))
+    key = f"drift-reports/{page.name}"
+    there = stack.s3().get_object(Bucket=ARTIFACT_BUCKET, Key=key)
+    assert there["ContentType"] == "text/html" and there["Body"].read() == page.read_bytes()
+    # The bucket keeps every version that was ever written.
+    versions = stack.s3().list_object_versions(Bucket=ARTIFACT_BUCKET, Prefix=key)["Versions"]
+    assert len(versions) == 1 and read(tmp_path, "1.json") == read(tmp_path, "2.json")
+
+
+def test_up_again_changes_nothing(ran_stack, stack):
+    before, processes = stack.told, {process.pid for process in family(stack)}
+    printed = stack.up()
+    assert stack.told == before and {process.pid for process in family(stack)} == processes
+    for name in "AWS_ENDPOINT_URL", "MLFLOW_TRACKING_URI", "SPARK_MASTER":
+        assert before[name] in printed
+
+
+def family(stack) -> list[psutil.Process]:
+    supervisor = stack.manager.process
+    # Spark's executors come and go, and so do PostgreSQL's servers of connections.
+    return [supervisor, *supervisor.children()] if supervisor else []
+
+
+def test_everything_listens_on_this_machine_alone(ran_stack, stack):
+    supervisor = stack.manager.process
+    addresses = {
+        connection.laddr.ip
+        for process in [supervisor, *supervisor.children(recursive=True)]
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert addresses <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"} and addresses
+
+
+def test_without_a_login_the_servers_refuse(ran_stack, stack):
+    told = stack.told
+    pages = {
+        f"{told['MLFLOW_TRACKING_URI']}/api/2.0/mlflow/registered-models/search": 401,
+        f"{told['AWS_ENDPOINT_URL']}/{ARTIFACT_BUCKET}": 403,
+    }
+    for page, code in pages.items():
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(page)
+        with refused.value:
+            assert refused.value.code == code
+
+
+def test_no_secret_is_in_git_logs_tags_or_arguments(ran_stack, stack, client):
+    told = stack.told
+    secrets = [told[name] for name in SECRETS]
+    assert len(set(secrets)) == len(SECRETS) and all(len(secret) >= 32 for secret in secrets)
+    assert stat.S_IMODE((stack.repository / ".env").stat().st_mode) == 0o600
+    for name in ".env", ".stack", ".tools/minio", ".dvc/config.local":
+        stack.run("git", "check-ignore", "--quiet", name)
+    tracked = stack.run("git", "ls-files", "-z").stdout.split("\0")[:-1]
+    logs = [*(stack.repository / "logs").rglob("*.log"), *(stack.repository / ".stack/logs").iterdir()]
+    logs += [*(stack.repository / ".snakemake/log").iterdir(), *(stack.repository / ".stack").glob("*.conf")]
+    events = [path for path in (stack.repository / ".stack/spark").rglob("*") if path.is_file()]
+    for path in [*(stack.repository / name for name in tracked), *logs, *events]:
+        if path.is_file():
+            content = path.read_bytes()
+            assert not any(secret.encode() in content for secret in secrets), path
+    arguments = "\0".join(
+        part for process in psutil.process_iter(["cmdline"]) for part in process.info["cmdline"] or []
+    )
+    assert not any(secret in arguments for secret in secrets)
+    experiment = client.get_experiment_by_name("churn_retention")
+    runs = [vars(run.data) for run in client.search_runs([experiment.experiment_id])]
+    assert runs and not any(secret in str(runs) for secret in secrets)
+    for path in stack.repository.joinpath(".stack").iterdir():
+        if path.is_file() and any(secret.encode() in path.read_bytes() for secret in secrets):
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+
+
+def test_a_port_that_is_taken_is_named(demo_repository, tmp_path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        (tmp_path / "dvc.yaml").touch()
+        message = run(
+            *("python", ROOT / "scripts", "up"), cwd=tmp_path, fails=True, **FOUND, CHURN_MINIO_PORT=str(port)
+        ).stderr
+    assert f"minio needs port {port} of 127.0.0.1" in message and "CHURN_MINIO_PORT" in message
+    assert not (tmp_path / ".stack/supervisord.pid").exists()
+
+
+def test_a_port_that_is_none_is_named(tmp_path):
+    message = run(
+        *("python", ROOT / "scripts", "up"), cwd=tmp_path, fails=True, **FOUND, CHURN_SPARK_PORT="seventy"
+    ).stderr
+    assert "CHURN_SPARK_PORT is 'seventy'" in message
+
+
+def test_down_leaves_nothing_behind_and_up_finds_everything_again(ran_stack, stack, client):
+    before = [version.version for version in client.search_model_versions("name = 'churn-model'")]
+    pids = [process.pid for process in [stack.manager.process, *stack.manager.process.children(recursive=True)]]
+    assert "stopped" in stack.down()
+    assert not [pid for pid in pids if psutil.pid_exists(pid)]
+    named = [process for process in psutil.process_iter(["cmdline"]) if str(stack.repository) in str(process.info)]
+    assert not named
+    assert not {"AWS_ENDPOINT_URL", "MLFLOW_TRACKING_URI", "SPARK_MASTER"} & stack.told.keys()
+    local = stack.repository / ".dvc/config.local"
+    assert not local.exists() or not local.read_text().strip()
+    assert "not running" in stack.down()
+    stack.up()
+    assert [version.version for version in client.search_model_versions("name = 'churn-model'")] == before
+
+
+def test_what_the_environment_says_wins(ran_stack, stack):
+    message = stack.run(*("python", "scripts", "ledger"), fails=True, MLFLOW_TRACKING_URI="http://127.0.0.1:9").stderr
+    assert "MLflow at http://127.0.0.1:9" in message
+    assert "promote" in stack.run("python", "scripts", "ledger").stdout
+
+
+def test_spark_s_page_knows_both_workers(ran_stack, stack):
+    with urllib.request.urlopen(f"http://127.0.0.1:{stack.told['CHURN_SPARK_UI_PORT']}/json/") as page:
+        assert json.load(page)["aliveworkers"] == 2

@@ -1,0 +1,154 @@
+"""A real stack for the tests: its own folder, free ports, and one test at a time."""
+
+import contextlib
+import fcntl
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+from botocore.config import Config
+from conftest import ENVIRONMENT, ROOT, free_port, run
+from dotenv import dotenv_values
+
+from churn.stack.manager import Manager
+from churn.stack.settings import DEFAULTS
+
+# The stack's folder names it; MinIO was built before the tests began (make test-all).
+FOUND = {"PYTHON_DOTENV_DISABLED": "0", "PATH": f"{ENVIRONMENT['PATH']}:{ROOT / '.tools'}"}
+
+
+# Until a server that is gone is named.
+SECONDS = 60
+
+
+class Stack:
+    """The stack of a repository."""
+
+    def __init__(self, repository: Path) -> None:
+        self.repository = repository
+        self.manager = Manager(repository / ".stack")
+
+    def create(self) -> None:
+        """Give the stack ports that are free, and start it."""
+        ports = "".join(f"{name}={free_port()}\n" for name in DEFAULTS if name.endswith("_PORT"))
+        (self.repository / ".env").write_text(ports)
+        self.up()
+
+    def up(self) -> str:
+        return self.run("python", "scripts", "up").stdout
+
+    def down(self) -> str:
+        return self.run("python", "scripts", "down").stdout
+
+    @property
+    def told(self) -> dict[str, str]:
+        """What `.env` says."""
+        return {name: value or "" for name, value in dotenv_values(self.repository / ".env").items()}
+
+    def run(self, *command: object, fails: bool = False, cwd: Path | None = None, **environment: str):
+        """Run a command in the repository, which learns of the stack from `.env` alone."""
+        return run(*command, cwd=cwd or self.repository, fails=fails, **FOUND | environment)
+
+    def open(self, *command: object, cwd: Path | None = None, **environment: str) -> subprocess.Popen:
+        """Start a command in the repository, to do something to the stack while it runs."""
+        return subprocess.Popen(
+            [str(part) for part in command],
+            cwd=cwd or self.repository,
+            env=ENVIRONMENT | FOUND | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    @contextlib.contextmanager
+    def without(self, name: str) -> Iterator[None]:
+        """Stop a service for the time of the block."""
+        self.manager.stop_service(name)
+        try:
+            yield
+        finally:
+            self.start(name)
+
+    def start(self, name: str) -> None:
+        self.manager.start_service(name)
+        self.up()
+
+    def s3(self):
+        told = self.told
+        return boto3.client(
+            "s3",
+            endpoint_url=told["AWS_ENDPOINT_URL"],
+            aws_access_key_id=told["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=told["AWS_SECRET_ACCESS_KEY"],
+            region_name=told["AWS_DEFAULT_REGION"],
+            config=Config(retries={"max_attempts": 1}),
+        )
+
+    def objects(self, bucket: str) -> dict[str, bytes]:
+        """Return all objects of a bucket."""
+        s3 = self.s3()
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+        keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+        return {key: s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
+
+
+def clone(stack: Stack, target: Path) -> Path:
+    """Clone the repository as another user would who was given its `.env`."""
+    run("git", "clone", "--quiet", stack.repository, target, cwd=target.parent)
+    shutil.copy2(stack.repository / ".env", target / ".env")
+    return target
+
+
+def fails_soon(process: subprocess.Popen, named: str) -> None:
+    """Check that a process ends in time, with a message that names the server and its address."""
+    began = time.monotonic()
+    printed, _ = process.communicate(timeout=4 * SECONDS)
+    took = time.monotonic() - began
+    print(f"{took:.0f} s\n{printed}")
+    assert process.returncode != 0 and named in printed and "Traceback" not in printed, printed
+    assert took < SECONDS, f"{took:.0f} s\n{printed}"
+
+
+@contextlib.contextmanager
+def share_stack(base: Path, repository: Path) -> Iterator[Stack]:
+    """Give a stack that the test run's workers share: the first starts it, the last stops it."""
+    base.mkdir(exist_ok=True)
+    stack = Stack(base / "repository")
+    with _locked(base / "users.lock"):
+        _count(base, +1, lambda: _begin(stack, repository))
+    try:
+        yield stack
+    finally:
+        with _locked(base / "users.lock"):
+            _count(base, -1, stack.down)
+
+
+def _begin(stack: Stack, repository: Path) -> None:
+    if stack.repository.exists():
+        stack.up()
+    else:
+        shutil.copytree(repository, stack.repository, symlinks=True)
+        stack.create()
+
+
+def _count(base: Path, change: int, act) -> None:
+    file = base / "users"
+    before = int(file.read_text()) if file.exists() else 0
+    if before == 0 or before + change == 0:
+        act()
+    file.write_text(str(before + change))
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def one_at_a_time(base: Path):
+    """Hold the shared stack for one test."""
+    return _locked(base / "test.lock")
