@@ -1,6 +1,8 @@
 """The stack's processes under supervisor: one log a service, started again when one dies, stopped together."""
 
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -127,11 +129,12 @@ class Manager:
             return getattr(server.supervisor, method)(*arguments)
 
     def _configure(self, services: Iterable[Service]) -> str:
+        # Relative to the folder that supervisor starts in: it reads " #" and " ;" in a path as comments.
+        folder = Path(os.path.relpath(self.folder))
         lines = [
             "[supervisord]",
-            f"pidfile={self._pid_file}",
-            f"logfile={self.folder / 'logs' / 'supervisord.log'}",
-            f"directory={Path.cwd()}",
+            f"pidfile={folder / self._pid_file.name}",
+            f"logfile={folder / 'logs' / 'supervisord.log'}",
             "umask=077",
             *(["user=root"] if os.geteuid() == 0 else []),
             "[unix_http_server]",
@@ -143,20 +146,23 @@ class Manager:
             "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
         ]
         for service in services:
-            told = ",".join(f'{name}="{value}"' for name, value in service.environment.items())
+            # Not by `environment=`: supervisor cannot read a value with quotes.
+            environment = [f"{name}={value}" for name, value in service.environment.items()]
             lines += [
                 f"[program:{service.name}]",
-                f"command={' '.join(_quoted(part) for part in service.command)}",
-                f"environment={told}",
-                f"stdout_logfile={self.log(service.name)}",
+                f"command={_join(['env', *environment, *service.command])}",
+                f"stdout_logfile={folder / 'logs' / self.log(service.name).name}",
                 "redirect_stderr=true",
                 "startsecs=2",
                 "stopasgroup=true",
                 "killasgroup=true",
             ]
-        # Supervisor expands %(names)s; a percent sign in a path is meant as it stands.
+        # Supervisor expands %(name)s; a percent sign in a path must stay a percent sign.
         return "".join(line.replace("%", "%%") + "\n" for line in lines)
 
 
-def _quoted(part: str) -> str:
-    return '"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _join(command: list[str]) -> str:
+    """Quote a command for supervisor, which reads it as a shell does once it has cut off comments."""
+    quoted = shlex.join(command)
+    # Closing and opening the quotes separates the blank from the sign that would start a comment.
+    return re.sub(r"(\s)([;#])", r"\1''\2", quoted)

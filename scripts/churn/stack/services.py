@@ -1,6 +1,7 @@
 """The stack's services: how each is started, and how one knows that it answers."""
 
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -116,8 +117,9 @@ def _spark(settings: Settings, folder: Path) -> list[Service]:
         "SPARK_LOCAL_IP": bind,
         "PYSPARK_PYTHON": sys.executable,
     }
-    recovery = (
-        f"-Dspark.deploy.recoveryMode=FILESYSTEM -Dspark.deploy.recoveryDirectory={folder / 'spark' / 'recovery'}"
+    # Spark splits these options as a shell does.
+    recovery = shlex.join(
+        ["-Dspark.deploy.recoveryMode=FILESYSTEM", f"-Dspark.deploy.recoveryDirectory={folder / 'spark' / 'recovery'}"]
     )
     run = [str(home / "bin" / "spark-class"), "org.apache.spark.deploy"]
     first = Service(
