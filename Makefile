@@ -86,7 +86,7 @@ try-alert: install ## send a test message to every address in CHURN_NOTIFY_URLS
 
 why: install ## what is stale, and what changed
 	@said=$$(snakemake --cores 1 --dry-run 2>&1) || { echo "$$said" >&2; exit 1; }
-	@python workflow/why.py
+	@python -m workflow.freshness why
 
 experiments: install ## the DVC experiments on this commit, and the measures and parameters in which they differ
 	@dvc exp show --md --only-changed --drop '$(LESS)'
@@ -129,7 +129,7 @@ bench-drift: install ## USERS=1000000: drift of nine weekly drops
 	@python benchmarks/drift.py --users $(USERS)
 
 bench-freshness: install ## what the bridge costs, over DVC and Snakemake alone
-	@PYTHONPATH=tests python benchmarks/freshness.py
+	@PYTHONPATH=. python benchmarks/freshness.py
 
 lint: install ## ruff, snakefmt and snakemake --lint
 	@ruff check && ruff format --check && snakefmt --check Snakefile workflow/rules && snakemake --lint

@@ -9,13 +9,13 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 min_version("9.0")
-sys.path[:0] = [f"{workflow.basedir}/scripts", f"{workflow.basedir}/workflow"]
+sys.path[:0] = [f"{workflow.basedir}/scripts", workflow.basedir]
 
 from churn.base.command import ENV_FILE, UserError
 from churn.base.drops import read_drops
 from churn.base.params import read_params
 from churn.release.registry import knows_version, tracking_uri
-from freshness import Freshness
+from workflow.freshness import Freshness
 
 load_dotenv(ENV_FILE)
 try:

@@ -1,7 +1,7 @@
 """What the bridge between DVC and Snakemake costs, over what either tool costs alone: `make bench-freshness`.
 
 Reads
-    workflow/, tests/small_pipeline.py
+    workflow/freshness/
 Writes
     a Markdown table to the terminal; everything else into a temporary folder
 """
@@ -14,8 +14,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from conftest import ENVIRONMENT
-from small_pipeline import FILES, Repository
+from workflow.freshness.tests.commands import ENVIRONMENT
+from workflow.freshness.tests.small_pipeline import FILES, PROFILE, Repository
 
 STAGES, REPEATS, GIGABYTES = 40, 7, 10
 COMMAND = "python write.py raw/table.txt made/{}.txt"
@@ -30,19 +30,19 @@ Path(output).write_text(Path(source).read_text() + output)
 SNAKEFILE = """
 import sys, time
 begin = time.perf_counter()
-sys.path.insert(0, f"{{workflow.basedir}}/workflow")
-from freshness import Freshness
+sys.path.append(workflow.basedir)
+from workflow.freshness import Freshness
 fresh = Freshness(workflow)
 rule all:
     input: expand("made/{{name}}.txt", name=range({stages}))
 rule copy:
     input: fresh.stage("copy@{{name}}")
     output: "made/{{name}}.txt"
-    shell: "python workflow/run_stage.py copy@{{wildcards.name}}"
+    shell: "python -m workflow.freshness stage copy@{{wildcards.name}}"
 rule track:
     input: fresh.stage("raw/{{file}}.dvc")
     output: update("raw/{{file}}.dvc")
-    shell: "python workflow/run_stage.py {{output}}"
+    shell: "python -m workflow.freshness stage {{output}}"
 open("parsed.txt", "a").write(f"{{time.perf_counter() - begin}}\\n")
 """
 EMPTY = 'rule all:\n    input: "raw/table.txt"\n'
@@ -96,6 +96,7 @@ def make_repository(folder: Path, stages: int, seconds: str = "") -> Repository:
     }
     files = {
         "dvc.yaml": str({"stages": {"copy": definition}}),
+        "profiles/default/config.yaml": PROFILE,
         "write.py": WRITE,
         "raw/table.txt": "one\n",
         "Snakefile": SNAKEFILE.format(stages=stages),

@@ -125,14 +125,14 @@ def demo_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def demo(demo_repository, tmp_path_factory):
-    """The small demo, run by Snakemake to its end."""
+    """The small demo, run by Snakemake to its end, in a folder with blanks, accents and a quote in its name."""
     from demo_pipeline import go
 
     def make(folder: Path) -> None:
         shutil.copytree(demo_repository, folder, symlinks=True)
         go("snakemake", folder)
 
-    return make_once(tmp_path_factory, "demo", make)
+    return make_once(tmp_path_factory, "días de año, o'brien", make)
 
 
 @pytest.fixture
@@ -200,29 +200,3 @@ def write_csv(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    """The small pipeline, run once."""
-    from small_pipeline import EVERYTHING, Repository
-
-    def make(folder: Path) -> None:
-        repository = Repository(folder / "repository")
-        repository.create()
-        assert repository.ran("snakemake") == EVERYTHING
-        repository.commit("Everything has run")
-
-    return Repository(make_once(tmp_path_factory, "finished", make) / "repository")
-
-
-@pytest.fixture
-def repository(finished, tmp_path):
-    """A copy of the small pipeline in which everything has run."""
-    return finished.copy(tmp_path / "repository")
-
-
-@pytest.fixture(params=["dvc", "snakemake"])
-def door(request):
-    """Through which door the pipeline runs."""
-    return request.param

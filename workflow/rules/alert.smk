@@ -12,7 +12,7 @@ ALERTS = (
 rule send_alert:
     input:
         (
-            fresh.effect(
+            fresh.release(
                 "send_alert",
                 uses=[
                     "reports/release/evaluation.json",
@@ -49,11 +49,11 @@ rule send_alert:
     message:
         "Tell what the run ended in"
     shell:
-        "python workflow/effects.py send_alert python scripts/send_alert.py --receipt {output} 2>&1 | tee {log} >&2"
+        "python -m workflow.freshness release send_alert python scripts/send_alert.py --receipt {output} 2>&1 | tee {log} >&2"
 
 
 onsuccess:
-    fresh.tell_outcomes()
+    fresh.print_summary()
 
 
 onerror:

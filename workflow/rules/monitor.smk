@@ -31,12 +31,12 @@ rule detect_drift:
     message:
         "Compare each drop's features with those before it"
     shell:
-        "nice -n 19 python workflow/run_stage.py detect_drift > {log} 2>&1"
+        "nice -n 19 python -m workflow.freshness stage detect_drift > {log} 2>&1"
 
 
 rule publish_drift_report:
     input:
-        fresh.effect(
+        fresh.release(
             "publish_drift_report",
             uses=[
                 "reports/drift",
@@ -60,5 +60,5 @@ rule publish_drift_report:
     message:
         "Publish the drift report"
     shell:
-        "python workflow/effects.py publish_drift_report python scripts/publish_drift_report.py"
+        "python -m workflow.freshness release publish_drift_report python scripts/publish_drift_report.py"
         " --report reports/drift --receipt {output} > {log} 2>&1"

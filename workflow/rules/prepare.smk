@@ -18,7 +18,7 @@ rule track_drop:
     message:
         "Bring DVC's pointer up to date: {wildcards.drop} was edited"
     shell:
-        "python workflow/run_stage.py data/raw/{wildcards.drop}.dvc > {log} 2>&1"
+        "python -m workflow.freshness stage data/raw/{wildcards.drop}.dvc > {log} 2>&1"
 
 
 rule clean_payments:
@@ -47,7 +47,7 @@ rule clean_payments:
     message:
         "Clean the payments of {wildcards.drop}"
     shell:
-        "python workflow/run_stage.py clean_payments@{wildcards.drop} > {log} 2>&1"
+        "python -m workflow.freshness stage clean_payments@{wildcards.drop} > {log} 2>&1"
 
 
 rule build_user_base:
@@ -76,7 +76,7 @@ rule build_user_base:
     message:
         "Join the user files of {wildcards.drop}"
     shell:
-        "python workflow/run_stage.py build_user_base@{wildcards.drop} > {log} 2>&1"
+        "python -m workflow.freshness stage build_user_base@{wildcards.drop} > {log} 2>&1"
 
 
 rule build_features:
@@ -103,7 +103,7 @@ rule build_features:
     message:
         "Compute the features of {wildcards.drop}"
     shell:
-        "nice -n 19 python workflow/run_stage.py build_features@{wildcards.drop} > {log} 2>&1"
+        "nice -n 19 python -m workflow.freshness stage build_features@{wildcards.drop} > {log} 2>&1"
 
 
 rule build_training_set:
@@ -132,4 +132,4 @@ rule build_training_set:
     message:
         "Build the training rows and the holdout"
     shell:
-        "python workflow/run_stage.py build_training_set > {log} 2>&1"
+        "python -m workflow.freshness stage build_training_set > {log} 2>&1"

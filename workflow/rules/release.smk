@@ -5,7 +5,7 @@ REGISTRY = {"MLFLOW_TRACKING_URI": tracking_uri()}
 
 rule register_candidate:
     input:
-        fresh.effect(
+        fresh.release(
             "register_candidate",
             uses=[
                 "data/training/train.parquet",
@@ -41,12 +41,12 @@ rule register_candidate:
     message:
         "Register the candidate in MLflow"
     shell:
-        "python workflow/effects.py register_candidate python scripts/register_candidate.py --receipt {output} > {log} 2>&1"
+        "python -m workflow.freshness release register_candidate python scripts/register_candidate.py --receipt {output} > {log} 2>&1"
 
 
 rule evaluate_candidate:
     input:
-        fresh.effect(
+        fresh.release(
             "evaluate_candidate",
             uses=[
                 "reports/release/register_candidate.json",
@@ -86,14 +86,14 @@ rule evaluate_candidate:
     message:
         "Compare the candidate with Production on the same holdout"
     shell:
-        "python workflow/effects.py evaluate_candidate python scripts/evaluate_candidate.py"
+        "python -m workflow.freshness release evaluate_candidate python scripts/evaluate_candidate.py"
         " --candidate reports/release/register_candidate.json --holdout data/training/holdout.parquet"
         " --evaluation {output} > {log} 2>&1"
 
 
 rule promote_model:
     input:
-        fresh.effect(
+        fresh.release(
             "promote_model",
             uses=[
                 "reports/release/evaluation.json",
@@ -118,13 +118,13 @@ rule promote_model:
     message:
         "Promote the candidate, or record why not"
     shell:
-        "python workflow/effects.py promote_model python scripts/promote_model.py"
+        "python -m workflow.freshness release promote_model python scripts/promote_model.py"
         " --evaluation reports/release/evaluation.json --receipt {output} > {log} 2>&1"
 
 
 rule score_users:
     input:
-        fresh.effect(
+        fresh.release(
             "score_users",
             uses=[
                 "reports/release/promote_model.json",
@@ -160,5 +160,5 @@ rule score_users:
     message:
         "Score the users of {wildcards.drop} with Production"
     shell:
-        "python workflow/effects.py score_users python scripts/score_users.py"
+        "python -m workflow.freshness release score_users python scripts/score_users.py"
         " --features data/features/{wildcards.drop}/churn_features.parquet --scores {output.scores} > {log} 2>&1"

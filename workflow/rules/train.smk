@@ -32,7 +32,7 @@ rule train_model:
     message:
         "Train the candidate on Spark"
     shell:
-        "python workflow/run_stage.py train_model > {log} 2>&1"
+        "python -m workflow.freshness stage train_model > {log} 2>&1"
 
 
 rule explain_model:
@@ -58,7 +58,7 @@ rule explain_model:
     message:
         "Explain the candidate with SHAP"
     shell:
-        "python workflow/run_stage.py explain_model > {log} 2>&1"
+        "python -m workflow.freshness stage explain_model > {log} 2>&1"
 
 
 rule write_model_card:
@@ -83,4 +83,4 @@ rule write_model_card:
     message:
         "Write the candidate's model card"
     shell:
-        "python workflow/run_stage.py write_model_card > {log} 2>&1"
+        "python -m workflow.freshness stage write_model_card > {log} 2>&1"

@@ -1,0 +1,1 @@
+"""How the pipeline runs: rules, profiles, and the bridge between DVC and Snakemake."""

@@ -1,0 +1,11 @@
+"""Snakemake runs only what DVC calls stale: see README.md beside this file."""
+
+import sys
+
+if sys.argv[:1] == ["-m"]:
+    # `python -m` puts the working directory first, where a file such as copy.py would replace Python's own module.
+    sys.path.append(sys.path.pop(0))
+
+from .bridge import Freshness
+
+__all__ = ["Freshness"]

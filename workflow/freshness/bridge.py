@@ -1,0 +1,218 @@
+"""DVC knows which steps are stale; Snakemake runs those, in parallel.
+
+A *stage* is a step of dvc.yaml, a *pointer* a `.dvc` file, a *release step* a rule that acts on the outside world and
+that DVC does not know. Each step has one token file, an input of its rule, which tells Snakemake whether the step is
+stale: its time is now while the step is stale, and 1970 while it is fresh. No other timestamp counts.
+
+In a Snakefile:
+
+    sys.path.append(workflow.basedir)
+    from workflow.freshness import Freshness
+
+    fresh = Freshness(workflow)
+
+    rule clean:
+        input: fresh.stage("clean@{name}")
+        output: "clean/{name}.parquet"
+        shell: "python -m workflow.freshness stage clean@{wildcards.name}"
+"""
+
+import contextlib
+import fcntl
+import logging
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from .ask_dvc import ask_dvc, refuse_missing_data
+from .release_steps import changes, make_receipt, read_receipt, recorded_hashes
+from .state import OUTCOMES, STATE, stamp, write_whole
+from .steps import Step, makers_of, overlap, read_plan, write_plan
+from .why import reasons, summarize_outcomes
+
+
+class Freshness:
+    """Which steps are stale: the main Snakemake process asks DVC once.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+        The global of that name in the Snakefile.
+    wait
+        Seconds to wait while another DVC works in the repository.
+    hint
+        How to get data that DVC tracks and that is missing; part of the error message.
+    """
+
+    def __init__(self, workflow: Any, wait: int = 60, hint: str = "dvc pull"):
+        self.workflow = workflow
+        # Jobs, and the stages that DVC runs in them, use the Python that has Snakemake and DVC.
+        os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        self.why: dict[str, list[str]] | None = None
+        # A job's own Snakemake parses the Snakefile again: it uses the plan of the main one.
+        steps = self._ask(wait, hint) if workflow.is_main_process else read_plan()
+        self.steps = {step.name: step for step in steps}
+        self.recorded = recorded_hashes(steps) if workflow.is_main_process else {}
+
+    def stage(self, name: str) -> Callable[[Any], list[str]]:
+        """Return the input function of the rule that runs a stage or updates a pointer.
+
+        Parameters
+        ----------
+        name
+            DVC's name for it, with the rule's wildcards: "train", "clean@{name}", "data/{name}.csv.dvc".
+        """
+        from snakemake.exceptions import WorkflowError
+
+        if "{" not in name and name not in self.steps:
+            raise WorkflowError(f"DVC knows no stage or pointer {name!r}; `dvc stage list --all` shows those it knows.")
+        return lambda wildcards: self._inputs(name.format(**wildcards))
+
+    def stamp(self, name: str) -> str:
+        """Return the output of the rule of a stage that has none."""
+        return stamp(name)
+
+    def release(
+        self,
+        name: str,
+        uses: list[str],
+        makes: list[str],
+        settings: dict[str, str],
+        lost: Callable[[], bool] = lambda: False,
+    ) -> Callable[[Any], list[str]]:
+        """Return the input function of the rule of a release step.
+
+        Parameters
+        ----------
+        name
+            The step's name, as in `python -m workflow.freshness release NAME COMMAND ...`.
+        uses
+            The files and folders that it depends on; their content counts.
+        makes
+            The rule's outputs.
+        settings
+            What else it depends on, such as the address of a registry.
+        lost
+            Returns whether what the step made outside is gone; then it runs again.
+        """
+        if self.workflow.is_main_process:
+            changed = changes(make_receipt(uses, settings, self.recorded), read_receipt(name), settings)
+            if not changed and lost():
+                changed = ["what it made is gone"]
+            self.steps[name] = Step(name, "release", uses, makes, changed, settings)
+        return lambda wildcards: self._inputs(name)
+
+    def print_summary(self) -> None:
+        """Print in one line how many stages ran and which did not have to; for `onsuccess`."""
+        print(summarize_outcomes(), file=sys.stderr)
+
+    def _ask(self, wait: int, hint: str) -> list[Step]:
+        with writing_state():
+            self._lock = lock_folder()
+            steps = ask_dvc(wait)
+            refuse_missing_data(steps, hint)
+            remove_leftovers()
+        return steps
+
+    def _inputs(self, name: str) -> list[str]:
+        """Return the token and what other steps make; files that no step makes are covered by the token."""
+        from snakemake.io import ancient
+
+        if name not in self.steps:
+            return [f"a stage or pointer {name!r} in DVC"]
+        step, why = self.steps[name], self._decide()
+        inputs = [str(step.token)]
+        for dep in step.deps:
+            for maker in makers_of(dep, list(self.steps.values())):
+                if why[maker.name]:
+                    # Plain, not ancient: if all that a job takes from a running job is ancient, Snakemake ignores its
+                    # other reasons to run, the token included.
+                    inputs += [path for path in maker.makes if maker.kind == "pointer" or overlap(path, dep)]
+                elif maker.kind != "pointer":
+                    inputs += [ancient(path) for path in maker.makes if overlap(path, dep)]
+        return list(dict.fromkeys(inputs))
+
+    def _decide(self) -> dict[str, list[str]]:
+        """Return why each step will run; decided late, when all rules and the user's targets are known."""
+        if self.why is None:
+            steps = list(self.steps.values())
+            if self.workflow.is_main_process:
+                with writing_state():
+                    for step in steps:
+                        step.forced = self._is_forced(step)
+                        write_token(step)
+                    write_plan(steps)
+            self.why = reasons(steps)
+        return self.why
+
+    def _is_forced(self, step: Step) -> bool:
+        settings = self.workflow.dag_settings
+        asked = set(settings.forcerun) | (set(settings.targets) if settings.forcetargets else set())
+        rules = [self.workflow.get_rule(name) for name in asked if self.workflow.is_rule(name)]
+        return bool(settings.forceall) or any(
+            out in asked or any(rule.is_producer(out) for rule in rules) for out in step.makes
+        )
+
+
+@contextlib.contextmanager
+def writing_state() -> Iterator[None]:
+    """Turn an error of the disk into one message."""
+    from snakemake.exceptions import WorkflowError
+
+    try:
+        yield
+    except OSError as error:
+        # Snakemake's own log is on the same disk: it would print a traceback for each line.
+        logging.raiseExceptions = False
+        raise WorkflowError(f"Cannot write {error.filename or STATE}: {error.strerror}. Nothing was run.") from None
+
+
+def lock_folder() -> int:
+    """Lock the folder for this process, or stop and name the process that has it; the kernel unlocks it at the end."""
+    from snakemake.exceptions import WorkflowError
+
+    STATE.mkdir(parents=True, exist_ok=True)
+    lock = os.open(STATE / "lock", os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(lock, 20).decode()
+        raise WorkflowError(
+            f"Snakemake runs in this folder already (process {holder}); wait until it is done."
+        ) from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, str(os.getpid()).encode(), 0)
+    return lock
+
+
+def write_token(step: Step) -> None:
+    """Make a stale step's token newer than every output, and a fresh step's token older."""
+    now = time.time()
+    # New content each time: Snakemake ignores a newer input whose checksum it has recorded.
+    write_whole(step.token, "\n".join([*step.why, str(time.time_ns())]) if step.why else "fresh")
+    if not step.why:
+        os.utime(step.token, (0, 0))
+        if not step.outs:
+            write_whole(Path(stamp(step.name)), "")
+    for out in map(Path, step.makes):
+        # An output from the future would hide the token, and Snakemake would refuse what is made from it.
+        if out.exists() and out.lstat().st_mtime >= now:
+            os.utime(out, (now - 1, now - 1), follow_symlinks=False)
+
+
+def remove_leftovers() -> None:
+    """Remove the last run's outcomes, and what a killed Snakemake left: DVC decides whether an output is complete."""
+    for folder in ".snakemake/backups", OUTCOMES:
+        shutil.rmtree(folder, ignore_errors=True)
+    leftovers = (
+        *Path(".snakemake/locks").glob("*.lock"),
+        *Path(".snakemake/incomplete").rglob("*"),
+        *STATE.glob("*.new"),
+    )
+    for leftover in leftovers:
+        if leftover.is_file():
+            leftover.unlink(missing_ok=True)

@@ -1,0 +1,116 @@
+"""Release steps: rules that act on the outside world (a registry, a store of reports) and are not DVC stages.
+
+A release step that succeeds leaves a receipt: the content of what it used, and the settings under which it ran. It is
+stale while today's content or settings differ from the receipt.
+"""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from .folders import Listing, changed_files, file_hash, folder_hash, list_folder, short
+from .listings import read_listing
+from .state import DVC_LOCK, RECEIPTS, RELEASE_LOCKS, file_name, write_whole
+from .steps import Step, planned, read_plan
+from .why import print_reasons
+
+# A hash for a file or for what a stage made, the hash of each file for any other folder, the text of a setting.
+Receipt = dict[str, str | Listing]
+
+
+def make_receipt(uses: list[str], settings: dict[str, str], recorded: dict[str, str]) -> Receipt:
+    """Return what a release step depends on: the content of each file and folder that it uses, and its settings.
+
+    What stages made has the hash that DVC recorded; other files are read. A missing file has the hash "".
+    """
+    return {path: _content(path, recorded) for path in uses} | settings
+
+
+def read_receipt(name: str) -> Receipt:
+    """Return the receipt of the step's last success; empty if it never succeeded here."""
+    path = RECEIPTS / f"{name}.json"
+    receipt: Receipt = json.loads(path.read_text()) if path.exists() else {}
+    return receipt
+
+
+def receipt_hashes() -> set[str]:
+    """Return every hash in the receipts: the listings of those that are folders are still needed."""
+    receipts = [read_receipt(path.stem) for path in RECEIPTS.glob("*.json")]
+    return {value for receipt in receipts for value in receipt.values() if isinstance(value, str)}
+
+
+def changes(today: Receipt, then: Receipt, settings: dict[str, str]) -> list[str]:
+    """Return a line for each setting and each file that differs from the receipt."""
+    if not then:
+        return ["never run here"]
+    lines = []
+    for key, value in today.items():
+        old = then.get(key)
+        if old == value:
+            continue
+        if key in settings:
+            lines.append(f"{key}: {old!r} -> {value!r}")
+            continue
+        before, now = _files(old), _files(value)
+        files = changed_files(key, before, now) if before is not None and now is not None else []
+        lines += files or [f"{key}: {_digest(old)} -> {_digest(value)}"]
+    return lines
+
+
+def recorded_hashes(steps: list[Step]) -> dict[str, str]:
+    """Return the hash of every stage's output in the repository's dvc.lock files, by path."""
+    import yaml
+
+    hashes: dict[str, str] = {}
+    for path in {Path(step.lock_file) for step in steps if step.kind == "stage"}:
+        if path.exists():
+            with DVC_LOCK.open("a") as lock:
+                # `dvc repro` may be writing the file in place: without its lock, half a file would be read.
+                fcntl.flock(lock, fcntl.LOCK_SH)
+                text = path.read_text(encoding="utf-8")
+            stages = (yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}).get("stages", {})
+            outs = [out for stage in stages.values() for out in stage.get("outs", [])]
+            hashes |= {os.path.normpath(path.parent / out["path"]): out["md5"] for out in outs}
+    return hashes
+
+
+def run_release_step(name: str, command: list[str]) -> int:
+    """Run a release step's command and, if it succeeds, write the receipt; return the exit code."""
+    step = planned(name)
+    if not step:
+        print(
+            f"ERROR: unknown release step {name!r}: the last `snakemake` in this folder did not define it",
+            file=sys.stderr,
+        )
+        return 1
+    RELEASE_LOCKS.mkdir(parents=True, exist_ok=True)
+    with (RELEASE_LOCKS / file_name(name)).open("w") as lock:
+        # The command inherits the lock: if Snakemake is killed, the command lives on, and the next run waits for it.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        print_reasons(name)
+        # Read before the command runs: what is edited meanwhile must make the step stale.
+        receipt = make_receipt(step.deps, step.settings, recorded_hashes(read_plan()))
+        code = subprocess.run(command, check=False, pass_fds=[lock.fileno()]).returncode
+    if code == 0:
+        write_whole(RECEIPTS / f"{name}.json", json.dumps(receipt, indent=2))
+    return code
+
+
+def _content(path: str, recorded: dict[str, str]) -> str | Listing:
+    if path in recorded:
+        return recorded[path]
+    return list_folder(path, recorded) if Path(path).is_dir() else file_hash(Path(path))
+
+
+def _files(value: str | Listing | None) -> Listing | None:
+    """Return the files behind a receipt's value; a folder that was missing has none."""
+    if isinstance(value, dict):
+        return value
+    return read_listing(value) if value else {}
+
+
+def _digest(value: str | Listing | None) -> str:
+    return short(folder_hash(value) if isinstance(value, dict) else value)

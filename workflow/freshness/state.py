@@ -1,0 +1,50 @@
+"""The files that the bridge keeps, all under .snakemake/freshness, and how they are written."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+STATE = Path(".snakemake/freshness")
+# What the main Snakemake process found, and what came of each stage of the last run.
+PLAN, OUTCOMES = STATE / "plan.json", STATE / "outcomes"
+# What release steps ran with, and the lock of each that is running.
+RECEIPTS, RELEASE_LOCKS = STATE / "receipts", STATE / "releases"
+# Copies of every dvc.lock that DVC could read, and the files behind the hashes of folders.
+GOOD_LOCKS, LISTINGS = STATE / "good_locks", STATE / "listings"
+DVC_LOCK = Path(".dvc/tmp/lock")
+
+
+def file_name(name: str) -> str:
+    """Return a step's name or a path as a file name."""
+    return name.replace("%", "%25").replace("/", "%2F")
+
+
+def name_of(path: Path) -> str:
+    """Return the step's name or the path after which a file was named by `file_name`."""
+    return path.name.replace("%2F", "/").replace("%25", "%")
+
+
+def stamp(name: str) -> str:
+    """Return the path of the file that serves as the output of a stage without outputs."""
+    return str(STATE / "done" / file_name(name))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file in one step: no reader ever sees half of it, not even after a kill or on a full disk."""
+    new = STATE / f"{file_name(str(path))}.{os.getpid()}.new"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new.write_text(text, encoding="utf-8")
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def exit_with(job: Callable[[], int]) -> NoReturn:
+    """End this process with the job's exit code; an error of the disk is one line, not a traceback."""
+    try:
+        sys.exit(job())
+    except OSError as error:
+        sys.exit(f"ERROR: {error}")

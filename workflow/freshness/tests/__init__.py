@@ -1,0 +1,1 @@
+"""The bridge's tests: small repositories, real DVC, real Snakemake."""

@@ -1,0 +1,115 @@
+"""Why a step runs, in words: what changed, from what to what."""
+
+import signal
+from typing import Any
+
+from .folders import changed_files, short
+from .listings import Listings, is_folder
+from .state import OUTCOMES, file_name
+from .steps import Step, makers_of, planned, read_plan
+
+
+def explain(stage: Any, status: list[Any], listings: Listings) -> list[str]:
+    """Return a line for each difference between a DVC stage or pointer and its last run.
+
+    Parameters
+    ----------
+    stage : dvc.stage.Stage
+        The stage, as loaded from dvc.yaml and dvc.lock.
+    status
+        What `dvc status` reports for it: "changed command", or {"changed deps": {path: state}}.
+    listings
+        The contents of folders, to name the files that changed in them.
+    """
+    if status and not any(item.hash_info for item in [*stage.deps, *stage.outs]):
+        return ["never run"]
+    lines = []
+    for change in status:
+        if isinstance(change, str):
+            lines.append(change)
+            continue
+        for kind, paths in change.items():
+            items = stage.outs if kind == "changed outs" else stage.deps
+            for path, state in paths.items():
+                named = {_has_params(item): item for item in items if str(item) == path}
+                if isinstance(state, dict):
+                    lines += _params_lines(path, named[True])
+                else:
+                    lines += _path_lines(path, named.get(False), state, listings)
+    return lines
+
+
+def differences(then: object, now: object, name: str) -> list[str]:
+    """Return a line for each value that differs; of nested values, the innermost."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        keys = dict.fromkeys([*then, *now])
+        return [line for key in keys for line in differences(then.get(key), now.get(key), f"{name}.{key}")]
+    return [] if then == now else [f"{name}: {then!r} -> {now!r}"]
+
+
+def reasons(steps: list[Step]) -> dict[str, list[str]]:
+    """Return for each step why it would run: what changed, and which steps before it will change its inputs.
+
+    A step that would not run has no lines.
+    """
+    found: dict[str, list[str]] = {}
+
+    def look(step: Step) -> list[str]:
+        if step.name not in found:
+            makers = {maker.name: maker for dep in step.deps for maker in makers_of(dep, steps)}
+            stale = [maker.name for maker in makers.values() if look(maker)]
+            forced = ["Snakemake was asked to run it"] if step.forced else []
+            found[step.name] = [*step.why, *forced, *([f"reads what {', '.join(stale)} will make"] if stale else [])]
+        return found[step.name]
+
+    for step in steps:
+        look(step)
+    return found
+
+
+def print_reasons(name: str) -> None:
+    """Print why a step runs, at the top of its job's log; nothing if no Snakemake has planned it."""
+    for line in reasons(read_plan())[name] if planned(name) else []:
+        print(f"Why: {line}", flush=True)
+
+
+def print_stale_steps() -> None:
+    """Print every step that would run, with its reasons, as the last Snakemake found them."""
+    # The reader may close the pipe early, as `head` does.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    stale = {name: lines for name, lines in reasons(read_plan()).items() if lines}
+    for name, lines in stale.items():
+        print("\n    ".join([name, *lines]))
+    if not stale:
+        print("Nothing is stale.")
+
+
+def summarize_outcomes() -> str:
+    """Return one line about the stages that Snakemake started: how many ran, and which DVC could skip or restore."""
+    files = {step.name: OUTCOMES / file_name(step.name) for step in read_plan() if step.kind == "stage"}
+    outcomes = {name: path.read_text() for name, path in files.items() if path.exists()}
+    known = [name for name, outcome in outcomes.items() if outcome == "known"]
+    ran = f"Stages: {len(outcomes) - len(known)} ran"
+    return f"{ran}; {len(known)} did not have to, DVC knew the outcome: {', '.join(known)}" if known else ran
+
+
+def _has_params(item: Any) -> bool:
+    # A file can be a dependency as a whole, and another for some of its parameters.
+    return hasattr(item, "read_params")
+
+
+def _params_lines(path: str, item: Any) -> list[str]:
+    then, now = item.hash_info.value or {}, item.read_params()
+    names = dict.fromkeys([*then, *now])
+    return [line for name in names for line in differences(then.get(name), now.get(name), f"{path} {name}")]
+
+
+def _path_lines(path: str, item: Any, state: str, listings: Listings) -> list[str]:
+    if state != "modified" or not item or not item.hash_info.value:
+        return [f"{path}: {state}"]
+    now = listings.now(item)
+    if now is not None and is_folder(item):
+        then = listings.then(item)
+        if then is not None and (lines := changed_files(path, then, now)):
+            return lines
+    return [f"{path}: {short(item.hash_info.value)} -> {short(item.get_hash().value)}"]
