@@ -125,14 +125,14 @@ def demo_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def demo(demo_repository, tmp_path_factory):
-    """The small demo, run by Snakemake to its end."""
+    """The small demo, run by Snakemake to its end, in a folder with blanks, accents and a quote in its name."""
     from demo_pipeline import go
 
     def make(folder: Path) -> None:
         shutil.copytree(demo_repository, folder, symlinks=True)
         go("snakemake", folder)
 
-    return make_once(tmp_path_factory, "demo", make)
+    return make_once(tmp_path_factory, "días de año, o'brien", make)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import NoReturn
 STATE = Path(".snakemake/freshness")
 # What the main Snakemake process found, and what came of each stage of the last run.
 PLAN, OUTCOMES = STATE / "plan.json", STATE / "outcomes"
-# What release steps ran with, and the locks that they hold meanwhile.
+# What release steps ran with, and the lock of each that is running.
 RECEIPTS, RELEASE_LOCKS = STATE / "receipts", STATE / "releases"
 # Copies of every dvc.lock that DVC could read, and the files behind the hashes of folders.
 GOOD_LOCKS, LISTINGS = STATE / "good_locks", STATE / "listings"

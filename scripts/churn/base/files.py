@@ -3,17 +3,18 @@
 import fcntl
 import glob
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 # How DuckDB writes every table. A higher level of compression takes longer and saves nothing on these tables.
 PARQUET = "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
 
 # Scratch folders begin with this; .dvcignore and .gitignore name it too.
-SCRATCH, LOCK = ".writing-", ".lock"
+SCRATCH = ".writing-"
 
 
 def quote(text: object) -> str:
@@ -34,33 +35,38 @@ def scratch_folder(target: Path) -> Iterator[Path]:
     next call for the same target removes them.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    remove_scratch(target)
-    folder = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{target.name}-", dir=target.parent))
-    try:
-        with (folder / LOCK).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with ExitStack() as stack:
+        # One process at a time makes a folder and locks it, so that nobody finds a new one without its lock.
+        with _locked(target.parent):
+            _remove_unlocked(target)
+            folder = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{target.name}-", dir=target.parent))
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            stack.enter_context(_locked(folder))
+        yield folder
 
 
 def remove_scratch(target: Path) -> None:
     """Remove the scratch folders of a target whose processes are gone."""
+    if target.parent.is_dir():
+        with _locked(target.parent):
+            _remove_unlocked(target)
+
+
+def _remove_unlocked(target: Path) -> None:
     for folder in target.parent.glob(f"{SCRATCH}{glob.escape(target.name)}-*"):
-        if not _is_locked(folder / LOCK):
+        with suppress(BlockingIOError), _locked(folder, wait=False):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _is_locked(path: Path) -> bool:
-    # The kernel releases the lock when the process that holds it dies.
+@contextmanager
+def _locked(folder: Path, wait: bool = True) -> Iterator[None]:
+    """Lock a folder; the kernel releases the lock when the process dies."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with path.open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
-    return False
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

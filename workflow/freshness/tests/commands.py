@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
-# Commands see the tools of this Python and none of the developer's own settings for DVC, Snakemake or make.
-OWN = ("DVC_", "SNAKEMAKE_", "MAKE", "MFLAGS")
+# Commands see the tools of this Python, and none of the developer's own settings.
+OWN = ("DVC_", "SNAKEMAKE_", "MAKE", "MFLAGS", "PYTHONDONTWRITEBYTECODE")
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith(OWN)},
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

@@ -33,6 +33,6 @@ def repository(finished: Repository, tmp_path: Path) -> Repository:
 
 
 @pytest.fixture(params=["dvc", "snakemake"])
-def door(request: pytest.FixtureRequest) -> str:
+def tool(request: pytest.FixtureRequest) -> str:
     """The command that runs the pipeline: a test that takes this runs once with each."""
     return request.param

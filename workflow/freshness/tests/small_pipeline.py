@@ -1,4 +1,4 @@
-"""A small pipeline of fast stages with the real bridge, and what really ran in it."""
+"""A small pipeline of fast stages, with the real bridge, DVC and Snakemake, and a log of what really ran."""
 
 import hashlib
 import os
@@ -7,8 +7,10 @@ import subprocess
 from pathlib import Path
 from typing import ClassVar
 
+import yaml
 from dvc.repo import Repo
 
+from ..folders import folder_hash
 from .commands import ENVIRONMENT, PACKAGE, run
 
 DVC_YAML = """
@@ -29,7 +31,8 @@ stages:
     deps: [joined.txt, collect.py, words.py]
     outs: [report]
 """
-# Every stage writes to a log outside that it ran, and its output in two halves, with a pause of SLOW seconds between.
+# Every stage writes to a log outside that it ran. It writes its output beside the target, in two halves with a pause of
+# SLOW seconds between, and then moves it: a killed one leaves a scratch folder, which the next one removes.
 # Cleaning sorts and upper-cases, so that some changes are undone.
 CLEAN = """
 import sys
@@ -47,18 +50,24 @@ output, title, *sources = sys.argv[1:]
 write(output, headed(title, [Path(source).read_text() for source in sources]))
 """
 SLOWLY = """
-import os, sys, time
+import os, shutil, sys, tempfile, time
 from pathlib import Path
 def write(output, text):
     with open(os.environ["RAN"], "a") as log:
         log.write(f"{output}\\n")
-    Path(output).parent.mkdir(exist_ok=True)
+    output = Path(output)
+    output.parent.mkdir(exist_ok=True)
+    for leftover in output.parent.glob(f".writing-{output.name}-*"):
+        shutil.rmtree(leftover)
     try:
-        with open(output, "w", buffering=1) as file:
-            file.write(text[: len(text) // 2])
-            file.flush()
-            time.sleep(float(os.environ.get("SLOW", "0")))
-            file.write(text[len(text) // 2 :])
+        with tempfile.TemporaryDirectory(prefix=f".writing-{output.name}-", dir=output.parent) as folder:
+            new = Path(folder, output.name)
+            with new.open("w", buffering=1) as file:
+                file.write(text[: len(text) // 2])
+                file.flush()
+                time.sleep(float(os.environ.get("SLOW", "0")))
+                file.write(text[len(text) // 2 :])
+            new.replace(output)
     except OSError as error:
         sys.exit(f"{output}: {error.strerror}")
 """
@@ -97,7 +106,7 @@ rerun-incomplete: true
 show-failed-logs: true
 scheduler: greedy
 """
-IGNORED = "/clean\n/joined.txt\n/report\n/raw/*.csv\n.snakemake\n__pycache__\n"
+IGNORED = "/clean\n/joined.txt\n/report\n/raw/*.csv\n.snakemake\n__pycache__\n.writing-*\n"
 FILES = {
     "profiles/default/config.yaml": PROFILE,
     "dvc.yaml": DVC_YAML,
@@ -115,13 +124,13 @@ FILES = {
 BELOW_A = ["clean/a.txt", "joined.txt", "report/all.txt"]
 JOINED = ["joined.txt", "report/all.txt"]
 EVERYTHING = ["clean/a.txt", "clean/b.txt", "joined.txt", "report/all.txt"]
-DOORS = {"dvc": ("dvc", "repro"), "snakemake": ("snakemake", "--cores", "2")}
+TOOLS = {"dvc": ("dvc", "repro"), "snakemake": ("snakemake", "--cores", "2")}
 
 
 class Repository:
     """A repository of DVC and git in a folder; `log` is the file to which its stages write that they ran."""
 
-    doors: ClassVar = DOORS
+    tools: ClassVar = TOOLS
 
     def __init__(self, folder: Path, log: Path | None = None):
         self.folder, self.log = folder, log or folder.parent / "ran.log"
@@ -173,11 +182,11 @@ class Repository:
         self.command("git", "add", "--all")
         self.command("git", "commit", "--quiet", "--message", message)
 
-    def ran(self, door: str) -> list[str]:
-        """Go through a door; return the outputs of the stages that really ran, and check that nothing is left."""
+    def ran(self, tool: str) -> list[str]:
+        """Run the pipeline; return the outputs of the stages that really ran, and check that nothing is left to do."""
         self.log.write_text("")
-        printed = self.command(*self.doors[door])
-        assert door == "dvc" or "Using workflow specific profile profiles/default" in printed
+        printed = self.command(*self.tools[tool])
+        assert tool == "dvc" or "Using workflow specific profile profiles/default" in printed
         if "Nothing to be done" not in printed:
             assert "Nothing to be done" in self.command("snakemake", "--dry-run")
         with Repo(self.folder) as repo:
@@ -186,7 +195,7 @@ class Repository:
 
     def outputs(self) -> list[Path]:
         """Return the files that the stages made."""
-        made = [self.path("joined.txt"), *self.path("clean").iterdir(), *self.path("report").rglob("*")]
+        made = [self.path("joined.txt"), *self.path("clean").glob("*.txt"), *self.path("report").rglob("*")]
         return sorted(path for path in made if path.name != ".snakemake_timestamp")
 
     def check_cache(self) -> None:
@@ -198,12 +207,20 @@ class Repository:
             assert hashlib.md5(path.read_bytes()).hexdigest() == path.parent.name + path.stem, path
 
     def check_outputs(self) -> None:
-        """Check that every output is what its inputs make: worked out here, not by the stages."""
+        """Check that every output is what its inputs make: worked out here, not by the stages.
+
+        And that dvc.lock names what any clone can have: nothing that a killed stage left counts in a folder's hash.
+        """
         title = self.read("params.yaml").partition("join: ")[2].splitlines()[0]
         clean = ["".join(sorted(self.read(f"raw/{name}.csv").upper().splitlines(True))) for name in "ab"]
         joined = f"{title}\n{''.join(clean)}"
         expected = dict(zip(EVERYTHING, [*clean, joined, f"report\n{joined}"], strict=True))
         assert {name: self.read(name) for name in EVERYTHING} == expected
+        deps = yaml.safe_load(self.read("dvc.lock"))["stages"]["join"]["deps"]
+        listing = {
+            f"{name}.txt": hashlib.md5(text.encode()).hexdigest() for name, text in zip("ab", clean, strict=True)
+        }
+        assert {dep["path"]: dep["md5"] for dep in deps}["clean"] == folder_hash(listing)
 
     def clone(self, folder: Path, *options: str) -> "Repository":
         """Clone the git repository of this folder; what DVC keeps is not in it."""

@@ -1,10 +1,10 @@
-"""Many at once: stages that wait for each other, both doors, two of the same."""
+"""Several at once: stages that wait for each other, DVC beside Snakemake, two of the same."""
 
 import json
 
 import pytest
 
-from .small_pipeline import BELOW_A, DOORS, FILES, JOINED, PROFILE, Repository
+from .small_pipeline import BELOW_A, FILES, JOINED, PROFILE, TOOLS, Repository
 
 EIGHT = """
 stages:
@@ -14,7 +14,7 @@ stages:
       cmd: python meet.py met/${item}.txt
       outs: ["met/${item}.txt"]
 """
-# Each of eight ends when it has seen all the others running: one after the other, none would end.
+# Each of eight ends when it has seen all the others running: run one after the other, none would end.
 MEET = """
 import sys, time
 from pathlib import Path
@@ -63,11 +63,11 @@ def test_eight_stages_run_at_the_same_time(tmp_path):
     assert "up to date" in repository.command("dvc", "status")
 
 
-@pytest.mark.parametrize("doors", [("dvc", "snakemake"), ("snakemake", "snakemake"), ("dvc", "dvc")], ids="-".join)
-def test_two_at_the_same_time_take_turns_or_say_why_one_stops(repository, doors):
+@pytest.mark.parametrize("tools", [("dvc", "snakemake"), ("snakemake", "snakemake"), ("dvc", "dvc")], ids="-".join)
+def test_two_at_the_same_time_take_turns_or_say_why_one_stops(repository, tools):
     repository.write("raw/a.csv", "q\n")
     repository.log.write_text("")
-    both = [repository.start(*DOORS[door], slow=1) for door in doors]
+    both = [repository.start(*TOOLS[tool], slow=1) for tool in tools]
     printed = [process.communicate()[0] for process in both]
     for process, text in zip(both, printed, strict=True):
         assert "Traceback" not in text
@@ -77,7 +77,7 @@ def test_two_at_the_same_time_take_turns_or_say_why_one_stops(repository, doors)
     repository.check_cache()
 
 
-def test_a_lock_of_the_living_is_respected_and_one_of_the_dead_cleared(repository):
+def test_a_living_process_keeps_its_lock_and_a_dead_one_loses_it(repository):
     """The number of a dead DVC may belong to another program after a restart."""
     rwlock = repository.path(".dvc/tmp/rwlock")
     output = str(repository.path("clean/a.txt"))
@@ -97,7 +97,7 @@ def test_a_lock_of_the_living_is_respected_and_one_of_the_dead_cleared(repositor
 
 
 @pytest.mark.parametrize("cut", ["in a word", "after a line"])
-def test_a_half_written_lock_file_is_mended(repository, cut):
+def test_a_half_written_lock_file_is_restored(repository, cut):
     whole = repository.read("dvc.lock")
     half = whole[: len(whole) // 2]
     repository.write("dvc.lock", half.rsplit("\n", 1)[0] + ('\n    "' if cut == "in a word" else "\n"))
@@ -105,7 +105,7 @@ def test_a_half_written_lock_file_is_mended(repository, cut):
     assert repository.read("dvc.lock") == whole
 
 
-def test_jobs_on_a_cluster_take_the_decision_of_the_main_process(repository):
+def test_jobs_on_a_cluster_follow_the_decision_of_the_main_process(repository):
     """Each job is a Snakemake of its own that parses the Snakefile again, as with every cluster's executor."""
     snakefile = repository.read("Snakefile")
     repository.write("Snakefile", snakefile + 'open("parsed.log", "a").write(f"{workflow.is_main_process}\\n")\n')

@@ -1,4 +1,4 @@
-"""The bridge in another repository, with every kind of stage and pointer that DVC has: both doors agree there too."""
+"""The bridge in another repository, with every kind of stage and pointer that DVC has."""
 
 import re
 
@@ -121,7 +121,7 @@ ALL_BUT_OLD = sorted(
 @pytest.fixture
 def elsewhere(tmp_path):
     repository = Repository(tmp_path / "elsewhere")
-    repository.doors = repository.doors | {"dvc": ("dvc", "repro", "--all-pipelines")}
+    repository.tools = repository.tools | {"dvc": ("dvc", "repro", "--all-pipelines")}
     files = {
         "dvc.yaml": DVC_YAML,
         "sub/dvc.yaml": BELOW,
@@ -151,12 +151,12 @@ def test_every_kind_of_stage_and_pointer(elsewhere):
     assert elsewhere.read("grown.txt") == "one\ntwo\n", "what persists grows"
     elsewhere.write("raw/table.txt", "three\n")
     assert elsewhere.ran("snakemake") == ALL_BUT_OLD
-    for door in "dvc", "snakemake":
-        elsewhere.write("sub/imported.txt", f"changed for {door}\n")
-        assert elsewhere.ran(door) == ["inner.txt"]
+    for tool in "dvc", "snakemake":
+        elsewhere.write("sub/imported.txt", f"changed for {tool}\n")
+        assert elsewhere.ran(tool) == ["inner.txt"]
         for lost in "measured.json", "each/x.txt", "sub/inner.txt":
             elsewhere.path(lost).unlink()
-        assert elsewhere.ran(door) in ([], ["measured.json"]), "only what the cache does not keep may run again"
+        assert elsewhere.ran(tool) in ([], ["measured.json"]), "only what the cache does not keep may run again"
     elsewhere.check_cache()
 
 

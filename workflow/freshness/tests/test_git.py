@@ -1,9 +1,9 @@
-"""Branches, people, clones, experiments and kinds of links: what was ever computed is not computed again."""
+"""Branches, people, clones, experiments and kinds of links: nothing is computed twice."""
 
 import pytest
 
 from .commands import run
-from .small_pipeline import BELOW_A, JOINED, Repository
+from .small_pipeline import BELOW_A, EVERYTHING, JOINED, Repository
 
 
 @pytest.fixture
@@ -15,11 +15,11 @@ def shared_repository(repository, tmp_path):
     return repository
 
 
-def test_a_fresh_clone_that_pulls_has_nothing_to_do(shared_repository, tmp_path, door):
+def test_a_fresh_clone_that_pulls_has_nothing_to_do(shared_repository, tmp_path):
     clone = shared_repository.clone(tmp_path / "clone")
     assert "Get it: dvc pull" in clone.command("snakemake", "--cores", "1", fails=True)
     clone.command("dvc", "pull")
-    assert clone.ran(door) == []
+    assert [clone.ran(tool) for tool in ("dvc", "snakemake")] == [[], []]
 
 
 @pytest.mark.slow
@@ -28,10 +28,10 @@ def test_another_branch_and_back(repository):
     repository.write("raw/a.csv", "q\n")
     assert repository.ran("snakemake") == BELOW_A
     repository.commit("Another a")
-    for branch, door in ("main", "dvc"), ("other", "snakemake"):
+    for branch, tool in ("main", "dvc"), ("other", "snakemake"):
         repository.command("git", "checkout", "--quiet", branch)
         repository.command("dvc", "checkout")
-        assert repository.ran(door) == []
+        assert repository.ran(tool) == []
         repository.check_outputs()
     # Without `dvc checkout`, what lies here is the other branch's: the edited CSV counts, its run is known.
     repository.command("git", "checkout", "--quiet", "main")
@@ -41,7 +41,7 @@ def test_another_branch_and_back(repository):
 
 @pytest.mark.slow
 def test_two_people_and_two_branches(shared_repository, tmp_path):
-    """The story of snakemake issue 2977; one goes through one door, the other through the other."""
+    """The story of snakemake issue 2977; one of them uses Snakemake, the other DVC."""
     run("git", "clone", "--quiet", "--bare", shared_repository.folder, tmp_path / "origin.git", cwd=tmp_path)
     origin = Repository(tmp_path / "origin.git", tmp_path / "ran.log")
     people = {name: origin.clone(tmp_path / name) for name in ("harmless", "real")}
@@ -68,9 +68,9 @@ def test_two_people_and_two_branches(shared_repository, tmp_path):
     person.command("dvc", "checkout", "--quiet")
     everything_that_ran += person.ran("snakemake")
     # Had the merge been in conflict, either side's dvc.lock would do: the run cache knows the rest.
-    for side, door in ("origin/harmless", "dvc"), ("origin/real", "snakemake"):
+    for side, tool in ("origin/harmless", "dvc"), ("origin/real", "snakemake"):
         person.command("git", "checkout", side, "--", "dvc.lock")
-        everything_that_ran += person.ran(door)
+        everything_that_ran += person.ran(tool)
         assert person.read("dvc.lock") == merged
     person.check_outputs()
     assert everything_that_ran == ["clean/a.txt", "clean/b.txt", *JOINED]
@@ -89,31 +89,34 @@ def test_a_worktree_and_a_shallow_clone(shared_repository, tmp_path):
     assert shared_repository.ran("snakemake") == []
 
 
-def test_a_path_with_a_space_and_an_accent(repository, tmp_path, door):
-    moved = repository.copy(tmp_path / "días de año")
-    assert moved.ran(door) == []
-    moved.write("raw/a.csv", "q\n")
-    assert moved.ran(door) == BELOW_A
+def test_a_path_with_a_space_an_accent_and_a_quote(repository, tmp_path):
+    moved = repository.copy(tmp_path / "días de l'año")
+    assert moved.ran("snakemake") == []
+    for tool in "snakemake", "dvc":
+        moved.write("raw/a.csv", f"changed for {tool}\n")
+        assert moved.ran(tool) == BELOW_A
 
 
 @pytest.mark.slow
-def test_a_repository_inside_another(repository, tmp_path, door):
+def test_a_repository_inside_another(repository, tmp_path):
     inner = repository.copy(tmp_path / "repository" / "inner")
     inner.log = tmp_path / "inner.log"
-    inner.write("raw/a.csv", "q\n")
-    assert inner.ran(door) == BELOW_A
-    assert repository.ran(door) == []
+    for tool in "dvc", "snakemake":
+        inner.write("raw/a.csv", f"changed for {tool}\n")
+        assert inner.ran(tool) == BELOW_A
+        assert repository.ran(tool) == []
 
 
 @pytest.mark.slow
-def test_a_repository_in_a_folder_of_a_git_repository(tmp_path, door):
+def test_a_repository_in_a_folder_of_a_git_repository(tmp_path):
     run("git", "init", "--quiet", tmp_path, cwd=tmp_path)
     repository = Repository(tmp_path / "sub")
     repository.create(init=("dvc", "init", "--quiet", "--subdir"))
-    repository.ran(door)
+    assert repository.ran("snakemake") == EVERYTHING
     repository.check_outputs()
-    repository.write("raw/a.csv", "q\n")
-    assert repository.ran(door) == BELOW_A
+    for tool in "dvc", "snakemake":
+        repository.write("raw/a.csv", f"changed for {tool}\n")
+        assert repository.ran(tool) == BELOW_A
 
 
 def test_an_experiment_runs_only_what_its_parameter_touches(repository):

@@ -12,9 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from .small_pipeline import DOORS, Repository
+from .small_pipeline import BELOW_A, TOOLS, Repository
 
-pytestmark = pytest.mark.slow
 KILLS = int(os.environ.get("KILLS", "12"))
 SEED = int(os.environ.get("KILLS_SEED", "0"))
 # A run of the three stages that an edit makes stale takes about this long, with a pause in each.
@@ -28,7 +27,7 @@ VICTIMS = {
         "runner": ["workflow.freshness stage"],
     },
 }
-# Of what a kill leaves in its lock files, `dvc repro` mends nothing: Snakemake does.
+# `dvc repro` does not clean up what a kill leaves in its lock files: Snakemake does.
 DVC_REFUSES = (
     "'./dvc.lock' validation failed",
     "'./dvc.lock' is invalid",
@@ -38,7 +37,7 @@ DVC_REFUSES = (
 
 
 def processes(folder: Path) -> list[psutil.Process]:
-    """Return what runs in the repository, started by whomever."""
+    """Return every process that runs in the repository, whoever started it."""
     found = []
     for process in psutil.process_iter(["cwd"]):
         if process.info["cwd"] == str(folder) and process.pid != os.getpid():
@@ -47,7 +46,7 @@ def processes(folder: Path) -> list[psutil.Process]:
 
 
 def kill(folder: Path, words: list[str]) -> bool:
-    """Kill what has one of the words in its command line; tell whether there was any."""
+    """Kill what has one of the words in its command line; return whether there was any."""
     killed = False
     for process in processes(folder):
         try:
@@ -59,35 +58,57 @@ def kill(folder: Path, words: list[str]) -> bool:
     return killed
 
 
-def go_on(repository: Repository, door: str) -> str:
+def go_on(repository: Repository, tool: str) -> str:
     """Run to the end, as a user would who tries again while something else is still running; return how it went."""
     for attempt in range(60):
         alone = not processes(repository.folder)
-        process = repository.start(*DOORS[door])
+        process = repository.start(*TOOLS[tool])
         printed = process.communicate()[0]
         if process.returncode == 0:
             return "at once" if attempt == 0 else "after the living had ended"
         assert "Traceback" not in printed, printed
         if alone:
-            assert door == "dvc" and any(words in printed for words in DVC_REFUSES), printed
+            assert tool == "dvc" and any(words in printed for words in DVC_REFUSES), printed
             return "through Snakemake, " + go_on(repository, "snakemake")
         time.sleep(0.5)
     raise AssertionError(printed)
 
 
+def test_what_a_killed_stage_leaves_never_counts_and_is_removed(repository):
+    before = repository.read("raw/a.csv")
+    repository.write("raw/a.csv", "q\n")
+    running = repository.start(*TOOLS["snakemake"], slow=600)
+    deadline = time.monotonic() + 60
+    while not (left := list(repository.path("clean").glob(".writing-a.txt-*/a.txt"))):
+        assert running.poll() is None and time.monotonic() < deadline, running.communicate()[0]
+        time.sleep(0.01)
+    kill(repository.folder, [word for words in VICTIMS["snakemake"].values() for word in words])
+    running.communicate()
+    assert left[0].exists()
+    repository.write("raw/a.csv", before)
+    assert repository.ran("snakemake") == []
+    assert left[0].exists()
+    repository.check_outputs()
+    repository.write("raw/a.csv", "r\n")
+    assert repository.ran("dvc") == BELOW_A
+    repository.check_outputs()
+    assert not list(repository.folder.rglob(".writing-*"))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(KILLS))
 def test_the_next_run_of_either_door_finishes(finished, tmp_path_factory, number):
     chance = random.Random(f"{SEED}-{number}")
     repository = finished.copy(tmp_path_factory.mktemp("killed") / "repository")
-    door, after = chance.choice([*DOORS]), chance.choice([*DOORS])
-    victim, moment = chance.choice([*VICTIMS[door], "all"]), chance.uniform(0.1, SECONDS)
-    told = f"kill {number}: {victim} of {door} after {moment:.2f} s, then {after}"
+    tool, after = chance.choice([*TOOLS]), chance.choice([*TOOLS])
+    victim, moment = chance.choice([*VICTIMS[tool], "all"]), chance.uniform(0.1, SECONDS)
+    what = f"kill {number}: {victim} of {tool} after {moment:.2f} s, then {after}"
     repository.write("raw/a.csv", f"{number}\nb\n" * 1000)
     repository.write("params.yaml", f"join: run{number}\n")
     repository.log.write_text("")
-    running = repository.start(*DOORS[door], slow=SLOW)
+    running = repository.start(*TOOLS[tool], slow=SLOW)
     time.sleep(moment)
-    words = VICTIMS[door].get(victim, [word for words in VICTIMS[door].values() for word in words])
+    words = VICTIMS[tool].get(victim, [word for words in VICTIMS[tool].values() for word in words])
     while not (hit := kill(repository.folder, words)) and running.poll() is None:
         time.sleep(0.01)
     if victim == "snakemake" or not hit:
@@ -95,14 +116,14 @@ def test_the_next_run_of_either_door_finishes(finished, tmp_path_factory, number
     else:
         running.wait()
     how = go_on(repository, after)
-    print(f"{told}: {'hit' if hit else 'had ended'}, finished {how}")
+    print(f"{what}: {'hit' if hit else 'had ended'}, finished {how}")
     running.communicate()
     deadline = time.monotonic() + 30
     while processes(repository.folder) and time.monotonic() < deadline:
         time.sleep(0.1)
     repository.check_outputs()
     ran = Counter(repository.log.read_text().split())
-    assert repository.ran(after) == [], told
-    assert set(ran) <= {"clean/a.txt", "joined.txt", "report/all.txt"}, told
+    assert repository.ran(after) == [], what
+    assert set(ran) <= {"clean/a.txt", "joined.txt", "report/all.txt"}, what
     repository.check_outputs()
     repository.check_cache()

@@ -1,0 +1,64 @@
+"""Files are written whole or not at all; what a killed process leaves is removed by the next write."""
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from conftest import ENVIRONMENT, ROOT
+
+from churn.base.files import remove_scratch, scratch_folder, write_whole
+
+SLEEPER = """
+import sys, time
+from pathlib import Path
+from churn.base.files import write_whole
+with write_whole(Path(sys.argv[1])) as new:
+    new.write_text("half")
+    print(new.parent, flush=True)
+    time.sleep(60)
+"""
+
+
+@contextmanager
+def start_writing(target):
+    """Start a process that writes until it is killed; give it, and its scratch folder."""
+    environment = ENVIRONMENT | {"PYTHONPATH": str(ROOT / "scripts")}
+    command = [sys.executable, "-c", SLEEPER, target]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as writer:
+        try:
+            yield writer, Path(writer.stdout.readline().strip())
+        finally:
+            writer.kill()
+
+
+def test_a_block_that_raises_leaves_the_older_file_and_nothing_else(tmp_path):
+    target = tmp_path / "table"
+    target.write_text("older")
+    with pytest.raises(ValueError, match="stop"), write_whole(target) as new:
+        new.write_text("newer")
+        raise ValueError("stop")
+    assert target.read_text() == "older" and list(tmp_path.iterdir()) == [target]
+
+
+def test_the_next_write_removes_the_folder_of_a_killed_writer_and_not_that_of_a_living_one(tmp_path):
+    target = tmp_path / "[a] table"
+    with start_writing(target) as (dead, left), start_writing(target) as (_, used):
+        os.kill(dead.pid, signal.SIGKILL)
+        dead.wait()
+        assert left.exists()
+        with write_whole(target) as new:
+            new.write_text("whole")
+        assert target.read_text() == "whole" and not left.exists() and used.exists()
+    remove_scratch(target)
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_targets_with_similar_names_do_not_share_their_folders(tmp_path):
+    with scratch_folder(tmp_path / "user_base.parquet") as one, scratch_folder(tmp_path / "user_base") as other:
+        assert one != other
+        remove_scratch(tmp_path / "user_base")
+        assert one.exists() and other.exists()
