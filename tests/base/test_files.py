@@ -62,3 +62,11 @@ def test_targets_with_similar_names_do_not_share_their_folders(tmp_path):
         assert one != other
         remove_scratch(tmp_path / "user_base")
         assert one.exists() and other.exists()
+
+
+def test_a_target_inside_a_scratch_folder_is_written_whole_too(tmp_path):
+    with scratch_folder(tmp_path / "outer") as folder:
+        with write_whole(folder / "inner") as new:
+            new.write_text("whole")
+        assert (folder / "inner").read_text() == "whole"
+    assert list(tmp_path.iterdir()) == []

@@ -14,7 +14,7 @@ from pathlib import Path
 PARQUET = "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
 
 # Scratch folders begin with this; .dvcignore and .gitignore name it too.
-SCRATCH = ".writing-"
+SCRATCH, LOCK = ".writing-", ".lock"
 
 
 def quote(text: object) -> str:
@@ -41,7 +41,8 @@ def scratch_folder(target: Path) -> Iterator[Path]:
             _remove_unlocked(target)
             folder = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{target.name}-", dir=target.parent))
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            stack.enter_context(_locked(folder))
+            (folder / LOCK).touch()
+            stack.enter_context(_locked(folder / LOCK))
         yield folder
 
 
@@ -54,14 +55,16 @@ def remove_scratch(target: Path) -> None:
 
 def _remove_unlocked(target: Path) -> None:
     for folder in target.parent.glob(f"{SCRATCH}{glob.escape(target.name)}-*"):
-        with suppress(BlockingIOError), _locked(folder, wait=False):
+        lock = folder / LOCK
+        lock.touch()
+        with suppress(BlockingIOError), _locked(lock, wait=False):
             shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def _locked(folder: Path, wait: bool = True) -> Iterator[None]:
-    """Lock a folder; the kernel releases the lock when the process dies."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def _locked(path: Path, wait: bool = True) -> Iterator[None]:
+    """Lock a file or a folder; the kernel releases the lock when the process dies."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
