@@ -12,12 +12,13 @@ import yaml
 from conftest import ENVIRONMENT, run
 from demo_pipeline import locked
 
+# From the last to the first: DVC removes the outputs of a stage that it runs, and the next one to be killed reads none.
 WRITES = {
-    "clean_payments@{drop}": "data/clean/{drop}",
-    "build_user_base@{drop}": "data/clean/{drop}",
-    "build_features@{drop}": "data/features/{drop}",
-    "build_training_set": "data/training",
     "train_model": "models",
+    "build_training_set": "data/training",
+    "build_features@{drop}": "data/features/{drop}",
+    "build_user_base@{drop}": "data/clean/{drop}",
+    "clean_payments@{drop}": "data/clean/{drop}",
 }
 
 
