@@ -93,7 +93,7 @@ def _check_mlflow() -> None:
     if specification and specification.origin and "%" in specification.origin:
         raise UserError(
             f"MLflow cannot run from {Path(specification.origin).parent}: the tool that creates its tables misreads "
-            "the percent sign in this path. Move the repository to a folder without one, then: rm -r .venv; make install"
+            "the percent sign in this path. Move the repository to another folder, then: rm -r .venv; make install"
         )
 
 
