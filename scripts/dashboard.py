@@ -77,7 +77,8 @@ def current_record(title: str) -> Record:
         with st.spinner("Reading MLflow ..."):
             st.session_state["record"] = read_record()
         st.session_state["page"] = title
-    return st.session_state["record"]
+    record: Record = st.session_state["record"]
+    return record
 
 
 if __name__ == "__main__":
