@@ -1,4 +1,4 @@
-# What a run tells when it ends: at the terminal, and to CHURN_NOTIFY_URLS where that is set.
+# Report the outcome of a run: at the terminal, and to CHURN_NOTIFY_URLS if it is set.
 
 from churn.alerts.channels import is_owed
 from churn.alerts.failure import explain_failure, send_failure
@@ -47,7 +47,7 @@ rule send_alert:
     resources:
         mem_mb=200,
     message:
-        "Tell what the run ended in"
+        "Send the outcome of the run"
     shell:
         "python -m workflow.freshness release send_alert python scripts/send_alert.py --receipt {output} 2>&1 | tee {log} >&2"
 

@@ -1,4 +1,4 @@
-"""The newest users with a score: those that score_users wrote, or those of the local heuristic."""
+"""The newest scores of all users: those from score_users, or from the local heuristic."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +18,11 @@ class Scored:
     Attributes
     ----------
     table : pyarrow.Table
-        As in scores.parquet, the likeliest to churn first.
+        The columns of scores.parquet, with the users most likely to churn first.
     path : Path
-        From which file they come.
+        The file that they come from.
     by : str
-        What has scored them: a version's number, or the local heuristic.
+        The number of the version that made them, or the name of the local heuristic.
     """
 
     table: pa.Table
@@ -31,7 +31,7 @@ class Scored:
 
 
 def read_scores() -> Scored | None:
-    """Return the newest scores that score_users wrote, None when there are none."""
+    """Return the newest scores from score_users, or None when there are none."""
     path = find_newest(SCORES)
     if path is None:
         return None
@@ -40,7 +40,7 @@ def read_scores() -> Scored | None:
 
 
 def score_by_heuristic() -> Scored | None:
-    """Score the users of the newest features by the local heuristic; None when there are no features."""
+    """Score the users of the newest drop with the local heuristic; return None when there are no features."""
     path = find_newest(FEATURES)
     if path is None:
         return None
@@ -48,7 +48,7 @@ def score_by_heuristic() -> Scored | None:
 
 
 def decile_among(probability: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Return in which tenth of the scores each probability would stand, 1 for the likeliest to churn.
+    """Return the decile of each probability among the scores; 1 is the most likely to churn.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def decile_among(probability: np.ndarray, scores: np.ndarray) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        int64, 1 to 10, of the shape of `probability`; equal probabilities stand in the same tenth.
+        int64, 1 to 10, of the shape of `probability`; equal probabilities are in the same decile.
     """
     ordered = np.sort(scores)
     above = len(ordered) - np.searchsorted(ordered, probability, side="right")
