@@ -73,7 +73,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--raw", type=Path, required=True, help="folder of the drops; the files in <drop> are read")
     parser.add_argument("--drop", type=parse_drop, required=True, help="the drop's date, YYYY-MM-DD")
-    parser.add_argument("--clean", type=Path, required=True, help="folder to write <drop>/user_base*.parquet in")
+    parser.add_argument(
+        "--clean", type=Path, required=True, help="folder to write <drop>/user_base*.parquet in"
+    )
     parser.add_argument("--metrics", type=Path, required=True, help="folder to write <drop>.json in")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     args = parser.parse_args()

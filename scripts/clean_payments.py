@@ -55,7 +55,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--raw", type=Path, required=True, help="folder of the drops; <drop>/PAYMENTS.csv is read")
     parser.add_argument("--drop", type=parse_drop, required=True, help="the drop's date, YYYY-MM-DD")
-    parser.add_argument("--clean", type=Path, required=True, help="folder to write <drop>/payments_*.parquet in")
+    parser.add_argument(
+        "--clean", type=Path, required=True, help="folder to write <drop>/payments_*.parquet in"
+    )
     parser.add_argument("--metrics", type=Path, required=True, help="folder to write <drop>.json in")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     args = parser.parse_args()
