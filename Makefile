@@ -13,17 +13,17 @@ LESS := ^(?!Experiment|State|roc_auc$$|pr_auc$$|log_loss$$|ece$$|drift_share$$|e
 AT ?= 06:00
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help install minio summary try-alert up down up-containers down-containers push pull migrate-store doctor dashboard notebook run demo ingest inbox schedule scheduled-run clear-demo why experiments plots compare report ledger rollback reproduce test test-all bench bench-model bench-drift bench-freshness lint docs site rulegraph lock
+.PHONY: help install install-test install-docs install-notebook minio summary try-alert up down up-containers down-containers push pull migrate-store doctor dashboard notebook run demo ingest inbox schedule scheduled-run clear-demo why experiments plots compare report ledger rollback reproduce test test-all bench bench-model bench-drift bench-freshness lint docs site rulegraph lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 24
 
-install: ## .venv with everything in requirements.lock
-	@cmp -s requirements.lock .venv/requirements.lock || { \
-	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 ...")' && \
-	  { $(PYTHON) -m venv .venv || { echo "ERROR: $(PYTHON) cannot make .venv; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; } && \
-	  .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock && \
-	  cp requirements.lock .venv/requirements.lock; }
+# When nothing has changed, this costs no more than the comparison.
+install: ## .venv with everything in requirements.lock; install-test, install-docs and install-notebook add theirs
+install install-test install-docs install-notebook:
+	@test -x .venv/bin/python && ! test -e .venv/installing && cmp -s requirements.lock .venv/requirements.lock && \
+	  cmp -s requirements$(@:install%=%).lock .venv/requirements$(@:install%=%).lock || \
+	  $(PYTHON) scripts/tools/install.py $(patsubst install-%,%,$(filter install-%,$@))
 
 run: install ## make the demo drops if there are no drops, run all that is stale, say what happened
 	@python scripts demo --if-missing
@@ -51,7 +51,7 @@ doctor: install ## check Python, Java, packages, disk, S3, MLflow and Spark; say
 dashboard: install ## open the dashboard alone, without the stack
 	@streamlit run scripts/dashboard.py
 
-notebook: install ## open notebooks/production_model.ipynb in JupyterLab
+notebook: install-notebook ## open notebooks/production_model.ipynb in JupyterLab
 	@jupyter lab notebooks/production_model.ipynb
 
 migrate-store: install ## copy the runs and versions of mlflow.db to the MLflow server
@@ -112,10 +112,10 @@ reproduce: install ## VERSION=3: make a registered version again from its commit
 minio: install ## build MinIO into .tools/, where no minio is on PATH (needs Go)
 	@python scripts minio
 
-test: install ## the tests but the slow ones: about a quarter of an hour on two cores
+test: install-test install-docs install-notebook ## the tests but the slow ones: about a quarter of an hour on two cores
 	@python -m pytest -m "not slow"
 
-test-all: install ## all tests, as CI runs them
+test-all: install-test install-docs install-notebook ## all tests, as CI runs them
 	@python scripts minio
 	@python -m pytest
 
@@ -131,19 +131,17 @@ bench-drift: install ## USERS=1000000: drift of nine weekly drops
 bench-freshness: install ## what the bridge costs, over DVC and Snakemake alone
 	@PYTHONPATH=. python benchmarks/freshness.py
 
-lint: install ## ruff, snakefmt and snakemake --lint
+lint: install-test ## ruff, snakefmt and snakemake --lint
 	@ruff check && ruff format --check && snakefmt --check Snakefile workflow/rules && snakemake --lint
 
 docs: install ## write the pages of docs/ that the code knows best
 	@python scripts docs
 
-site: install ## the documents as a site that works offline, links checked: site/index.html
+site: install-docs ## the documents as a site that works offline, links checked: site/index.html
 	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
 
 rulegraph: install ## draw docs/rulegraph.svg anew (needs Graphviz)
 	@mkdir -p .snakemake && snakemake all --rulegraph dot > .snakemake/rulegraph.dot && dot -Tsvg -o docs/rulegraph.svg .snakemake/rulegraph.dot
 
-# jsonschema takes two seconds to import when it finds rfc3987-syntax, which it does without.
-lock: install ## resolve requirements.lock anew from pyproject.toml
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --no-emit-package rfc3987-syntax --extra test --extra docs --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+lock: install ## resolve requirements.lock and the locks of tests, docs and notebooks anew from pyproject.toml
+	@python scripts lock

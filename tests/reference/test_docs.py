@@ -8,7 +8,8 @@ import pytest
 import yaml
 from conftest import ROOT, run
 
-PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md"), ROOT / "benchmarks/README.md"])
+BESIDE_CODE = [ROOT / "benchmarks/README.md", ROOT / "workflow/freshness/README.md"]
+PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md"), *BESIDE_CODE])
 SECTIONS = ("guides", "concepts", "reference")
 CODE = re.compile(r"^ *```.*?^ *```|`[^`\n]+`", re.M | re.S)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -110,3 +111,13 @@ def test_lists_stand_apart_from_the_text_above_them():
     for page in PAGES:
         text = CODE.sub("", page.read_text())
         assert not re.search(r"^(?![-*|>#]|\d+\.|  )\S.*\n(?:- |\* |1\. )", text, re.M), page
+
+
+def test_the_import_rules_are_those_of_the_folders():
+    table = re.findall(r"^\| `(\w+)` \| (nothing|`\w+`(?:, `\w+`)*) \|$", (ROOT / "CONTRIBUTING.md").read_text(), re.M)
+    documented = {folder: text.replace("`", "") for folder, text in table}
+    declared = {
+        path.parent.name: " ".join(re.search(r"^May import: ([^.]+)\.", path.read_text(), re.M)[1].split())
+        for path in (ROOT / "scripts/churn").glob("*/__init__.py")
+    }
+    assert documented == declared

@@ -6,7 +6,7 @@ from churn.base.command import UserError
 
 
 def run_git(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run git and return its exit code and, as text, what it prints."""
+    """Run git; return its exit code and its output as text."""
     return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
 
 
