@@ -168,7 +168,7 @@ def test_an_alias_moved_by_hand_is_kept(client):
     client.set_registered_model_alias(MODEL, "production", "3")
     with pytest.raises(
         UserError,
-        match="Production of churn-model is now version 3, but the candidate .version 2. was compared with version 1",
+        match=r"Production of churn-model is now version 3, .* was compared with version 1",
     ):
         promote(2, 1)
     assert aliases(client)["production"] == 3
