@@ -103,7 +103,7 @@ def reproduce(folder: Path, command: str) -> None:
 
 
 def roll_back(folder: Path, command: str) -> None:
-    assert "Production is version 2. Version 1 was taken out: calls went up" in shell(folder, command)
+    assert "Production is version 2. Version 1 was rolled back: calls went up" in shell(folder, command)
 
 
 def plan_runs(folder: Path, command: str) -> None:

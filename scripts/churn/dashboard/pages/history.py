@@ -91,9 +91,6 @@ def state(record: Record, version: Version) -> str:
 
 def describe_entry(entry: Entry) -> dict[str, object]:
     """Return an entry's row."""
-    remark = "" if entry.done else "unfinished"
-    if not entry.valid:
-        remark = f"lost: entry {entry.head} came first" if entry.action else "made by hand: counts for nothing"
     return {
         "entry": entry.number,
         "when (UTC)": entry.when.strftime("%Y-%m-%d %H:%M"),
@@ -102,6 +99,6 @@ def describe_entry(entry: Entry) -> dict[str, object]:
         "to": entry.to_version,
         "who": entry.who,
         "commit": entry.git_commit[:10],
-        "remark": remark,
+        "remark": entry.remark,
         "why": entry.why,
     }

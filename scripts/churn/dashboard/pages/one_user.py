@@ -16,8 +16,9 @@ from churn.dashboard.heuristic import FEATURE, NAME, THRESHOLD, churn_by_silence
 from churn.dashboard.notices import plain, show_rule, source
 from churn.dashboard.record import Record
 from churn.dashboard.run_files import FEATURES, find_newest, horizon_days, read_table
-from churn.dashboard.scored import Scored, decile_among, read_scores, score_by_heuristic
+from churn.dashboard.scored import Scored, read_scores, score_by_heuristic
 from churn.features.meanings import describe_payments, describe_users
+from churn.scoring.deciles import deciles
 
 # So many reasons are drawn; the table has all of them.
 DRAWN = 10
@@ -170,7 +171,7 @@ def decile_card(probability: float, scored: Scored | None, by: str) -> Card:
     """Tell in which tenth of the newest scores the user would stand."""
     if scored is None or scored.by != by or not len(scored.table):
         return Card("Decile", "unknown", "there are no scores by the same model to compare with")
-    decile = int(decile_among(np.array(probability), scored.table["churn_probability"].to_numpy()))
+    (decile,) = deciles(np.array([probability]), scored.table["churn_probability"].to_numpy())
     return Card("Decile", str(decile), f"of the users in {scored.path}; 1 is the likeliest to churn")
 
 
