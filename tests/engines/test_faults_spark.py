@@ -21,7 +21,7 @@ def training(ran_stack, stack, tmp_path):
             *("--holdout", "data/training/holdout.parquet", "--model", folder / "model"),
             *("--metrics", folder / "metrics.json", "--plots", folder / "plots"),
         )
-        page = f"http://127.0.0.1:{stack.told['CHURN_SPARK_UI_PORT']}/json/"
+        page = f"http://127.0.0.1:{stack.variables['CHURN_SPARK_UI_PORT']}/json/"
         deadline = time.monotonic() + 120
         while not has_executors(page):
             assert process.poll() is None and time.monotonic() < deadline
@@ -67,7 +67,7 @@ def train_during_a_kill(stack, training, victim: str) -> None:
     kill(stack, victim)
     printed, _ = process.communicate(timeout=300)
     if process.returncode:
-        assert f"Spark at {stack.told['SPARK_MASTER']}" in printed and "Traceback" not in printed, printed
+        assert f"Spark at {stack.variables['SPARK_MASTER']}" in printed and "Traceback" not in printed, printed
         assert not (folder / "model").exists() and not (folder / "metrics.json").exists()
         stack.up()
         process, folder = training("second")
@@ -90,7 +90,7 @@ def test_the_whole_cluster_is_lost_during_training_and_a_worker_is_killed_during
     try:
         printed, _ = process.communicate(timeout=300)
         took = time.monotonic() - began
-        assert process.returncode != 0 and f"Spark at {stack.told['SPARK_MASTER']}" in printed, printed
+        assert process.returncode != 0 and f"Spark at {stack.variables['SPARK_MASTER']}" in printed, printed
         assert "Traceback" not in printed and not (folder / "model").exists()
         assert took < SECONDS, f"{took:.0f} s\n{printed}"
         message = stack.run(
@@ -99,7 +99,9 @@ def test_the_whole_cluster_is_lost_during_training_and_a_worker_is_killed_during
             *("--metrics", folder / "metrics.json", "--plots", folder / "plots"),
             fails=True,
         ).stderr
-        assert f"Spark's master at {stack.told['SPARK_MASTER']} does not answer" in message and "make up" in message
+        assert (
+            f"Spark's master at {stack.variables['SPARK_MASTER']} does not answer" in message and "make up" in message
+        )
     finally:
         for name in services:
             stack.manager.start_service(name)
