@@ -175,6 +175,14 @@ def demo_copy(demo, tmp_path):
 
 
 @pytest.fixture(scope="session")
+def two_models(demo, tmp_path_factory):
+    """The demo on the branch main, and on the branch less a worse model, trained once for all tests."""
+    from two_models import make_two_models
+
+    return make_once(tmp_path_factory, "two_models", lambda folder: make_two_models(demo, folder))
+
+
+@pytest.fixture(scope="session")
 def shared_stack(demo_repository, tmp_path_factory):
     """A stack that runs, in a repository with two small demo drops in which nothing has been run."""
     from running_stack import share_stack
