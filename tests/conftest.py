@@ -28,6 +28,8 @@ ENVIRONMENT = {
     "GIT_COMMITTER_NAME": "Tester",
     "GIT_COMMITTER_EMAIL": "tester@localhost",
 }
+# What keeps make from installing anything: the packages are those of this Python.
+INSTALLED = [part for of in ("", "-test", "-docs", "-notebook") for part in ("--assume-old", f"install{of}")]
 # A grid of two points and two folds are a search; the default's would be trained again in many tests.
 SMALLER = {"regParam: [0.1, 0.03, 0.003]": "regParam: [0.03, 0.003]", "folds: 3 ": "folds: 2 "}
 
