@@ -23,25 +23,25 @@ def test_a_store_that_is_new_is_filled_again_and_no_stage_runs(demo_copy):
 
 
 @pytest.mark.slow
-def test_a_candidate_is_promoted_only_for_a_real_gain_and_previous_is_kept(demo_copy):
-    params = yaml.safe_load((demo_copy / "params.yaml").read_text())
-    params["train_model"]["grids"]["logistic_regression"] = {"regParam": [0.2], "elasticNetParam": [1.0]}
-    (demo_copy / "params.yaml").write_text(yaml.safe_dump(params))
-    printed = go("snakemake", demo_copy)
-    assert "Clean the payments" not in printed
-    client = registry(demo_copy)
-    worse = read(demo_copy, "reports/release/evaluation.json")
+def test_a_candidate_is_promoted_only_for_a_real_gain_and_previous_is_kept(two_models, tmp_path):
+    repository = shutil.copytree(two_models, tmp_path / "repository", symlinks=True)
+    printed = go("snakemake", repository)
+    assert "Clean the payments" not in printed and "Train the candidate" not in printed
+    client = registry(repository)
+    worse = read(repository, "reports/release/evaluation.json")
     assert worse["decision"] == "skip" and worse["gain"] < 0
     assert str(client.get_model_version_by_alias("churn-model", "production").version) == "1"
     assert client.get_model_version("churn-model", "2").tags["decision"] == "skip"
     # Were the worse one in Production, the first candidate would be a real gain over it.
     client.set_registered_model_alias("churn-model", "production", "2")
-    run("git", "checkout", "params.yaml", cwd=demo_copy)
-    go("snakemake", demo_copy, CHURN_PROMOTION_MIN_DELTA="0.9")
-    assert read(demo_copy, "reports/release/evaluation.json")["decision"] == "skip"
-    # Half the gain is asked for: how much a better grid gains on so few users is chance.
-    go("snakemake", demo_copy, CHURN_PROMOTION_MIN_DELTA=str(-worse["gain"] / 2))
-    better = read(demo_copy, "reports/release/evaluation.json")
+    run("git", "checkout", "--quiet", "--force", "main", cwd=repository)
+    run("dvc", "checkout", "--force", "--quiet", cwd=repository)
+    evaluation = "reports/release/evaluation.json"
+    run("snakemake", "--cores", "2", evaluation, cwd=repository, CHURN_PROMOTION_MIN_DELTA="0.9")
+    assert read(repository, evaluation)["decision"] == "skip"
+    # Half the gain is asked for: how much a better model gains on so few users is chance.
+    go("snakemake", repository, CHURN_PROMOTION_MIN_DELTA=str(-worse["gain"] / 2))
+    better = read(repository, evaluation)
     assert better["decision"] == "promote" and better["gain"] == pytest.approx(-worse["gain"])
     assert str(client.get_model_version_by_alias("churn-model", "production").version) == "1"
     assert str(client.get_model_version_by_alias("churn-model", "previous").version) == "2"
