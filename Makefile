@@ -13,7 +13,7 @@ LESS := ^(?!Experiment|State|roc_auc$$|pr_auc$$|log_loss$$|ece$$|drift_share$$|e
 AT ?= 06:00
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help install install-test install-docs install-notebook minio summary try-alert up down up-containers down-containers push pull migrate-store doctor dashboard notebook run demo ingest inbox schedule scheduled-run clear-demo why experiments plots compare report ledger rollback reproduce test test-all bench bench-model bench-drift bench-freshness lint docs site rulegraph lock
+.PHONY: help install install-test install-docs install-notebook minio summary try-alert up down up-containers down-containers push pull migrate-store doctor dashboard notebook run demo ingest inbox schedule scheduled-run clear-demo why experiments plots compare report ledger rollback reproduce test test-all bench bench-model bench-drift bench-freshness lint docs words site rulegraph lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 24
@@ -112,8 +112,8 @@ reproduce: install ## VERSION=3: make a registered version again from its commit
 minio: install ## build MinIO into .tools/, where no minio is on PATH (needs Go)
 	@python scripts minio
 
-test: install-test install-docs install-notebook ## the tests but the slow ones: about a quarter of an hour on two cores
-	@python -m pytest -m "not slow"
+test: install-test install-docs install-notebook ## [PART=drift]: the tests but the slow ones, or those of one folder
+	@python -m pytest -m "not slow" $(if $(PART),$(wildcard tests/$(PART) workflow/$(PART)/tests))
 
 test-all: install-test install-docs install-notebook ## all tests, as CI runs them
 	@python scripts minio
@@ -131,17 +131,25 @@ bench-drift: install ## USERS=1000000: drift of nine weekly drops
 bench-freshness: install ## what the bridge costs, over DVC and Snakemake alone
 	@PYTHONPATH=. python benchmarks/freshness.py
 
-lint: install-test ## ruff, snakefmt and snakemake --lint
-	@ruff check && ruff format --check && snakefmt --check Snakefile workflow/rules && snakemake --lint
+lint: install-test install-docs ## format, types, rules, notebooks without outputs, links of the documents, words to replace
+	@ruff check && ruff format --check
+	@snakefmt --check Snakefile workflow/rules && snakemake --lint
+	@mypy
+	@! git grep -nE '"(execution_count|output_type)": *["0-9]' -- '*.ipynb' || { echo "ERROR: clear the outputs of the notebook before you commit it" >&2; exit 1; }
+	@python scripts words
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet --site-dir .snakemake/site
 
 docs: install ## write the pages of docs/ that the code knows best
 	@python scripts docs
 
+words: install ## words in code and documents that our language rules replace
+	@python scripts words
+
 site: install-docs ## the documents as a site that works offline, links checked: site/index.html
 	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
 
-rulegraph: install ## draw docs/rulegraph.svg anew (needs Graphviz)
-	@mkdir -p .snakemake && snakemake all --rulegraph dot > .snakemake/rulegraph.dot && dot -Tsvg -o docs/rulegraph.svg .snakemake/rulegraph.dot
+rulegraph: install ## draw docs/pictures/rulegraph.svg again (needs Graphviz)
+	@mkdir -p .snakemake && snakemake all --rulegraph dot > .snakemake/rulegraph.dot && dot -Tsvg -o docs/pictures/rulegraph.svg .snakemake/rulegraph.dot
 
 lock: install ## resolve requirements.lock and the locks of tests, docs and notebooks anew from pyproject.toml
 	@python scripts lock

@@ -21,10 +21,11 @@ from packaging.requirements import Requirement
 
 from churn.alerts.channels import UNKNOWN, VARIABLE, explain, name_service, open_services
 from churn.base.command import ENV_FILE, UserError, run_command
-from churn.engines.spark.session import CLUSTER, check_master, find_java, java_version
+from churn.engines.spark.cluster import CLUSTER, check_master
+from churn.engines.spark.java import find_java, java_version
 from churn.release.registry import SQLITE, open_registry, tracking_uri
 from churn.stack.buckets import open_s3
-from churn.stack.checks import has_workers
+from churn.stack.checks import check_workers
 from churn.stack.settings import DVC_BUCKET, read_settings
 
 LOCK = Path("requirements.lock")
@@ -140,7 +141,7 @@ def check_spark() -> str:
     try:
         check_master(master)
         page = f"http://{settings.host}:{settings['CHURN_SPARK_UI_PORT']}/json/"
-        if settings.is_own("SPARK_MASTER") and (wrong := has_workers(page, 1)):
+        if settings.is_managed("SPARK_MASTER") and (wrong := check_workers(page, 1)):
             raise UserError(f"{master}: {wrong}")
     except UserError as error:
         raise FaultError(str(error).split(". ")[0], "make up; or mend SPARK_MASTER in .env") from None

@@ -10,16 +10,16 @@ import argparse
 
 from churn.base.command import run_command
 from churn.stack.manager import Manager
-from churn.stack.remote import untell_dvc
-from churn.stack.settings import FOLDER, untell_clients
+from churn.stack.remote import reset_dvc
+from churn.stack.settings import FOLDER, remove_addresses
 
 
 def main() -> None:
     """Read the command line."""
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     stopped = Manager(FOLDER).stop()
-    untell_clients()
-    untell_dvc()
+    remove_addresses()
+    reset_dvc()
     print("The stack is stopped." if stopped else "The stack was not running.")
 
 

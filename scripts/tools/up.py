@@ -18,7 +18,7 @@ from churn.stack.manager import Manager
 from churn.stack.minio import install_minio
 from churn.stack.postgres import prepare_postgres
 from churn.stack.private_files import write_private_ini
-from churn.stack.remote import tell_dvc
+from churn.stack.remote import configure_dvc
 from churn.stack.services import Service, list_services
 from churn.stack.settings import (
     ARTIFACT_BUCKET,
@@ -26,7 +26,7 @@ from churn.stack.settings import (
     FOLDER,
     Settings,
     read_settings,
-    tell_clients,
+    write_addresses,
     write_secrets,
 )
 
@@ -46,7 +46,7 @@ def start_stack(folder: Path) -> list[Service]:
     """
     write_secrets()
     settings = read_settings()
-    if settings.is_own("AWS_ENDPOINT_URL"):
+    if settings.is_managed("AWS_ENDPOINT_URL"):
         install_minio()
     folder.mkdir(mode=0o700, exist_ok=True)
     services = list_services(settings, folder.absolute())
@@ -63,8 +63,8 @@ def start_stack(folder: Path) -> list[Service]:
     except UserError:
         manager.stop()
         raise
-    tell_clients(settings)
-    tell_dvc(settings, folder)
+    write_addresses(settings)
+    configure_dvc(settings, folder)
     return services
 
 

@@ -1,4 +1,4 @@
-"""A part of Spark's cluster is killed during training: the same bytes, or one message and a next run with them."""
+"""Kill part of Spark's cluster during training: the run gives the same bytes, or one message and the next run does."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ SECONDS = 60
 
 @pytest.fixture
 def training(ran_stack, stack, tmp_path):
-    """Start training on the stack's cluster into a folder of its own, and return when it has executors."""
+    """Start training on the stack's cluster into a new folder, and return once it has executors."""
 
     def begin(name: str):
         folder = tmp_path / name
@@ -27,7 +27,7 @@ def training(ran_stack, stack, tmp_path):
         while not has_executors(page):
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.2)
-        # The search is under way: the driver has its executors, and reads.
+        # Now the grid search is running: the driver has its executors.
         time.sleep(5)
         assert process.poll() is None
         return process, folder
@@ -41,7 +41,7 @@ def has_executors(page: str) -> bool:
 
 
 def kill(stack, name: str) -> None:
-    """Kill a service and all that it has started; supervisor starts it again."""
+    """Kill a service and its child processes; supervisor restarts it."""
     process = next(child for child in stack.manager.process.children() if service_of(child) == name)
     for victim in [*process.children(recursive=True), process]:
         victim.kill()
@@ -63,7 +63,7 @@ def same_bytes(stack, folder) -> bool:
 
 
 @pytest.mark.parametrize("victim", ["spark-worker-1", "spark-master"])
-def test_a_part_of_the_cluster_is_killed_during_training(stack, training, victim):
+def test_part_of_the_cluster_is_killed_during_training(stack, training, victim):
     process, folder = training("first")
     kill(stack, victim)
     printed, _ = process.communicate(timeout=300)
@@ -78,7 +78,7 @@ def test_a_part_of_the_cluster_is_killed_during_training(stack, training, victim
     stack.up()
 
 
-def test_the_whole_cluster_is_gone_during_training(stack, training):
+def test_the_whole_cluster_is_lost_during_training(stack, training):
     process, folder = training("first")
     services = "spark-master", "spark-worker-1", "spark-worker-2"
     for name in services:

@@ -1,4 +1,4 @@
-"""The features of a drop beside what it cannot use; and the same bytes, wherever and however often they are made."""
+"""Features of a drop and counts of its users; the same bytes on any machine and in every run."""
 
 import json
 import shutil
@@ -35,7 +35,7 @@ def raw(write_csv) -> Path:
 
 
 def run_stages(raw: Path, folder: Path, *prefix: str, **environment: str) -> dict[str, bytes]:
-    """Clean the drop and compute its features in a folder of its own; return every file that was written."""
+    """Clean the drop and compute its features in a folder; return every file written."""
     folders = {
         "clean_payments": ("--raw", raw.parent),
         "build_user_base": ("--raw", raw.parent),
@@ -48,7 +48,7 @@ def run_stages(raw: Path, folder: Path, *prefix: str, **environment: str) -> dic
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_who_pays_and_whom_the_files_know_is_counted(raw, tmp_path):
+def test_payers_and_users_missing_from_files_are_counted(raw, tmp_path):
     written = run_stages(raw, tmp_path / "here")
     counts = json.loads(written[f"metrics/build_features/{DROP}.json"])
     assert counts == {
@@ -67,8 +67,8 @@ def test_who_pays_and_whom_the_files_know_is_counted(raw, tmp_path):
     assert features[1]["mau_mp_1"] is None and features[1]["age"] == 30
 
 
-def test_the_same_bytes_on_one_core_or_two_in_any_folder_time_zone_and_locale(raw, tmp_path):
-    # Enough rows that DuckDB shares them out among its threads.
+def test_cores_folder_time_zone_and_locale_do_not_change_the_bytes(raw, tmp_path):
+    # Enough rows for DuckDB to use several threads.
     lines = [
         f"2024-05-{day:02},S{user % 7},{user},{user}.{day}5,Instore,0.1" for user in range(9000) for day in range(1, 30)
     ]
@@ -88,7 +88,7 @@ def test_the_same_bytes_on_one_core_or_two_in_any_folder_time_zone_and_locale(ra
     assert {name for name in two if one[name] != two[name]} == set()
 
 
-def test_too_little_memory_is_named_with_the_parameter(raw, tmp_path):
+def test_the_error_for_too_little_memory_names_the_parameter(raw, tmp_path):
     run_stages(raw, tmp_path)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["duckdb"]["memory_limit"] = "1MB"

@@ -1,4 +1,4 @@
-"""compose.yaml and .env.example against the native stack: the same services, ports, buckets and variables."""
+"""compose.yaml and .env.example have the same services, ports, buckets and variables as the native stack."""
 
 import re
 import sys
@@ -19,17 +19,17 @@ VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?::-([^}]*)|:\?[^}]*)?\}")
 
 @pytest.fixture
 def native(tmp_path):
-    """The native stack's services, by name, with the default settings."""
+    """The services of the native stack by name, with the default settings."""
     variables = DEFAULTS | {name: f"secret {name}" for name in SECRETS}
     return {service.name: service for service in list_services(Settings(variables), tmp_path)}
 
 
 def published(service: dict) -> set[tuple[str, str]]:
-    """Return the variables of a service's ports, and their defaults."""
+    """Return the variables of the ports that a service publishes, with their defaults."""
     if "ports" in service:
         return {(VARIABLE.findall(port)[1]) for port in service["ports"]}
     ports = VARIABLE.findall(service["command"])
-    # A worker names the master's port, on which it does not listen.
+    # A worker's command names the port of the master, on which the worker does not listen.
     return {(name, default) for name, default in ports if name.endswith("_PORT") and "worker" not in service["command"]}
 
 
@@ -61,7 +61,7 @@ def test_buckets_are_the_same():
     assert f"for bucket in {DVC_BUCKET} {ARTIFACT_BUCKET};" in COMPOSE["services"]["buckets"]["entrypoint"][2]
 
 
-def test_the_servers_are_started_alike(native):
+def test_commands_are_the_same(native):
     mlflow = COMPOSE["services"]["mlflow"]["command"].split()
     start = native["mlflow"].command[1:]
     start[start.index("127.0.0.1")] = "0.0.0.0"
@@ -86,7 +86,7 @@ def test_images_are_pinned_and_services_watched():
     assert watched == {"minio", "postgres", "mlflow", "spark-master", "dashboard"}
 
 
-def test_the_example_names_every_variable():
+def test_the_example_has_every_variable():
     example = dotenv_values(ROOT / ".env.example")
     aws = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"}
     others = {"SPARK_EVENT_LOG_DIR", "CHURN_INBOX", "CHURN_NOTIFY_URLS"}

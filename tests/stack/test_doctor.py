@@ -1,4 +1,4 @@
-"""make doctor: a table of what was found, and how to mend each fault."""
+"""make doctor prints a table of checks, with a fix for each fault."""
 
 import re
 import sys
@@ -11,7 +11,7 @@ DOCTOR = (sys.executable, ROOT / "scripts", "doctor")
 
 
 def examine(folder, fails=False, **environment) -> dict[str, str]:
-    """Return the table's lines by their first word, and what to do."""
+    """Return the rows of the table by name, each with its fix."""
     answer = run(*DOCTOR, cwd=folder, fails=fails, **FOUND | environment)
     rows = dict(re.findall(r"^(\w+) +((?:ok|FAULT) .*(?:\n {10}mend .*)?)", answer.stdout, re.MULTILINE))
     assert list(rows) == ["Python", "Packages", "Java", "Disk", "Logins", "S3", "MLflow", "Spark", "Alerts"], (
@@ -26,7 +26,7 @@ def empty(folder):
     return folder
 
 
-def test_without_servers_all_is_well(tmp_path):
+def test_without_servers_there_is_no_fault(tmp_path):
     rows = examine(empty(tmp_path))
     assert all(row.startswith("ok") for row in rows.values())
     assert "AWS_ENDPOINT_URL is not set" in rows["S3"] and "not made yet" in rows["MLflow"]
@@ -35,7 +35,7 @@ def test_without_servers_all_is_well(tmp_path):
 
 
 @pytest.mark.slow
-def test_each_fault_is_named_with_what_to_do(tmp_path):
+def test_each_fault_is_reported_with_its_fix(tmp_path):
     lock = empty(tmp_path) / "requirements.lock"
     lock.write_text(re.sub(r"^dvc==\S+", "dvc==1.0.0", lock.read_text(), flags=re.MULTILINE))
     (tmp_path / ".env").write_text("AWS_ENDPOINT_URL=http://127.0.0.1:9\n")
@@ -57,12 +57,12 @@ def test_each_fault_is_named_with_what_to_do(tmp_path):
 NO_LOGIN = {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing"}
 
 
-def test_with_the_stack_each_server_is_tried(stack):
+def test_with_the_stack_each_server_is_checked(stack):
     rows = examine(stack.repository)
-    told = stack.told
+    variables = stack.variables
     assert all(row.startswith("ok") for row in rows.values()), rows
-    assert f"{told['AWS_ENDPOINT_URL']}: written, read, checksum right" in rows["S3"]
-    assert told["MLFLOW_TRACKING_URI"] in rows["MLflow"] and told["SPARK_MASTER"] in rows["Spark"]
+    assert f"{variables['AWS_ENDPOINT_URL']}: written, read, checksum right" in rows["S3"]
+    assert variables["MLFLOW_TRACKING_URI"] in rows["MLflow"] and variables["SPARK_MASTER"] in rows["Spark"]
     assert not [key for key in stack.objects("churn-dvc") if key.startswith("doctor/")]
     rows = examine(stack.repository, True, AWS_SECRET_ACCESS_KEY="wrong", MLFLOW_TRACKING_PASSWORD="wrong")
     assert rows["S3"].startswith("FAULT") and rows["MLflow"].startswith("FAULT") and "401" in rows["MLflow"]

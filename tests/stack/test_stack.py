@@ -1,4 +1,4 @@
-"""The real servers, started by one command: who reaches them, what the pipeline leaves there, what stays secret."""
+"""The real servers, started by one command: who can reach them, what the pipeline stores, what stays secret."""
 
 import hashlib
 import json
@@ -21,19 +21,19 @@ from churn.stack.settings import ARTIFACT_BUCKET, DVC_BUCKET, SECRETS
 @pytest.fixture
 def client(ran_stack, monkeypatch):
     for name in "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD":
-        monkeypatch.setenv(name, ran_stack.told[name])
+        monkeypatch.setenv(name, ran_stack.variables[name])
     from mlflow import MlflowClient
 
-    return MlflowClient(ran_stack.told["MLFLOW_TRACKING_URI"])
+    return MlflowClient(ran_stack.variables["MLFLOW_TRACKING_URI"])
 
 
 def outputs(repository: Path) -> dict:
     return {name: stage.get("outs") for name, stage in locked(repository).items()}
 
 
-def test_the_pipeline_runs_on_it_and_gives_the_same_bytes(ran_stack, stack, client, demo):
+def test_the_pipeline_on_the_stack_gives_the_same_bytes(ran_stack, stack, client, demo):
     assert outputs(stack.repository) == outputs(demo)
-    # Other tests promote versions of their own on this server: that this run's was promoted stays on the version.
+    # Not by the alias: other tests promote versions on this server, too.
     promoted = read(stack.repository, "reports/release/promote_model.json")["production_version"]
     assert client.get_model_version("churn-model", promoted).tags["decision"] == "promote"
     assert client.get_model_version_by_alias("churn-model", "production")
@@ -46,7 +46,7 @@ def test_the_pipeline_runs_on_it_and_gives_the_same_bytes(ran_stack, stack, clie
     assert "Nothing to be done" in stack.run("snakemake", "-n").stdout
 
 
-def test_spark_s_engine_runs_on_it_too(ran_stack, stack, tmp_path):
+def test_the_spark_engine_gives_the_same_bytes_on_the_cluster(ran_stack, stack, tmp_path):
     params = yaml.safe_load((stack.repository / "params.yaml").read_text())
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params | {"engine": "spark"}))
     drop = sorted((stack.repository / "data/raw").glob("2*-*"))[0].name
@@ -66,14 +66,14 @@ def test_spark_s_engine_runs_on_it_too(ran_stack, stack, tmp_path):
     assert tables["cluster"] == tables["here"]
 
 
-def test_a_clone_gets_all_that_was_pushed_and_computes_nothing(ran_stack, stack, tmp_path):
+def test_a_clone_pulls_everything_and_computes_nothing(ran_stack, stack, tmp_path):
     stack.run("python", "scripts", "push")
     pushed = stack.objects(DVC_BUCKET)
     for key, content in pushed.items():
         if key.startswith("files/md5/") and not key.endswith(".dir"):
             assert hashlib.md5(content).hexdigest() == key.removeprefix("files/md5/").replace("/", "")
     assert any(key.startswith("runs/") for key in pushed)
-    # A plain `dvc push` finds the remote, too.
+    # A plain `dvc push` also finds the remote.
     assert "Everything is up to date" in stack.run("dvc", "push").stdout
     stack.run("git", "add", "--all")
     stack.run("git", "commit", "--quiet", "--message", "Run on the stack")
@@ -82,7 +82,7 @@ def test_a_clone_gets_all_that_was_pushed_and_computes_nothing(ran_stack, stack,
     assert "up to date" in stack.run("dvc", "status", cwd=copy).stdout
     printed = stack.run("snakemake", "--cores", "2", cwd=copy)
     ran = printed.stdout + printed.stderr
-    # The clone has no receipts of the release: it finds the version that is there, and makes none.
+    # The clone has no receipts of the release: it finds the registered version, and registers no other.
     assert "Train the candidate" not in ran and "Clean the payments" not in ran
     assert read(copy, "reports/release/register_candidate.json") == read(
         stack.repository, "reports/release/register_candidate.json"
@@ -97,28 +97,28 @@ def test_the_drift_report_is_published_once_as_a_web_page(ran_stack, stack, tmp_
         stack.run(*command, tmp_path / f"{number}.json", **address)
     page = next((stack.repository / "reports/drift").glob("*.html"))
     key = f"drift-reports/{page.name}"
-    there = stack.s3().get_object(Bucket=ARTIFACT_BUCKET, Key=key)
-    assert there["ContentType"] == "text/html" and there["Body"].read() == page.read_bytes()
-    # The bucket keeps every version that was ever written.
+    stored = stack.s3().get_object(Bucket=ARTIFACT_BUCKET, Key=key)
+    assert stored["ContentType"] == "text/html" and stored["Body"].read() == page.read_bytes()
+    # The bucket keeps every version of an object.
     versions = stack.s3().list_object_versions(Bucket=ARTIFACT_BUCKET, Prefix=key)["Versions"]
     assert len(versions) == 1 and read(tmp_path, "1.json") == read(tmp_path, "2.json")
 
 
 def test_up_again_changes_nothing(ran_stack, stack):
-    before, processes = stack.told, {process.pid for process in family(stack)}
+    before, processes = stack.variables, {process.pid for process in stable_processes(stack)}
     printed = stack.up()
-    assert stack.told == before and {process.pid for process in family(stack)} == processes
+    assert stack.variables == before and {process.pid for process in stable_processes(stack)} == processes
     for name in "AWS_ENDPOINT_URL", "MLFLOW_TRACKING_URI", "SPARK_MASTER":
         assert before[name] in printed
 
 
-def family(stack) -> list[psutil.Process]:
+def stable_processes(stack) -> list[psutil.Process]:
     supervisor = stack.manager.process
-    # Spark's executors come and go, and so do PostgreSQL's servers of connections.
+    # Not the children's children: Spark's executors and PostgreSQL's connections come and go.
     return [supervisor, *supervisor.children()] if supervisor else []
 
 
-def test_everything_listens_on_this_machine_alone(ran_stack, stack):
+def test_everything_listens_on_this_machine_only(ran_stack, stack):
     supervisor = stack.manager.process
     addresses = {
         connection.laddr.ip
@@ -130,10 +130,10 @@ def test_everything_listens_on_this_machine_alone(ran_stack, stack):
 
 
 def test_without_a_login_the_servers_refuse(ran_stack, stack):
-    told = stack.told
+    variables = stack.variables
     pages = {
-        f"{told['MLFLOW_TRACKING_URI']}/api/2.0/mlflow/registered-models/search": 401,
-        f"{told['AWS_ENDPOINT_URL']}/{ARTIFACT_BUCKET}": 403,
+        f"{variables['MLFLOW_TRACKING_URI']}/api/2.0/mlflow/registered-models/search": 401,
+        f"{variables['AWS_ENDPOINT_URL']}/{ARTIFACT_BUCKET}": 403,
     }
     for page, code in pages.items():
         with pytest.raises(urllib.error.HTTPError) as refused:
@@ -143,8 +143,8 @@ def test_without_a_login_the_servers_refuse(ran_stack, stack):
 
 
 def test_no_secret_is_in_git_logs_tags_or_arguments(ran_stack, stack, client):
-    told = stack.told
-    secrets = [told[name] for name in SECRETS]
+    variables = stack.variables
+    secrets = [variables[name] for name in SECRETS]
     assert len(set(secrets)) == len(SECRETS) and all(len(secret) >= 32 for secret in secrets)
     assert stat.S_IMODE((stack.repository / ".env").stat().st_mode) == 0o600
     for name in ".env", ".stack", ".tools/minio", ".dvc/config.local":
@@ -169,7 +169,7 @@ def test_no_secret_is_in_git_logs_tags_or_arguments(ran_stack, stack, client):
             assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
 
 
-def test_a_port_that_is_taken_is_named(demo_repository, tmp_path):
+def test_a_port_in_use_is_reported(demo_repository, tmp_path):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -182,21 +182,21 @@ def test_a_port_that_is_taken_is_named(demo_repository, tmp_path):
     assert not (tmp_path / ".stack/supervisord.pid").exists()
 
 
-def test_a_port_that_is_none_is_named(tmp_path):
+def test_an_invalid_port_is_reported(tmp_path):
     message = run(
         *("python", ROOT / "scripts", "up"), cwd=tmp_path, fails=True, **FOUND, CHURN_SPARK_PORT="seventy"
     ).stderr
     assert "CHURN_SPARK_PORT is 'seventy'" in message
 
 
-def test_down_leaves_nothing_behind_and_up_finds_everything_again(ran_stack, stack, client):
+def test_down_leaves_no_process_and_up_finds_all_data_again(ran_stack, stack, client):
     before = [version.version for version in client.search_model_versions("name = 'churn-model'")]
     pids = [process.pid for process in [stack.manager.process, *stack.manager.process.children(recursive=True)]]
     assert "stopped" in stack.down()
     assert not [pid for pid in pids if psutil.pid_exists(pid)]
     named = [process for process in psutil.process_iter(["cmdline"]) if str(stack.repository) in str(process.info)]
     assert not named
-    assert not {"AWS_ENDPOINT_URL", "MLFLOW_TRACKING_URI", "SPARK_MASTER"} & stack.told.keys()
+    assert not {"AWS_ENDPOINT_URL", "MLFLOW_TRACKING_URI", "SPARK_MASTER"} & stack.variables.keys()
     local = stack.repository / ".dvc/config.local"
     assert not local.exists() or not local.read_text().strip()
     assert "not running" in stack.down()
@@ -204,12 +204,12 @@ def test_down_leaves_nothing_behind_and_up_finds_everything_again(ran_stack, sta
     assert [version.version for version in client.search_model_versions("name = 'churn-model'")] == before
 
 
-def test_what_the_environment_says_wins(ran_stack, stack):
+def test_the_environment_overrides_env_file(ran_stack, stack):
     message = stack.run(*("python", "scripts", "ledger"), fails=True, MLFLOW_TRACKING_URI="http://127.0.0.1:9").stderr
     assert "MLflow at http://127.0.0.1:9" in message
     assert "promote" in stack.run("python", "scripts", "ledger").stdout
 
 
-def test_spark_s_page_knows_both_workers(ran_stack, stack):
-    with urllib.request.urlopen(f"http://127.0.0.1:{stack.told['CHURN_SPARK_UI_PORT']}/json/") as page:
+def test_both_spark_workers_are_alive(ran_stack, stack):
+    with urllib.request.urlopen(f"http://127.0.0.1:{stack.variables['CHURN_SPARK_UI_PORT']}/json/") as page:
         assert json.load(page)["aliveworkers"] == 2

@@ -1,11 +1,11 @@
-"""A real stack for the tests: its own folder, free ports, and one test at a time."""
+"""The real stack for tests: in a folder of its own, on free ports, used by one test at a time."""
 
 import contextlib
 import fcntl
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import boto3
@@ -16,12 +16,13 @@ from dotenv import dotenv_values
 from churn.stack.manager import Manager
 from churn.stack.settings import DEFAULTS
 
-# The stack's folder names it; MinIO was built before the tests began (make test-all).
+# Commands read `.env`, and find the MinIO that was built before the tests (make test-all).
 FOUND = {"PYTHON_DOTENV_DISABLED": "0", "PATH": f"{ENVIRONMENT['PATH']}:{ROOT / '.tools'}"}
 
-
-# Until a server that is gone is named.
-SECONDS = 60
+# A command must report within this time that a server is gone.
+TIMEOUT_SECONDS = 60
+# Every sign that shells, supervisor, Spark or Java could misread in the path of a repository.
+FOLDER = 'días #1 ;x de año, 100% o\'brien "a"'
 
 
 class Stack:
@@ -32,7 +33,7 @@ class Stack:
         self.manager = Manager(repository / ".stack")
 
     def create(self) -> None:
-        """Give the stack ports that are free, and start it."""
+        """Choose free ports, and start the stack."""
         ports = "".join(f"{name}={free_port()}\n" for name in DEFAULTS if name.endswith("_PORT"))
         (self.repository / ".env").write_text(ports)
         self.up()
@@ -44,16 +45,16 @@ class Stack:
         return self.run("python", "scripts", "down").stdout
 
     @property
-    def told(self) -> dict[str, str]:
-        """What `.env` says."""
+    def variables(self) -> dict[str, str]:
+        """The content of `.env`."""
         return {name: value or "" for name, value in dotenv_values(self.repository / ".env").items()}
 
     def run(self, *command: object, fails: bool = False, cwd: Path | None = None, **environment: str):
-        """Run a command in the repository, which learns of the stack from `.env` alone."""
+        """Run a command in the repository; it finds the stack through `.env` only."""
         return run(*command, cwd=cwd or self.repository, fails=fails, **FOUND | environment)
 
     def open(self, *command: object, cwd: Path | None = None, **environment: str) -> subprocess.Popen:
-        """Start a command in the repository, to do something to the stack while it runs."""
+        """Start a command in the repository, and return while it runs."""
         return subprocess.Popen(
             [str(part) for part in command],
             cwd=cwd or self.repository,
@@ -65,7 +66,7 @@ class Stack:
 
     @contextlib.contextmanager
     def without(self, name: str) -> Iterator[None]:
-        """Stop a service for the time of the block."""
+        """Stop a service during the block."""
         self.manager.stop_service(name)
         try:
             yield
@@ -77,13 +78,13 @@ class Stack:
         self.up()
 
     def s3(self):
-        told = self.told
+        variables = self.variables
         return boto3.client(
             "s3",
-            endpoint_url=told["AWS_ENDPOINT_URL"],
-            aws_access_key_id=told["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=told["AWS_SECRET_ACCESS_KEY"],
-            region_name=told["AWS_DEFAULT_REGION"],
+            endpoint_url=variables["AWS_ENDPOINT_URL"],
+            aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+            region_name=variables["AWS_DEFAULT_REGION"],
             config=Config(retries={"max_attempts": 1}),
         )
 
@@ -96,27 +97,27 @@ class Stack:
 
 
 def clone(stack: Stack, target: Path) -> Path:
-    """Clone the repository as another user would who was given its `.env`."""
+    """Clone the repository and copy its `.env`, as another user would."""
     run("git", "clone", "--quiet", stack.repository, target, cwd=target.parent)
     shutil.copy2(stack.repository / ".env", target / ".env")
     return target
 
 
 def fails_soon(process: subprocess.Popen, named: str) -> None:
-    """Check that a process ends in time, with a message that names the server and its address."""
+    """Check that a process fails in time, with a message that contains `named`."""
     began = time.monotonic()
-    printed, _ = process.communicate(timeout=4 * SECONDS)
+    printed, _ = process.communicate(timeout=4 * TIMEOUT_SECONDS)
     took = time.monotonic() - began
     print(f"{took:.0f} s\n{printed}")
     assert process.returncode != 0 and named in printed and "Traceback" not in printed, printed
-    assert took < SECONDS, f"{took:.0f} s\n{printed}"
+    assert took < TIMEOUT_SECONDS, f"{took:.0f} s\n{printed}"
 
 
 @contextlib.contextmanager
 def share_stack(base: Path, repository: Path) -> Iterator[Stack]:
-    """Give a stack that the test run's workers share: the first starts it, the last stops it."""
+    """Yield a stack shared by all workers of the test run: the first starts it, the last stops it."""
     base.mkdir(exist_ok=True)
-    stack = Stack(base / "repository")
+    stack = Stack(base / FOLDER)
     with _locked(base / "users.lock"):
         _count(base, +1, lambda: _begin(stack, repository))
     try:
@@ -134,7 +135,7 @@ def _begin(stack: Stack, repository: Path) -> None:
         stack.create()
 
 
-def _count(base: Path, change: int, act) -> None:
+def _count(base: Path, change: int, act: Callable[[], object]) -> None:
     file = base / "users"
     before = int(file.read_text()) if file.exists() else 0
     if before == 0 or before + change == 0:
@@ -149,6 +150,6 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def one_at_a_time(base: Path):
-    """Hold the shared stack for one test."""
+def one_at_a_time(base: Path) -> contextlib.AbstractContextManager[None]:
+    """Reserve the shared stack for one test."""
     return _locked(base / "test.lock")

@@ -1,8 +1,8 @@
-"""Git, asked in this folder."""
+"""Run git in the current folder."""
 
 import subprocess
 
 
-def run_git(*arguments: str) -> subprocess.CompletedProcess:
-    """Run git and return its exit code and, as text, what it prints."""
+def run_git(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run git; return its exit code and its output as text."""
     return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""The servers on this machine: MinIO, PostgreSQL, the MLflow server, Spark, the dashboard; native or in containers.
+"""Start and stop the servers: MinIO, PostgreSQL, MLflow, Spark and the dashboard, natively or in containers.
 
 May import: base, engines.
 """

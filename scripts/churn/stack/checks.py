@@ -1,4 +1,4 @@
-"""Whether a service answers. Each check returns None when it does, else what is missing in a few words."""
+"""Health checks of the services. Each returns None when all is well, or else the problem in a few words."""
 
 import json
 import urllib.error
@@ -6,27 +6,27 @@ import urllib.request
 
 import psycopg2
 
-TIMEOUT = 5.0  # seconds
+TIMEOUT_SECONDS = 5.0
 
 
-def answers(url: str) -> str | None:
-    """Ask a page that says with status 200 that all is well."""
+def check_page(url: str) -> str | None:
+    """Check that a page answers with status 200."""
     return _get(url)[1]
 
 
-def has_workers(url: str, number: int) -> str | None:
-    """Ask Spark's master how many workers are alive."""
-    content, wrong = _get(url)
-    if wrong:
-        return wrong
+def check_workers(url: str, number: int) -> str | None:
+    """Check on the page of Spark's master that at least `number` workers are alive."""
+    content, problem = _get(url)
+    if problem:
+        return problem
     alive = json.loads(content)["aliveworkers"]
     return None if alive >= number else f"{alive} of {number} workers are alive"
 
 
-def logs_in(uri: str) -> str | None:
-    """Connect to PostgreSQL."""
+def check_login(uri: str) -> str | None:
+    """Check that PostgreSQL accepts a connection."""
     try:
-        psycopg2.connect(uri, connect_timeout=int(TIMEOUT)).close()
+        psycopg2.connect(uri, connect_timeout=int(TIMEOUT_SECONDS)).close()
     except psycopg2.OperationalError as error:
         return str(error).strip().splitlines()[-1]
     return None
@@ -34,8 +34,8 @@ def logs_in(uri: str) -> str | None:
 
 def _get(url: str) -> tuple[str, str | None]:
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
-            return answer.read().decode(), None
+        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:
+            return response.read().decode(), None
     except urllib.error.HTTPError as error:
         with error:
             return "", f"{url} answers {error.code} {error.reason}"

@@ -1,6 +1,8 @@
-"""The stack's processes under supervisor: one log a service, started again when one dies, stopped together."""
+"""Run the stack's services under supervisor: a log for each, restarts when one dies, one command to stop all."""
 
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import time
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from xmlrpc.client import Fault, ServerProxy
 
 import psutil
@@ -18,24 +21,24 @@ from churn.base.command import UserError
 from churn.base.files import write_whole
 from churn.stack.services import Service
 
-PATIENCE = 120.0  # seconds until all services answer
-STOPPING = 60.0  # seconds until all have ended
+START_TIMEOUT_SECONDS = 120.0
+STOP_TIMEOUT_SECONDS = 60.0
 
 
 class Manager:
-    """Supervisor, for the services of one folder."""
+    """The supervisor process for the services of one folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
         self._configuration = self.folder / "supervisord.conf"
         self._pid_file = self.folder / "supervisord.pid"
-        # A socket's path may have a hundred characters, which a repository's folder may exceed.
+        # Not in the folder: the path of a socket is limited to about 100 characters.
         name = sha256(str(self.folder).encode()).hexdigest()[:12]
         self._socket = Path(tempfile.gettempdir(), f"churn-{name}.sock")
 
     @property
     def process(self) -> psutil.Process | None:
-        """The running supervisor of this folder, None when there is none."""
+        """The running supervisor of this folder, or None."""
         try:
             process = psutil.Process(int(self._pid_file.read_text()))
             return process if str(self._configuration) in process.cmdline() else None
@@ -43,51 +46,51 @@ class Manager:
             return None
 
     def start(self, services: Iterable[Service], environment: dict[str, str]) -> None:
-        """Start supervisor, which starts all services; their secrets come with its environment, not by a file."""
+        """Start supervisor, which starts all services. They get secrets from its environment, never from its file."""
         with write_whole(self._configuration) as path:
             path.write_text(self._configure(services))
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._configuration)]
-        answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if answer.returncode:
-            raise UserError(f"Supervisor did not start: {(answer.stderr or answer.stdout).strip()}")
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if result.returncode:
+            raise UserError(f"Supervisor did not start: {(result.stderr or result.stdout).strip()}")
 
     def runs(self, services: Iterable[Service]) -> bool:
-        """Tell whether supervisor runs, with just these services.
+        """Return whether supervisor is running exactly these services.
 
         Raises
         ------
         UserError
-            When it runs others, or runs them with other settings.
+            When it is running other services, or these with other settings.
         """
         if self.process is None:
             return False
         if self._configuration.read_text() != self._configure(services):
-            raise UserError("The stack runs with other settings than .env has now. Run: make down; then again: make up")
+            raise UserError("The settings have changed since the stack was started. Run: make down; then: make up")
         return True
 
     def stop(self) -> bool:
-        """Stop all services and supervisor; tell whether there was anything to stop."""
+        """Stop supervisor and all services; return whether they were running."""
         supervisor = self.process
         if supervisor is None:
             return False
         family = [supervisor, *supervisor.children(recursive=True)]
         supervisor.send_signal(signal.SIGTERM)
-        _, alive = psutil.wait_procs(family, timeout=STOPPING)
+        _, alive = psutil.wait_procs(family, timeout=STOP_TIMEOUT_SECONDS)
         for process in alive:
             process.kill()
         psutil.wait_procs(alive, timeout=10)
         return True
 
     def states(self) -> dict[str, str]:
-        """Return the state that supervisor knows of each service, such as RUNNING, BACKOFF or FATAL."""
+        """Return each service's state in supervisor, such as RUNNING, BACKOFF or FATAL."""
         return {state["name"]: state["statename"] for state in self._rpc("getAllProcessInfo")}
 
     def stop_service(self, name: str) -> None:
-        """Stop one service until it is started again."""
+        """Stop one service; supervisor does not restart it."""
         self._rpc("stopProcess", name)
 
     def start_service(self, name: str) -> None:
-        """Start one service, unless it runs."""
+        """Start one service, unless it is already running."""
         try:
             self._rpc("startProcess", name)
         except Fault as fault:
@@ -95,26 +98,26 @@ class Manager:
                 raise
 
     def wait(self, services: Iterable[Service]) -> None:
-        """Return when all services answer.
+        """Return once all services are healthy.
 
         Raises
         ------
         UserError
-            When one has died for good, or does not answer in time; with the end of its log.
+            When one keeps failing, or is not healthy in time. The message has the end of its log.
         """
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
         for service in services:
-            while wrong := service.check():
+            while problem := service.check():
                 state = self.states()[service.name]
                 if state in ("FATAL", "EXITED") or time.monotonic() > deadline:
                     raise UserError(
-                        f"{service.name} at {service.address} did not start ({state.lower()}): {wrong}. The end of "
+                        f"{service.name} at {service.address} did not start ({state.lower()}): {problem}. The end of "
                         f"{self.log(service.name)}:\n{self._tail(service.name)}"
                     )
                 time.sleep(0.3)
 
     def log(self, name: str) -> Path:
-        """Return a service's log, both of its streams."""
+        """Return the path of a service's log, with its standard output and error."""
         return self.folder / "logs" / f"{name}.log"
 
     def _tail(self, name: str) -> str:
@@ -122,16 +125,17 @@ class Manager:
         lines = log.read_text(errors="replace").splitlines() if log.exists() else []
         return "\n".join(f"    {line}" for line in lines[-10:])
 
-    def _rpc(self, method: str, *arguments: object):
+    def _rpc(self, method: str, *arguments: str) -> Any:
         with ServerProxy("http://localhost", SupervisorTransport(None, None, f"unix://{self._socket}")) as server:
             return getattr(server.supervisor, method)(*arguments)
 
     def _configure(self, services: Iterable[Service]) -> str:
+        # Relative to the folder that supervisor starts in: it reads " #" and " ;" in a path as comments.
+        folder = Path(os.path.relpath(self.folder))
         lines = [
             "[supervisord]",
-            f"pidfile={self._pid_file}",
-            f"logfile={self.folder / 'logs' / 'supervisord.log'}",
-            f"directory={Path.cwd()}",
+            f"pidfile={folder / self._pid_file.name}",
+            f"logfile={folder / 'logs' / 'supervisord.log'}",
             "umask=077",
             *(["user=root"] if os.geteuid() == 0 else []),
             "[unix_http_server]",
@@ -143,20 +147,23 @@ class Manager:
             "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
         ]
         for service in services:
-            told = ",".join(f'{name}="{value}"' for name, value in service.environment.items())
+            # Not by `environment=`: supervisor cannot read a value with quotes.
+            environment = [f"{name}={value}" for name, value in service.environment.items()]
             lines += [
                 f"[program:{service.name}]",
-                f"command={' '.join(_quoted(part) for part in service.command)}",
-                f"environment={told}",
-                f"stdout_logfile={self.log(service.name)}",
+                f"command={_join(['env', *environment, *service.command])}",
+                f"stdout_logfile={folder / 'logs' / self.log(service.name).name}",
                 "redirect_stderr=true",
                 "startsecs=2",
                 "stopasgroup=true",
                 "killasgroup=true",
             ]
-        # Supervisor expands %(names)s; a percent sign in a path is meant as it stands.
+        # Supervisor expands %(name)s; a percent sign in a path must stay a percent sign.
         return "".join(line.replace("%", "%%") + "\n" for line in lines)
 
 
-def _quoted(part: str) -> str:
-    return '"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _join(command: list[str]) -> str:
+    """Quote a command for supervisor, which reads it as a shell does once it has cut off comments."""
+    quoted = shlex.join(command)
+    # Closing and opening the quotes separates the blank from the sign that would start a comment.
+    return re.sub(r"(\s)([;#])", r"\1''\2", quoted)

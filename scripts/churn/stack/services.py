@@ -1,6 +1,7 @@
-"""The stack's services: how each is started, and how one knows that it answers."""
+"""The services of the stack: how to start each, and how to check that it is healthy."""
 
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,31 +22,31 @@ WORKER_MEMORY = "2g"
 
 @dataclass(frozen=True)
 class Service:
-    """One process that the stack keeps running."""
+    """A process that the stack keeps running."""
 
     name: str
     command: list[str]
     address: str
-    # Raises OSError, or says what is missing, while the service does not answer; None when it does.
+    # Returns None when the service is healthy, else the problem.
     check: Callable[[], str | None]
-    ports: dict[str, str] = field(default_factory=dict)  # by the variable that sets each
+    ports: dict[str, str] = field(default_factory=dict)  # by the variable that sets the port
     environment: dict[str, str] = field(default_factory=dict)
 
 
 def list_services(settings: Settings, folder: Path) -> list[Service]:
-    """Return the services that the stack runs, in the order in which they need each other.
+    """Return the services to run, each after those that it needs.
 
-    What the user has named another server for (AWS_ENDPOINT_URL, CHURN_POSTGRES_URI, MLFLOW_TRACKING_URI, SPARK_MASTER)
-    is not among them.
+    Services that the user replaces by another server are left out (AWS_ENDPOINT_URL, CHURN_POSTGRES_URI,
+    MLFLOW_TRACKING_URI, SPARK_MASTER).
     """
     services = []
-    if settings.is_own("AWS_ENDPOINT_URL"):
+    if settings.is_managed("AWS_ENDPOINT_URL"):
         services.append(_minio(settings, folder))
-    if settings.is_own("MLFLOW_TRACKING_URI"):
+    if settings.is_managed("MLFLOW_TRACKING_URI"):
         if not settings["CHURN_POSTGRES_URI"]:
             services.append(_postgres(settings, folder))
         services.append(_mlflow(settings, folder))
-    if settings.is_own("SPARK_MASTER"):
+    if settings.is_managed("SPARK_MASTER"):
         services += _spark(settings, folder)
     if Path("scripts/dashboard.py").exists():
         services.append(_dashboard(settings))
@@ -60,7 +61,7 @@ def _minio(settings: Settings, folder: Path) -> Service:
         "minio",
         [str(find_minio()), "server", str(folder / "minio"), "--address", serve, "--console-address", console],
         address,
-        lambda: checks.answers(f"{address}/minio/health/ready"),
+        lambda: checks.check_page(f"{address}/minio/health/ready"),
         ports,
         {"MINIO_UPDATE": "off"},
     )
@@ -69,13 +70,13 @@ def _minio(settings: Settings, folder: Path) -> Service:
 def _postgres(settings: Settings, folder: Path) -> Service:
     port = settings["CHURN_POSTGRES_PORT"]
     bind = settings["CHURN_BIND_ADDRESS"]
-    # No Unix socket: its path may be too long where the repository lies deep.
+    # No Unix socket: in a deeply nested folder its path would be too long.
     listen = ["-c", f"listen_addresses={bind}", "-c", f"port={port}", "-c", "unix_socket_directories="]
     return Service(
         "postgres",
         postgres_command("postgres", "-D", str(folder / "postgres"), *listen),
         f"{settings.host}:{port}",
-        lambda: checks.logs_in(settings.postgres_uri),
+        lambda: checks.check_login(settings.postgres_uri),
         {"CHURN_POSTGRES_PORT": port},
     )
 
@@ -91,13 +92,13 @@ def _mlflow(settings: Settings, folder: Path) -> Service:
         "mlflow",
         [*command, "--host", bind, "--port", port, "--artifacts-destination", f"s3://{ARTIFACT_BUCKET}"],
         address,
-        lambda: checks.answers(f"{address}/health"),
+        lambda: checks.check_page(f"{address}/health"),
         {"CHURN_MLFLOW_PORT": port},
         {
             "MLFLOW_AUTH_CONFIG_PATH": str(folder / "mlflow_auth.ini"),
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-            # Its clients try again, too.
+            # Few retries: the clients of the server retry as well.
             "AWS_RETRY_MODE": "standard",
             "AWS_MAX_ATTEMPTS": "2",
         },
@@ -116,17 +117,18 @@ def _spark(settings: Settings, folder: Path) -> list[Service]:
         "SPARK_LOCAL_IP": bind,
         "PYSPARK_PYTHON": sys.executable,
     }
-    recovery = (
-        f"-Dspark.deploy.recoveryMode=FILESYSTEM -Dspark.deploy.recoveryDirectory={folder / 'spark' / 'recovery'}"
+    # Spark splits these options as a shell does.
+    recovery = shlex.join(
+        ["-Dspark.deploy.recoveryMode=FILESYSTEM", f"-Dspark.deploy.recoveryDirectory={folder / 'spark' / 'recovery'}"]
     )
     run = [str(home / "bin" / "spark-class"), "org.apache.spark.deploy"]
-    first = Service(
+    master_service = Service(
         "spark-master",
         [run[0], f"{run[1]}.master.Master", "--host", settings.host, "--port", port, "--webui-port", ui],
         page,
-        lambda: checks.answers(f"{page}/json/"),
+        lambda: checks.check_page(f"{page}/json/"),
         {"CHURN_SPARK_PORT": port, "CHURN_SPARK_UI_PORT": ui},
-        # A master that is started again knows its workers and applications.
+        # After a restart, the master remembers its workers and applications.
         environment | {"SPARK_MASTER_OPTS": recovery},
     )
     cores = max(1, (os.cpu_count() or 1) // WORKERS)
@@ -143,13 +145,13 @@ def _spark(settings: Settings, folder: Path) -> list[Service]:
                 master,
             ],
             master,
-            lambda: checks.has_workers(f"{page}/json/", WORKERS),
+            lambda: checks.check_workers(f"{page}/json/", WORKERS),
             {},
             environment,
         )
         for number in range(1, WORKERS + 1)
     ]
-    return [first, *workers]
+    return [master_service, *workers]
 
 
 def _dashboard(settings: Settings) -> Service:
@@ -159,6 +161,6 @@ def _dashboard(settings: Settings) -> Service:
         "dashboard",
         [*python, "streamlit", "run", "scripts/dashboard.py", "--server.address", bind, "--server.port", port],
         address,
-        lambda: checks.answers(f"{address}/_stcore/health"),
+        lambda: checks.check_page(f"{address}/_stcore/health"),
         {"CHURN_DASHBOARD_PORT": port},
     )

@@ -1,4 +1,4 @@
-"""Send drops, artifacts and the run cache to the DVC remote `minio`, or get them from there."""
+"""Push drops, artifacts and the run cache to the DVC remote `minio`, or pull them."""
 
 import os
 import subprocess
@@ -12,25 +12,25 @@ REMOTE = "minio"
 
 
 def sync_remote(direction: str) -> None:
-    """Run `dvc push` or `dvc pull`, after a look whether the remote answers.
+    """Run `dvc push` or `dvc pull`, after a check that the remote answers.
 
     Raises
     ------
     UserError
-        When no S3 server is named, it does not answer or refuses, or DVC fails.
+        When no S3 server is configured, it does not answer, it refuses the login, or DVC fails.
     """
     address = os.environ.get("AWS_ENDPOINT_URL")
     if not address:
         raise UserError(
-            "AWS_ENDPOINT_URL is not set, so there is no S3 server to go to. Start one here with: make up; or set "
+            "No S3 server: AWS_ENDPOINT_URL is not set. Start one on this machine with: make up; or set "
             "AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in .env."
         )
     check_bucket(DVC_BUCKET)
     command = [sys.executable, "-m", "dvc", direction, "--remote", REMOTE, "--run-cache"]
-    # Two retries with back-off: the client's own five take most of a minute to say that a server is gone.
+    # Two retries: with the default of four, it takes most of a minute to report that a server is gone.
     environment = {"AWS_RETRY_MODE": "standard", "AWS_MAX_ATTEMPTS": "3"} | os.environ
     if subprocess.run(command, env=environment, check=False).returncode:
         raise UserError(
-            f"DVC could not {direction} all of it; what it said of S3 at {address} stands above. Mend that, then run "
-            f"again: make {direction}; what is there already is not sent twice."
+            f"dvc {direction} failed for some files; its messages about S3 at {address} are above. Fix that, then run "
+            f"again: make {direction}. Files that have arrived are not sent again."
         )
