@@ -37,7 +37,7 @@ DVC_REFUSES = (
 
 
 def processes(folder: Path) -> list[psutil.Process]:
-    """Return every process that runs in the repository, whoever started it."""
+    """Return every process that runs in the repository, no matter who started it."""
     found = []
     for process in psutil.process_iter(["cwd"]):
         if process.info["cwd"] == str(folder) and process.pid != os.getpid():
