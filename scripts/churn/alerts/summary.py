@@ -70,7 +70,7 @@ def describe_baselines(train: dict[str, Any]) -> str:
     return f"{aucs}. {describe_gains(train['gain_over_baselines'])}"
 
 
-def describe_holdout(training_set: dict, train: dict[str, Any]) -> str:
+def describe_holdout(training_set: dict[str, Any], train: dict[str, Any]) -> str:
     """Return the holdout's date, size and churn rate in words."""
     return (
         f"{train['holdout_rows']:,} users as of {training_set['holdout_date']}; {train['holdout_churn_rate']:.1%} "
