@@ -58,27 +58,34 @@ def run_script(name: str, *arguments: object, fails: bool = False, cwd: Path = R
     return run(sys.executable, *warnings, *command, *arguments, cwd=cwd, fails=fails)
 
 
-def call_script(name: str, *arguments: object, fails: bool = False) -> subprocess.CompletedProcess:
-    """Run a step's command line in this process, for tests that need neither a new process nor its environment.
+def call_script(
+    name: str, *arguments: object, fails: bool = False, cwd: Path = ROOT, **environment: str
+) -> subprocess.CompletedProcess:
+    """Run the command line of a step or a tool in this process, for tests that need no process of their own.
 
     A UserError is printed as `run_command` prints it; any other error ends the test.
     """
     from churn.base.command import UserError
 
-    script, code = importlib.import_module(name), 0
+    is_tool = (ROOT / "scripts" / "tools" / f"{name}.py").exists()
+    script, code = importlib.import_module(f"tools.{name}" if is_tool else name), 0
     output, messages = io.StringIO(), io.StringIO()
     with (
         contextlib.redirect_stdout(output),
         contextlib.redirect_stderr(messages),
         pytest.MonkeyPatch.context() as patch,
     ):
-        patch.chdir(ROOT)
+        patch.chdir(cwd)
         patch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
+        for variable, value in environment.items():
+            patch.setenv(variable, value)
         try:
             script.main()
         except UserError as error:
             print(f"ERROR: {error}", file=sys.stderr)
             code = 1
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
     answer = subprocess.CompletedProcess([name, *arguments], code, output.getvalue(), messages.getvalue())
     assert (code != 0) is fails, f"{answer.args}\n{answer.stdout}\n{answer.stderr}"
     return answer

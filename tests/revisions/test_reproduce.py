@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ENVIRONMENT, run, run_script
+from conftest import ENVIRONMENT, call_script, run, run_script
 
 from churn.release.flatten import flatten
 from churn.release.provenance import collect_tags, output_digest
@@ -70,10 +70,16 @@ def retag(name: str, value: str) -> None:
 
 
 def reproduce(*arguments: str, fails: bool = False, **environment: str) -> str:
+    answer = call_script("reproduce", *arguments, fails=fails, cwd=Path.cwd(), **environment)
+    return answer.stdout + answer.stderr
+
+
+def reproduce_in_a_process(*arguments: str, **environment: str) -> str:
+    """As a user does, with warnings as errors, and temporary files where TMPDIR says."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setitem(ENVIRONMENT, name, value)
-        answer = run_script("reproduce", *arguments, fails=fails, cwd=Path.cwd())
+        answer = run_script("reproduce", *arguments, cwd=Path.cwd())
     return answer.stdout + answer.stderr
 
 
@@ -125,7 +131,9 @@ def files_of(folder: Path) -> dict[str, tuple]:
 def test_the_same_bytes_and_nothing_here_is_touched(repository, tmp_path):
     before = {**files_of(repository / ".dvc" / "cache"), **files_of(repository / "models")}
     (tmp_path / "temporary").mkdir()
-    *_, header, recency, auc, model, verdict = reproduce("1", TMPDIR=str(tmp_path / "temporary")).splitlines()
+    *_, header, recency, auc, model, verdict = reproduce_in_a_process(
+        "1", TMPDIR=str(tmp_path / "temporary")
+    ).splitlines()
     assert header.split() == ["metric", "registered", "reproduced"]
     assert recency.split() == ["baselines.recency", "0.7", "0.7"]
     assert auc.split() == ["roc_auc", "0.714286", "0.714286"]
