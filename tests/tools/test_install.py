@@ -158,6 +158,25 @@ def test_killed_while_the_environment_is_made(project, path):
 
 
 @pytest.mark.slow
+def test_ctrl_c_says_how_to_go_on(project):
+    process = subprocess.Popen(
+        [sys.executable, "scripts/tools/install.py"],
+        cwd=project,
+        env=ENVIRONMENT,
+        start_new_session=True,
+        # A shell's background job, which the tests may be, ignores it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (project / ".venv/pyvenv.cfg").exists():
+        time.sleep(0.001)
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate()[1]
+    assert said == "\nInterrupted. To finish, run the same command again: what is downloaded is kept.\n"
+    assert process.returncode == 1 and (project / ".venv/installing").exists()
+
+
 def test_another_waits_until_what_a_killed_one_left_running_has_ended(project):
     process = subprocess.Popen([sys.executable, "scripts/tools/install.py"], cwd=project, env=ENVIRONMENT)
     while not (project / ".venv/pyvenv.cfg").exists():
