@@ -5,7 +5,6 @@ import pytest
 
 from churn.dashboard.heuristic import churn_by_silence
 from churn.dashboard.record import hide_password, read_record
-from churn.dashboard.scored import decile_among
 
 
 def test_damaged_store_is_one_sentence(tmp_path, monkeypatch):
@@ -16,7 +15,7 @@ def test_damaged_store_is_one_sentence(tmp_path, monkeypatch):
         sqlite3.connect(tmp_path / "mlflow.db").execute("SELECT * FROM runs")
     record = read_record()
     assert "sqlite:///mlflow.db cannot be read" in record.problem and "\n" not in record.problem
-    assert "Restore that store" in record.mend
+    assert "Restore that store" in record.fix
 
 
 def test_password_is_not_shown():
@@ -28,9 +27,3 @@ def test_password_is_not_shown():
 def test_heuristic_is_half_at_the_horizon():
     days = np.array([0.0, 30.0, 90.0, np.nan, -1.0])
     np.testing.assert_allclose(churn_by_silence(days, 30), [0.0, 0.5, 0.75, np.nan, np.nan])
-
-
-def test_decile_is_the_tenth_of_the_scores():
-    scores = np.linspace(0.0, 1.0, 100)
-    assert decile_among(np.array([1.0, 0.995, 0.5, 0.0, -1.0]), scores).tolist() == [1, 1, 6, 10, 10]
-    assert decile_among(np.full(3, 0.5), np.full(3, 0.5)).tolist() == [1, 1, 1]

@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import run_script
+from conftest import call_script
 
 FILES = {
     "ACTIVE_USER.csv": "CUS_CUST_ID_BUY,MAU_MP_1,MAU_ML_1,MAU_ML_2,last_login_mp_date_1",
@@ -33,7 +33,7 @@ def build(write_csv, tmp_path):
     def build_user_base(**rows):
         for name, header in FILES.items():
             write_csv(name, header, *rows.get(name.removesuffix(".csv"), [GOOD[name]]), *MANY[name])
-        run_script(
+        call_script(
             "build_user_base",
             *("--raw", tmp_path / "raw", "--drop", "2024-06-15"),
             *("--clean", tmp_path / "clean", "--metrics", tmp_path / "metrics"),

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from conftest import ROOT, run_script
+from conftest import ROOT, call_script, run_script
 
 HEADER = "FECHA,CUS_CUST_ID_SEL,CUS_CUST_ID_BUY,SPENT,TPV_SEGMENT_DETAIL,DESCUENTO"
 GOOD = "2024-05-10,SELLER_1,1001,120.5,Instore,0.05"
@@ -44,7 +44,7 @@ def clean(write_csv, tmp_path):
         settings = yaml.safe_load((ROOT / "params.yaml").read_text())
         settings["clean_payments"] |= {"max_reject_share": share, **others}
         params.write_text(yaml.safe_dump(settings))
-        answer = run_script(
+        answer = call_script(
             "clean_payments",
             *("--raw", write_csv("PAYMENTS.csv", *lines).parents[1], "--drop", "2024-06-15", "--params", params),
             *("--clean", tmp_path / "clean", "--metrics", tmp_path / "metrics"),

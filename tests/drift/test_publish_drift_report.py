@@ -51,7 +51,7 @@ def test_the_same_page_is_published_once(capsys):
     os.utime(there, (0, 0))
     publish()
     assert there.stat().st_mtime == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "drift-reports/2024-03-24.html: there already"
+    assert capsys.readouterr().out.splitlines()[-1] == "drift-reports/2024-03-24.html: already there"
 
 
 def test_a_changed_or_incomplete_page_is_replaced_and_older_drops_are_kept():
@@ -68,7 +68,7 @@ def test_any_other_number_of_pages_is_refused(pages):
     Path("drift/2024-03-24.html").unlink()
     for page in pages:
         (Path("drift") / page).write_bytes(PAGE)
-    with pytest.raises(UserError, match=r"must hold one HTML page; found: .*dvc repro detect_drift"):
+    with pytest.raises(UserError, match=r"must contain one HTML page; found: .*dvc repro detect_drift"):
         publish()
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from conftest import ROOT, run, run_script, shared
+from conftest import ROOT, call_script, run, shared
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
@@ -34,12 +34,12 @@ def cleaned(tmp_path_factory):
 def clean_drop(folder, drop):
     folders = ("--raw", folder / "raw", "--clean", folder / "clean", "--metrics", folder / "metrics")
     for stage in "clean_payments", "build_user_base":
-        run_script(stage, "--drop", drop, *folders)
+        call_script(stage, "--drop", drop, *folders)
 
 
 def build(folder, output, *drops, fails=False):
     (output / "drops.yaml").write_text(json.dumps({"drops": drops}))
-    answer = run_script(
+    answer = call_script(
         "build_training_set",
         *("--clean", folder / "clean", "--drops", output / "drops.yaml", "--metrics", output / "metrics.json"),
         *("--train", output / "train.parquet", "--holdout", output / "holdout.parquet"),
@@ -99,7 +99,7 @@ def test_errors_for_too_little_history_and_an_empty_list_say_what_to_do(tmp_path
     output = tmp_path / "features"
     drop = ("--clean", tmp_path / "clean", "--drop", "2024-06-15", "--features", output)
     drop += ("--metrics", tmp_path / "metrics")
-    message = run_script("build_features", *drop, fails=True).stderr
+    message = call_script("build_features", *drop, fails=True).stderr
     assert "cover 55 days, but a lookback of 90 days" in message and not output.exists()
     assert "lists no drop" in build(tmp_path, tmp_path, fails=True).stderr
 

@@ -11,12 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ENVIRONMENT, ROOT, free_port, run
+from conftest import ENVIRONMENT, INSTALLED, ROOT, free_port, run
 from demo_pipeline import read, registry
 
 ENGLISH, SPANISH = ROOT / "README.md", ROOT / "README.es.md"
-# The packages are those of this Python: installing them anew takes minutes, and is what CI begins with.
-INSTALLED = ("--assume-old", "install")
 
 
 def commands(page: Path) -> list[str]:
@@ -67,7 +65,7 @@ def history(demo_copy):
     run("git", "commit", "--quiet", "--message", "Two drops", cwd=demo_copy)
     (demo_copy / "mlflow.db").unlink()
     shutil.rmtree(demo_copy / "mlartifacts")
-    run("snakemake", "--cores", "2", cwd=demo_copy)
+    run("snakemake", "--cores", "2", "reports/release/promote_model.json", cwd=demo_copy)
     client = registry(demo_copy)
     first = client.get_model_version("churn-model", "1")
     client.create_model_version("churn-model", first.source, first.run_id)
@@ -103,7 +101,7 @@ def reproduce(folder: Path, command: str) -> None:
 
 
 def roll_back(folder: Path, command: str) -> None:
-    assert "Production is version 2. Version 1 was taken out: calls went up" in shell(folder, command)
+    assert "Production is version 2. Version 1 was rolled back: calls went up" in shell(folder, command)
 
 
 def plan_runs(folder: Path, command: str) -> None:
@@ -202,7 +200,6 @@ IN_THE_DEMO: dict[str, Callable[[Path, str], None]] = {
     "make site": site,
     "make test": rehearse_test,
     "make test-all": rehearse_test,
-    "make lint": prints("Congratulations"),
     "make bench": bench,
     "make help": prints("make run"),
     "make clear-demo": clear_demo,
@@ -217,17 +214,22 @@ WITH_A_HISTORY: dict[str, Callable[[Path, str], None]] = {
     "dvc plots diff": prints("index.html"),
     "make compare BASE=main": compare,
 }
+# Commands that a test of their own runs.
+IN_OTHER_TESTS = {"make lint": "test_graphs.py"}
 ON_THE_STACK = ["make up", "make migrate-store", "make run", "make push", "make doctor", "make down"]
 
 
 def test_every_command_of_the_readme_is_run_below():
-    assert set(commands(ENGLISH)) == {*IN_THE_DEMO, *WITH_A_HISTORY, *ON_THE_STACK}
+    assert set(commands(ENGLISH)) == {*IN_THE_DEMO, *WITH_A_HISTORY, *IN_OTHER_TESTS, *ON_THE_STACK}
+    for command, file in IN_OTHER_TESTS.items():
+        words = ", ".join(f'"{word}"' for word in command.split())
+        assert f"run({words}, " in (ROOT / "tests/pipeline" / file).read_text(), f"{file} does not run {command}"
     inline = set(re.findall(r"`(make [a-z-]+)[^`\n]*`", ENGLISH.read_text()))
     assert inline <= {" ".join(command.split()[:2]) for command in commands(ENGLISH)}
 
 
-def run_each(told: dict[str, Callable[[Path, str], None]], folder: Path) -> None:
-    for command, check in told.items():
+def run_each(checks: dict[str, Callable[[Path, str], None]], folder: Path) -> None:
+    for command, check in checks.items():
         began = time.monotonic()
         check(folder, command)
         print(f"{time.monotonic() - began:5.1f} s  {command}")
@@ -248,7 +250,7 @@ def test_the_stack_does_too(ran_stack, stack, demo, tmp_path):
     repository = stack.repository
     block = re.search(r"^```console\n\$ make up.*?^```", ENGLISH.read_text(), re.M | re.S)[0]
     assert re.findall(r"^\$ (make [a-z-]+)", block, re.M) == ON_THE_STACK
-    told = dict.fromkeys(ON_THE_STACK, "")
+    printed = dict.fromkeys(ON_THE_STACK, "")
     try:
         for command in ON_THE_STACK:
             folder = repository
@@ -256,14 +258,14 @@ def test_the_stack_does_too(ran_stack, stack, demo, tmp_path):
                 # A folder with a store of the first day, and the stack's addresses.
                 folder = shutil.copytree(demo, tmp_path / "first-day", symlinks=True)
                 shutil.copy2(repository / ".env", folder)
-            told[command] = stack.run(*command.split(), *INSTALLED, cwd=folder).stdout
+            printed[command] = stack.run(*command.split(), *INSTALLED, cwd=folder).stdout
     finally:
         stack.up()
-    assert told["make up"].count("127.0.0.1") >= 7
-    assert re.search(r"version 1 of sqlite:///mlflow.db is version \d+ of http", told["make migrate-store"])
-    assert "Decision    " in told["make run"] and stack.told["MLFLOW_TRACKING_URI"] in told["make run"]
-    assert "checksum right" in told["make doctor"] and "FAULT" not in told["make doctor"]
-    assert "stopped" in told["make down"]
+    assert printed["make up"].count("127.0.0.1") >= 7
+    assert re.search(r"version 1 of sqlite:///mlflow.db is version \d+ of http", printed["make migrate-store"])
+    assert "Decision    " in printed["make run"] and stack.variables["MLFLOW_TRACKING_URI"] in printed["make run"]
+    assert "checksum right" in printed["make doctor"] and "FAULT" not in printed["make doctor"]
+    assert "stopped" in printed["make down"]
 
 
 def test_the_spanish_readme_says_the_same():

@@ -20,7 +20,7 @@ PROMOTE = ("python", "scripts/promote_model.py", "--evaluation", "evaluation.jso
 @pytest.fixture
 def candidate(ran_stack, stack, tmp_path, monkeypatch):
     """A repository with a candidate that the registry does not have yet, and a client of the registry."""
-    told = stack.told
+    told = stack.variables
     for name in "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD":
         monkeypatch.setenv(name, told[name])
     from mlflow import MlflowClient
@@ -60,7 +60,7 @@ def registered_once(stack, candidate) -> str:
 @pytest.mark.parametrize("stopped", ["minio", "mlflow"])
 def test_a_server_stops_while_a_candidate_is_registered(stack, candidate, stopped):
     _, client, digest = candidate
-    with slow_link(stack.told["CHURN_MLFLOW_PORT"], 100_000) as link:
+    with slow_link(stack.variables["CHURN_MLFLOW_PORT"], 100_000) as link:
         process = start(stack, candidate, REGISTER, link.address)
         # The run is made, and its artifacts are on their way.
         link.wait_for(60_000)
@@ -80,7 +80,7 @@ def test_mlflow_stops_while_a_candidate_is_promoted(stack, candidate):
     evaluation |= {"candidate": evaluation["candidate"] | {"version": version}}
     evaluation |= {"production": evaluation["candidate"] | {"version": before}}
     (repository / "evaluation.json").write_text(json.dumps(evaluation))
-    with slow_link(stack.told["CHURN_MLFLOW_PORT"], 5_000) as link:
+    with slow_link(stack.variables["CHURN_MLFLOW_PORT"], 5_000) as link:
         process = start(stack, candidate, PROMOTE, link.address)
         link.wait_for(4_000)
         with stack.without("mlflow"):
@@ -94,7 +94,7 @@ def test_mlflow_stops_while_a_candidate_is_promoted(stack, candidate):
 
 
 def test_wrong_logins_and_no_server_are_named(stack, candidate):
-    address = stack.told["MLFLOW_TRACKING_URI"]
+    address = stack.variables["MLFLOW_TRACKING_URI"]
     for wrong in {"MLFLOW_TRACKING_PASSWORD": "wrong"}, {"MLFLOW_TRACKING_USERNAME": "nobody"}:
         printed = stack.run("python", "scripts", "ledger", fails=True, **wrong).stderr
         assert f"MLflow at {address}" in printed and "401" in printed and "MLFLOW_TRACKING_PASSWORD" in printed
@@ -103,7 +103,7 @@ def test_wrong_logins_and_no_server_are_named(stack, candidate):
     assert "MLflow at http://127.0.0.1:9" in printed and time.monotonic() - began < SECONDS
 
 
-def test_a_slow_link_is_waited_for(stack, candidate):
-    with slow_link(stack.told["CHURN_MLFLOW_PORT"], 200_000) as link:
+def test_a_slow_connection_is_waited_for(stack, candidate):
+    with slow_link(stack.variables["CHURN_MLFLOW_PORT"], 200_000) as link:
         stack.run(*REGISTER, cwd=candidate[0], MLFLOW_TRACKING_URI=link.address)
     registered_once(stack, candidate)

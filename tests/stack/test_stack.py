@@ -4,6 +4,7 @@ import hashlib
 import json
 import socket
 import stat
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -187,6 +188,16 @@ def test_an_invalid_port_is_reported(tmp_path):
         *("python", ROOT / "scripts", "up"), cwd=tmp_path, fails=True, **FOUND, CHURN_SPARK_PORT="seventy"
     ).stderr
     assert "CHURN_SPARK_PORT is 'seventy'" in message
+
+
+def test_mlflow_below_a_percent_sign_is_reported(tmp_path):
+    folder = tmp_path / "100% sure"
+    folder.mkdir()
+    (folder / ".venv").symlink_to(sys.prefix)
+    command = (folder / ".venv/bin/python", ROOT / "scripts", "up")
+    message = run(*command, cwd=folder, fails=True, **FOUND).stderr
+    assert "MLflow cannot run from" in message and "100% sure" in message and "percent sign" in message
+    assert not (folder / ".stack/supervisord.pid").exists()
 
 
 def test_down_leaves_no_process_and_up_finds_all_data_again(ran_stack, stack, client):

@@ -1,4 +1,4 @@
-"""The newest users with a score: those that score_users wrote, or those of the local heuristic."""
+"""The newest scores of all users: those from score_users, or from the local heuristic."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,7 @@ import streamlit as st
 
 from churn.dashboard.heuristic import FEATURE, NAME, churn_by_silence
 from churn.dashboard.run_files import FEATURES, SCORES, find_newest, horizon_days, read_table
+from churn.scoring.deciles import deciles
 
 
 @dataclass(frozen=True)
@@ -18,11 +19,11 @@ class Scored:
     Attributes
     ----------
     table : pyarrow.Table
-        As in scores.parquet, the likeliest to churn first.
+        The columns of scores.parquet, with the users most likely to churn first.
     path : Path
-        From which file they come.
+        The file that they come from.
     by : str
-        What has scored them: a version's number, or the local heuristic.
+        The number of the version that made them, or the name of the local heuristic.
     """
 
     table: pa.Table
@@ -31,7 +32,7 @@ class Scored:
 
 
 def read_scores() -> Scored | None:
-    """Return the newest scores that score_users wrote, None when there are none."""
+    """Return the newest scores from score_users, or None when there are none."""
     path = find_newest(SCORES)
     if path is None:
         return None
@@ -40,31 +41,11 @@ def read_scores() -> Scored | None:
 
 
 def score_by_heuristic() -> Scored | None:
-    """Score the users of the newest features by the local heuristic; None when there are no features."""
+    """Score the users of the newest drop with the local heuristic; return None when there are no features."""
     path = find_newest(FEATURES)
     if path is None:
         return None
     return Scored(_score(path, path.stat().st_mtime_ns, horizon_days()), path, NAME)
-
-
-def decile_among(probability: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Return in which tenth of the scores each probability would stand, 1 for the likeliest to churn.
-
-    Parameters
-    ----------
-    probability : numpy.ndarray
-        Of any shape.
-    scores : numpy.ndarray
-        The probabilities of the users to compare with, at least one.
-
-    Returns
-    -------
-    numpy.ndarray
-        int64, 1 to 10, of the shape of `probability`; equal probabilities stand in the same tenth.
-    """
-    ordered = np.sort(scores)
-    above = len(ordered) - np.searchsorted(ordered, probability, side="right")
-    return np.minimum(above * 10 // len(ordered) + 1, 10)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
@@ -82,7 +63,7 @@ def _score(path: Path, written: int, horizon: int) -> pa.Table:
     table = features.select(["user_id", "as_of_date"])
     columns = {
         "churn_probability": probability,
-        "decile": decile_among(probability, probability) if len(probability) else probability.astype(int),
+        "decile": deciles(probability),
         FEATURE: features[FEATURE],
         "model_version": [NAME] * len(features),
     }
