@@ -1,4 +1,4 @@
-"""Tell people once what a run ended in: promote or skip, drift, rejected deliveries.
+"""Send one alert per outcome: promoted or skipped, drift, rejected deliveries.
 
 Reads
     CHURN_NOTIFY_URLS: the receivers' addresses, in Apprise's form
