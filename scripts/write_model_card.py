@@ -9,11 +9,11 @@ Writes
 
 import argparse
 import json
-from collections.abc import Iterable
 from pathlib import Path
 
 from churn.base.command import run_command
 from churn.base.files import write_whole
+from churn.base.markdown import write_table
 from churn.base.params import read_section
 from churn.evaluation.gains import describe_gains
 
@@ -73,7 +73,7 @@ def describe_data(training_set: dict, metrics: dict) -> str:
     ]
     left_out = metrics["features_left_out"]
     return (
-        table(("as-of date", "used for", "users", "churn rate"), rows)
+        write_table(("as-of date", "used for", "users", "churn rate"), rows)
         + f"\n\nFeatures left out, unknown or constant in training or by choice: {', '.join(left_out) or 'none'}."
     )
 
@@ -95,7 +95,7 @@ def describe_quality(metrics: dict) -> str:
     return (
         f"Family {metrics['family']} ({point}), chosen by {metrics['cv_metric']} in cross-validation "
         f"({metrics['cv_score']:.4f}). On the holdout, which is later than all training rows and was scored once:\n\n"
-        + table(("measure", "value"), told)
+        + write_table(("measure", "value"), told)
         + f"\n\n{describe_gains(metrics['gain_over_baselines'])}"
     )
 
@@ -114,14 +114,14 @@ def describe_segments(segments: list[dict]) -> str:
         )
         for segment in segments
     ]
-    return table(("segment", "users", "churn rate", "mean prediction", "ROC AUC"), rows)
+    return write_table(("segment", "users", "churn rate", "mean prediction", "ROC AUC"), rows)
 
 
 def describe_features(shap: dict[str, float], number: int) -> str:
     """Name the features that move it most."""
     strongest = sorted(shap.items(), key=lambda item: -item[1])[:number]
     return (
-        table(("feature", "mean abs. SHAP value"), [(f"`{name}`", f"{value:.4f}") for name, value in strongest])
+        write_table(("feature", "mean abs. SHAP value"), [(f"`{name}`", f"{value:.4f}") for name, value in strongest])
         + f"\n\nThe {len(strongest)} strongest of {len(shap)}."
     )
 
@@ -137,12 +137,6 @@ def describe_limits(training_set: dict) -> str:
             "- Segments with few users are not measured; nothing is known of how it treats them.",
         ]
     )
-
-
-def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Return a table in Markdown."""
-    head = list(head)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *rows])
 
 
 def main() -> None:

@@ -262,7 +262,7 @@ def test_the_stack_does_too(ran_stack, stack, demo, tmp_path):
     assert told["make up"].count("127.0.0.1") >= 7
     assert re.search(r"version 1 of sqlite:///mlflow.db is version \d+ of http", told["make migrate-store"])
     assert "Decision    " in told["make run"] and stack.told["MLFLOW_TRACKING_URI"] in told["make run"]
-    assert "checksum right" in told["make doctor"] and "FAULT" not in told["make doctor"]
+    assert "checksum correct" in told["make doctor"] and "FAULT" not in told["make doctor"]
     assert "stopped" in told["make down"]
 
 
