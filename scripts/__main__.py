@@ -1,6 +1,6 @@
-"""Run a tool: `python scripts NAME ...` runs scripts/tools/NAME.py; each has a make target of its name.
+"""Run a tool: `python scripts NAME ...` runs scripts/tools/NAME.py; each has a make target of the same name.
 
-Python then imports the `churn` that is beside this file, never an installed one.
+Python then imports the `churn` next to this file, never an installed one.
 """
 
 import runpy
@@ -11,7 +11,7 @@ TOOLS = sorted(path.stem for path in (Path(__file__).parent / "tools").glob("[!_
 
 
 def main() -> None:
-    """Run the tool that the first argument names."""
+    """Run the tool named by the first argument."""
     _, *arguments = sys.argv
     if not arguments or arguments[0] not in TOOLS:
         sys.exit(f"usage: python scripts NAME ...; NAME is one of: {', '.join(TOOLS)}")

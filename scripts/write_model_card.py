@@ -9,12 +9,12 @@ Writes
 
 import argparse
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from churn.base.command import run_command
 from churn.base.files import write_whole
+from churn.base.markdown import write_table
 from churn.base.params import read_section
 from churn.evaluation.gains import describe_gains
 
@@ -76,7 +76,7 @@ def describe_data(training_set: dict[str, Any], metrics: dict[str, Any]) -> str:
     ]
     left_out = metrics["features_left_out"]
     return (
-        table(("as-of date", "used for", "users", "churn rate"), rows)
+        write_table(("as-of date", "used for", "users", "churn rate"), rows)
         + f"\n\nFeatures left out, unknown or constant in training or by choice: {', '.join(left_out) or 'none'}."
     )
 
@@ -98,7 +98,7 @@ def describe_quality(metrics: dict[str, Any]) -> str:
     return (
         f"Family {metrics['family']} ({point}), chosen by {metrics['cv_metric']} in cross-validation "
         f"({metrics['cv_score']:.4f}). On the holdout, which is later than all training rows and was scored once:\n\n"
-        + table(("measure", "value"), measured)
+        + write_table(("measure", "value"), measured)
         + f"\n\n{describe_gains(metrics['gain_over_baselines'])}"
     )
 
@@ -117,14 +117,14 @@ def describe_segments(segments: list[dict[str, Any]]) -> str:
         )
         for segment in segments
     ]
-    return table(("segment", "users", "churn rate", "mean prediction", "ROC AUC"), rows)
+    return write_table(("segment", "users", "churn rate", "mean prediction", "ROC AUC"), rows)
 
 
 def describe_features(shap: dict[str, float], number: int) -> str:
     """List the strongest features."""
     strongest = sorted(shap.items(), key=lambda item: -item[1])[:number]
     return (
-        table(("feature", "mean abs. SHAP value"), [(f"`{name}`", f"{value:.4f}") for name, value in strongest])
+        write_table(("feature", "mean abs. SHAP value"), [(f"`{name}`", f"{value:.4f}") for name, value in strongest])
         + f"\n\nThe {len(strongest)} strongest of {len(shap)}."
     )
 
@@ -140,12 +140,6 @@ def describe_limits(training_set: dict[str, Any]) -> str:
             "- Segments with few users are not measured; nothing is known of how it treats them.",
         ]
     )
-
-
-def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Return a table in Markdown."""
-    head = list(head)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *rows])
 
 
 def main() -> None:

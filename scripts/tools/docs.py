@@ -1,4 +1,4 @@
-"""Write the pages of docs/reference that the code itself knows best.
+"""Write the pages of docs/reference that are generated from the code.
 
 Reads
     the contract and the features; params.yaml, its schema and dvc.yaml of this repository

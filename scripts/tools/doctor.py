@@ -1,9 +1,9 @@
-"""Check what the pipeline needs on this machine and of its servers; print a table, and how to mend each fault.
+"""Check what the pipeline needs on this machine and from its servers; print a table, and how to fix each fault.
 
 Reads
-    this machine, .env and the environment, and what they name: the S3 server, MLflow, Spark, alerts
+    this machine, .env and the environment, and the servers named there: S3, MLflow, Spark, alerts
 Writes
-    one small object in the bucket churn-dvc, taken away again
+    one small object in the bucket churn-dvc, which is deleted again
 """
 
 import argparse
@@ -29,29 +29,29 @@ from churn.stack.checks import check_workers
 from churn.stack.settings import DVC_BUCKET, read_settings
 
 LOCK = Path("requirements.lock")
-# What a first run of the demo, with the stack beside it, takes.
+# Needed for a first run of the demo with the stack.
 FREE_GIGABYTES = 5
 
 
 class FaultError(UserError):
-    """What is wrong, and how to mend it."""
+    """What is wrong, and how to fix it."""
 
-    def __init__(self, found: str, mend: str) -> None:
+    def __init__(self, found: str, fix: str) -> None:
         super().__init__(found)
-        self.mend = mend
+        self.fix = fix
 
 
 def check_python() -> str:
-    """Tell the version of Python; make install has refused one that is too old."""
+    """Return the version of Python; make install refuses one that is too old."""
     return f"{'.'.join(map(str, sys.version_info[:3]))} ({sys.executable})"
 
 
 def check_packages() -> str:
-    """Compare what is installed with requirements.lock."""
+    """Compare the installed packages with requirements.lock."""
     wrong = []
     for line in re.findall(r"^[\w.-]+(?:\[.+?\])?==.+?(?= \\$)", LOCK.read_text(), re.MULTILINE):
         required = Requirement(line)
-        # What only another system or Python needs is not missing here.
+        # Packages for other systems or Python versions are not needed here.
         if required.marker is None or required.marker.evaluate():
             found = installed(required.name)
             if not required.specifier.contains(found or "0", prereleases=True):
@@ -63,7 +63,7 @@ def check_packages() -> str:
 
 
 def installed(name: str) -> str | None:
-    """Return a package's version, None when it is not installed."""
+    """Return a package's version, None if it is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -71,7 +71,7 @@ def installed(name: str) -> str | None:
 
 
 def check_java() -> str:
-    """Look for a Java that Spark can use."""
+    """Find a Java that Spark can use."""
     try:
         java = find_java()
     except UserError as error:
@@ -80,60 +80,62 @@ def check_java() -> str:
 
 
 def check_disk() -> str:
-    """Look how much room is left for data, cache and logs."""
+    """Check the free space for data, cache and logs."""
     free = shutil.disk_usage(Path.cwd()).free / 1e9
     if free < FREE_GIGABYTES:
-        raise FaultError(f"{free:.1f} GB free here", f"free some: {FREE_GIGABYTES} GB are needed; docs/operations.md")
+        raise FaultError(
+            f"{free:.1f} GB free here", f"free some space: {FREE_GIGABYTES} GB are needed; docs/operations.md"
+        )
     return f"{free:.0f} GB free here"
 
 
 def check_secrets() -> str:
-    """Look who may read the logins."""
+    """Check who may read the logins."""
     if not ENV_FILE.exists():
-        return "no .env: nothing runs but on this machine"
+        return "no .env: everything runs on this machine"
     mode = stat.S_IMODE(ENV_FILE.stat().st_mode)
     if mode & 0o077:
         raise FaultError(f"others may read {ENV_FILE} (mode {mode:o})", f"chmod 600 {ENV_FILE}")
-    return f"{ENV_FILE} is its owner's alone"
+    return f"only its owner may read {ENV_FILE}"
 
 
 def check_s3() -> str:
-    """Write an object, read it, compare, and take it away."""
+    """Write an object, read it, compare it, and delete it."""
     if not (address := os.environ.get("AWS_ENDPOINT_URL")):
         return "not used: AWS_ENDPOINT_URL is not set"
     key, content = f"doctor/{secrets.token_hex(8)}", secrets.token_bytes(1_000)
     try:
         with open_s3() as s3:
-            # The client adds a checksum, which the server verifies, and sends back for the client to verify.
+            # The server verifies the client's checksum and returns it, and the client verifies it again.
             written = s3.put_object(Bucket=DVC_BUCKET, Key=key, Body=content, ChecksumAlgorithm="SHA256")
             read = s3.get_object(Bucket=DVC_BUCKET, Key=key, ChecksumMode="ENABLED")["Body"].read()
             s3.delete_object(Bucket=DVC_BUCKET, Key=key, **_version_of(written))
     except UserError as error:
-        mend = "make up; or mend AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY in .env"
+        fix = "make up; or correct AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY in .env"
         if "checksum" in str(error).lower():
-            mend = "an older server: set AWS_REQUEST_CHECKSUM_CALCULATION=WHEN_REQUIRED in .env"
-        raise FaultError(str(error).split(" Check that")[0], mend) from None
+            fix = "an older server: set AWS_REQUEST_CHECKSUM_CALCULATION=WHEN_REQUIRED in .env"
+        raise FaultError(str(error).split(" Check that")[0], fix) from None
     if read != content:
-        raise FaultError(f"{address} gave other bytes back", "do not use that server")
-    return f"{address}: written, read, checksum right"
+        raise FaultError(f"{address} returned different bytes", "do not use that server")
+    return f"{address}: written, read, checksum correct"
 
 
 def check_mlflow() -> str:
-    """Log in and ask for the experiments."""
+    """Log in and count the experiments."""
     uri = tracking_uri()
     if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists():
-        return f"{uri}: not made yet"
+        return f"{uri}: not created yet"
     try:
         with open_registry() as client:
             found = client.search_experiments()
     except UserError as error:
-        mend = "make up; or mend MLFLOW_TRACKING_URI, MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD in .env"
-        raise FaultError(str(error).split(" Check MLFLOW")[0], mend) from None
+        fix = "make up; or correct MLFLOW_TRACKING_URI, MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD in .env"
+        raise FaultError(str(error).split(" Check MLFLOW")[0], fix) from None
     return f"{uri}: {len(found)} experiment{'s' * (len(found) != 1)}"
 
 
 def check_spark() -> str:
-    """Look for a cluster's master and, where it is the stack's, its workers."""
+    """Check a cluster's master and, if it is the stack's, its workers."""
     master = os.environ.get("SPARK_MASTER") or "local[2]"
     if not master.startswith(CLUSTER):
         return f"{master}: on this machine"
@@ -144,15 +146,15 @@ def check_spark() -> str:
         if settings.is_managed("SPARK_MASTER") and (wrong := check_workers(page, 1)):
             raise UserError(f"{master}: {wrong}")
     except UserError as error:
-        raise FaultError(str(error).split(". ")[0], "make up; or mend SPARK_MASTER in .env") from None
+        raise FaultError(str(error).split(". ")[0], "make up; or correct SPARK_MASTER in .env") from None
     return f"{master} answers"
 
 
 def check_alerts() -> str:
-    """Look whether Apprise can use each address; nothing is sent."""
+    """Check whether Apprise can use each address; nothing is sent."""
     kinds = [name_service(service) for service in open_services()]
     if UNKNOWN in kinds:
-        raise FaultError(explain(UNKNOWN, kinds.index(UNKNOWN) + 1), f"mend {VARIABLE} in .env (docs/alerts.md)")
+        raise FaultError(explain(UNKNOWN, kinds.index(UNKNOWN) + 1), f"correct {VARIABLE} in .env (docs/alerts.md)")
     return ", ".join(kinds) or f"not used: {VARIABLE} is not set"
 
 
@@ -170,14 +172,14 @@ CHECKS: dict[str, Callable[[], str]] = {
 
 
 def examine() -> tuple[list[tuple[str, str, str]], int]:
-    """Return a row for each check (its name, what was found, how to mend it), and the number of faults."""
+    """Return a row for each check (name, state, result; for a fault also the fix), and the number of faults."""
     rows, faults = [], 0
     for name, check in CHECKS.items():
         try:
             rows.append((name, "ok", check()))
         except FaultError as fault:
             faults += 1
-            rows += [(name, "FAULT", str(fault)), ("", "mend", fault.mend)]
+            rows += [(name, "FAULT", str(fault)), ("", "fix", fault.fix)]
     return rows, faults
 
 
@@ -192,7 +194,7 @@ def main() -> None:
     for name, state, text in rows:
         print(f"{name:<10}{state:<7}{text}")
     if faults:
-        raise UserError(f"{faults} fault{'s' * (faults != 1)}; each line `mend` says what to do.")
+        raise UserError(f"{faults} fault{'s' * (faults != 1)}; each line `fix` says what to do.")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Stop the stack; its data stays in .stack, and what follows runs on this machine alone.
+"""Stop the stack; its data stays in .stack, and later commands run on this machine only.
 
 Reads
     .stack
 Writes
-    .env and .dvc/config.local: without the addresses of the servers
+    .env and .dvc/config.local: without the servers' addresses
 """
 
 import argparse

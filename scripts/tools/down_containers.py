@@ -3,7 +3,7 @@
 Reads
     compose.yaml, .env and the environment
 Writes
-    .env and .dvc/config.local: without the addresses of the servers
+    .env and .dvc/config.local: without the servers' addresses
 """
 
 import argparse

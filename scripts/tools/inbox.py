@@ -1,13 +1,13 @@
-"""Take in every complete delivery in the inbox, oldest first; move a broken one aside with the reason in it.
+"""Ingest every complete delivery in the inbox, oldest first; move a broken one to rejected/ with the reason.
 
 Reads
     <inbox>/<delivery>/ with the five CSVs, or any of them packed as .csv.gz; a delivery is complete when it also
-    holds a file _READY, or when nothing in it has changed for some minutes
+    has a file _READY, or when nothing in it has changed for some minutes
 Writes
-    data/raw/<drop>/, its DVC pointer, data/drops.yaml (see ingest_drop)
-    <inbox>/.done/<delivery>/ when it is in; <inbox>/rejected/<delivery>/ with reason.txt when it is broken
+    data/raw/<drop>/, its DVC pointer, data/drops.yaml (see ingest)
+    <inbox>/.done/<delivery>/ when it is ingested; <inbox>/rejected/<delivery>/ with reason.txt when it is broken
 
-A delivery is moved last: whatever stops the command, running it again goes on from there.
+A delivery is moved last, so that an interrupted command can be run again.
 """
 
 import argparse
@@ -25,7 +25,12 @@ def main() -> None:
     parser.add_argument("--inbox", type=Path, default=inbox_folder(), help="CHURN_INBOX, by default inbox")
     parser.add_argument("--raw", type=Path, default=Path("data/raw"), help="folder of the drops (data/raw)")
     parser.add_argument("--list", type=Path, default=Path("data/drops.yaml"), help="list of drops (data/drops.yaml)")
-    parser.add_argument("--stable-minutes", type=float, default=10, help="without _READY: unchanged so long (10)")
+    parser.add_argument(
+        "--stable-minutes",
+        type=float,
+        default=10,
+        help="minutes without a change after which a delivery without _READY is complete (10)",
+    )
     parser.add_argument("--commit", action="store_true", help="commit each drop's pointer and the list to git")
     args = parser.parse_args()
     if args.inbox == DEFAULT:
@@ -33,9 +38,7 @@ def main() -> None:
     stable, now = timedelta(minutes=args.stable_minutes), datetime.now().astimezone()
     if rejected := ingest_inbox(args.inbox, args.raw, args.list, stable, now, args.commit):
         places = ", ".join(map(str, rejected))
-        raise UserError(
-            f"Moved aside, each with {REASON}: {places}. Mend them and move them back, or deliver them again."
-        )
+        raise UserError(f"Rejected, each with {REASON}: {places}. Fix them and move them back, or deliver them again.")
 
 
 if __name__ == "__main__":

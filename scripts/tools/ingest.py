@@ -1,4 +1,4 @@
-"""Take a delivery of five CSVs in: check it, copy it to data/raw/<drop>/, have DVC track it, list it.
+"""Ingest a delivery of five CSVs: check it, copy it to data/raw/<drop>/, track it with DVC, add it to the list.
 
 Reads
     SOURCE/PAYMENTS.csv, ACTIVE_USER.csv, DEMOGRAFICOS.csv, DINERO_CUENTA.csv, MARKETPLACE_DATA.csv, or any of them
@@ -6,7 +6,7 @@ Reads
 Writes
     data/raw/<drop>/ with the five files, its DVC pointer data/raw/<drop>.dvc, and the drop's line in data/drops.yaml
 
-The list comes last: whatever stops the command, running it again goes on from there.
+The list is written last, so that an interrupted command can be run again.
 """
 
 import argparse
@@ -21,11 +21,11 @@ from churn.deliveries.ingest import ingest_drop
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("source", type=Path, help="folder of the five CSVs")
+    parser.add_argument("source", type=Path, help="folder with the five CSVs")
     parser.add_argument("--drop", type=parse_drop, help="the drop's date, YYYY-MM-DD (newest FECHA in PAYMENTS.csv)")
     parser.add_argument("--raw", type=Path, default=Path("data/raw"), help="folder of the drops (data/raw)")
     parser.add_argument("--list", type=Path, default=Path("data/drops.yaml"), help="list of drops (data/drops.yaml)")
-    parser.add_argument("--replace", action="store_true", help="replace a drop that is there with other content")
+    parser.add_argument("--replace", action="store_true", help="replace a drop that exists with different content")
     args = parser.parse_args()
     ingest_drop(args.source, args.raw, args.list, args.drop, args.replace, date.today())
 

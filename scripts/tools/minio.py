@@ -1,4 +1,4 @@
-"""Build MinIO into .tools/, where no `minio` is on PATH.
+"""Build MinIO into .tools/ if no `minio` is on PATH.
 
 Reads
     Go's module proxy

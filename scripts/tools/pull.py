@@ -3,7 +3,7 @@
 Reads
     .env and the environment: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY
 Writes
-    DVC's cache, and the files that git's pointers and dvc.lock name
+    DVC's cache, and the files named by the pointers and dvc.lock
 """
 
 import argparse

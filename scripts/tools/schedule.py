@@ -1,4 +1,4 @@
-"""Print, install or take out the daily run: a systemd user timer where there is one, else a line for cron.
+"""Print, install or remove the daily run: a systemd user timer if available, otherwise a line in the crontab.
 
 Reads
     nothing
@@ -42,24 +42,24 @@ WantedBy=timers.target
 
 
 def show_schedule(root: Path, at: str) -> str:
-    """Return what would be installed, as files or a line."""
+    """Return what would be installed: the files or the line."""
     if has_systemd():
         return "\n".join(f"# {path}\n{text}" for path, text in unit_files(root, at).items())
     return cron_line(root, at)
 
 
 def install_schedule(root: Path, at: str) -> str:
-    """Install the daily run, in the place of one that is there; return what was done.
+    """Install the daily run, replacing an existing one; return what was done.
 
     Raises
     ------
     UserError
-        When this machine has neither systemd for users nor cron, or they refuse.
+        When this machine has neither systemd for users nor cron, or they fail.
     """
     if not has_systemd() and not shutil.which("crontab"):
         raise UserError(
-            "This machine has no systemd that works for users, and no crontab. Install cron, or have another scheduler "
-            f"run daily: {command_line(root)}"
+            "This machine has neither systemd for users nor crontab. Install cron, or let another scheduler run daily: "
+            f"{command_line(root)}"
         )
     remove_schedule(root)
     if not has_systemd():
@@ -77,7 +77,7 @@ def install_schedule(root: Path, at: str) -> str:
 
 
 def remove_schedule(root: Path) -> str:
-    """Take the daily run out, wherever it is; return what was done."""
+    """Remove the daily run from systemd and the crontab; return what was done."""
     done = []
     units = [path for path in unit_files(root, "") if path.exists()]
     if units:
@@ -87,25 +87,25 @@ def remove_schedule(root: Path) -> str:
             path.unlink()
         if has_systemd():
             systemctl("daemon-reload")
-        done.append(f"Took out {unit_name(root)}.timer.")
+        done.append(f"Removed {unit_name(root)}.timer.")
     if shutil.which("crontab"):
         lines = read_crontab()
         kept = [line for line in lines if not line.endswith(cron_mark(root))]
         if kept != lines:
             write_crontab(kept)
-            done.append("Took the line out of the crontab.")
+            done.append("Removed the line from the crontab.")
     return " ".join(done) or "Nothing was installed for this folder."
 
 
 def command_line(root: Path) -> str:
-    """Return the shell's command for one scheduled run."""
+    """Return the shell command of one scheduled run."""
     return f"cd {shlex.quote(str(root))} && {shlex.quote(sys.executable)} {COMMAND}"
 
 
 def cron_line(root: Path, at: str) -> str:
-    """Return the line of a crontab; what is printed goes to the log, not into mails."""
+    """Return the line for the crontab; output goes to the log, not into mails."""
     hour, minute = at.split(":")
-    # A bare % ends a command there.
+    # In a crontab, an unescaped % ends the command.
     command = f"{command_line(root)} >/dev/null 2>&1".replace("%", r"\%")
     return f"{int(minute)} {int(hour)} * * * {command}{cron_mark(root)}"
 
@@ -116,14 +116,14 @@ def cron_mark(root: Path) -> str:
 
 
 def unit_name(root: Path) -> str:
-    """Return the name of this repository's units: two clones on one machine have two."""
+    """Return the name of this repository's units, different for each clone on a machine."""
     return f"churn-pipeline-{hashlib.md5(str(root).encode()).hexdigest()[:8]}"
 
 
 def unit_files(root: Path, at: str) -> dict[Path, str]:
-    """Return the service's and the timer's text by path."""
+    """Return the text of the service and of the timer by path."""
     folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "systemd/user"
-    # A % begins one of systemd's specifiers, a $ a variable.
+    # In a unit, % begins a specifier and $ a variable.
     python = re.sub(r'(["\\])', r"\\\1", sys.executable).replace("%", "%%").replace("$", "$$")
     values = {"root": str(root).replace("%", "%%"), "python": python, "command": COMMAND, "at": at}
     return {
@@ -133,13 +133,13 @@ def unit_files(root: Path, at: str) -> dict[Path, str]:
 
 
 def has_systemd() -> bool:
-    """Tell whether systemd runs units for this user."""
+    """Return whether systemd runs units for this user."""
     command = ["systemctl", "--user", "show-environment"]
     return bool(shutil.which("systemctl")) and not subprocess.run(command, capture_output=True, check=False).returncode
 
 
 def systemctl(*arguments: str) -> None:
-    """Tell systemd, for this user."""
+    """Run systemctl for this user."""
     run_tool(["systemctl", "--user", *arguments])
 
 
@@ -152,12 +152,12 @@ def read_crontab() -> list[str]:
 
 
 def write_crontab(lines: list[str]) -> None:
-    """Put these lines in the place of the user's crontab."""
+    """Replace the user's crontab with these lines."""
     run_tool(["crontab", "-"], "".join(f"{line}\n" for line in lines))
 
 
 def run_tool(command: list[str], given: str = "") -> None:
-    """Run a command of the system; its own words are the message when it fails."""
+    """Run a system command; raise `UserError` with its message if it fails."""
     done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
     if done.returncode:
         raise UserError(f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
@@ -166,7 +166,7 @@ def run_tool(command: list[str], given: str = "") -> None:
 def parse_time(text: str) -> str:
     """Return a time of day, HH:MM; raise `UserError` for anything else."""
     if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text):
-        raise UserError(f"AT is {text!r}, which is no time of day. Write it like 06:00.")
+        raise UserError(f"AT is {text!r}, which is not a time of day. Example: 06:00.")
     return text
 
 
@@ -175,8 +175,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--at", default="06:00", help="time of day, HH:MM (06:00)")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--install", action="store_true", help="install it, in the place of one that is there")
-    what.add_argument("--remove", action="store_true", help="take it out")
+    what.add_argument("--install", action="store_true", help="install it, replacing an existing one")
+    what.add_argument("--remove", action="store_true", help="remove it")
     args = parser.parse_args()
     root, at = Path.cwd(), parse_time(args.at)
     if args.remove:

@@ -1,12 +1,12 @@
-"""What the schedule runs: take in the inbox, run what is stale, say what happened.
+"""Do one scheduled run: ingest the inbox, run what is stale, print a summary.
 
 Reads
     the inbox, and what the pipeline reads
 Writes
-    what ingest_inbox and Snakemake write; logs/schedule.log, to which each run adds what it printed
+    the outputs of inbox and Snakemake; logs/schedule.log, to which each run appends its output
 
-Two of them never run at once. What Snakemake cannot tell itself (an inbox that cannot be read, a run that never began)
-is told to CHURN_NOTIFY_URLS from here.
+Two scheduled runs never run at once. Failures that Snakemake cannot report (an unreadable inbox, a run that did not
+start) are sent to CHURN_NOTIFY_URLS from here.
 """
 
 import argparse
@@ -27,7 +27,7 @@ LOG, LOCK = Path("logs/schedule.log"), Path(".snakemake/schedule.lock")
 INGEST = ("scripts", "inbox", "--commit")
 RUN = ("-m", "snakemake", "--cores", "all", "--quiet", "host", "progress")
 SUMMARIZE = ("scripts", "summary")
-# How Snakemake begins to tell of a failed job, of which the Snakefile's onerror has sent a message.
+# Snakemake prints this for a failed job; the Snakefile's onerror has then already sent a message.
 JOB_FAILED = "Error in rule "
 
 
@@ -37,14 +37,14 @@ def run_scheduled(log: Path, lock: Path) -> None:
     Parameters
     ----------
     log : Path
-        File to add what is printed to.
+        File to append the output to.
     lock : Path
-        File that is locked meanwhile; the lock dies with this process.
+        File that is locked during the run; the lock ends with this process.
 
     Raises
     ------
     UserError
-        When a delivery was moved aside, or something failed; the rest was done all the same.
+        When a delivery was rejected or something failed; everything else was still done.
     """
     for path in log, lock:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,28 +52,28 @@ def run_scheduled(log: Path, lock: Path) -> None:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print("Another scheduled run is at work here; this one leaves it to that one.")
+            print("Another scheduled run is already running here; nothing to do.")
             return
         file.write(f"\n==== {datetime.now().astimezone().isoformat(' ', 'seconds')}\n")
         failures, before = [], read_rejected(inbox_folder())
-        code, said = run_and_log(INGEST, file)
+        code, output = run_and_log(INGEST, file)
         new = [one for one in read_rejected(inbox_folder()).items() if one[0] not in before]
         if code and not new:
-            failures.append(("ingest_inbox", first_error(said)))
-        code, said = run_and_log(RUN, file)
-        if code and JOB_FAILED not in said:
-            failures.append(("snakemake", first_error(said)))
-            failures += [("ingest_inbox", f"{name} moved aside: {reason}") for name, reason in new]
+            failures.append(("inbox", first_error(output)))
+        code, output = run_and_log(RUN, file)
+        if code and JOB_FAILED not in output:
+            failures.append(("snakemake", first_error(output)))
+            failures += [("inbox", f"{name} rejected: {reason}") for name, reason in new]
         if not code:
             run_and_log(SUMMARIZE, file)
         if os.environ.get(VARIABLE):
             send_failure(failures)
     if code or failures or new:
-        raise UserError(f"Something was wrong; it stands above, and in {log}.")
+        raise UserError(f"The scheduled run failed; the reason is printed above and in {log}.")
 
 
 def run_and_log(arguments: tuple[str, ...], log: TextIO) -> tuple[int, str]:
-    """Run Python with these arguments; print what it prints, and add it to the log; return exit code and text."""
+    """Run Python with these arguments; print and log its output; return exit code and output."""
     command = [sys.executable, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         lines = []

@@ -1,9 +1,9 @@
-"""Print the result of the last run in a few lines, and where to look next.
+"""Print the result of the last run in a few lines, and where to find more.
 
 Reads
     metrics/*.json, reports/release/*.json, data/drops.yaml
 Writes
-    nothing but lines to the terminal
+    lines on the terminal
 """
 
 import argparse

@@ -3,7 +3,7 @@
 Reads
     .env and the environment: ports, addresses, logins (.env.example explains each)
 Writes
-    .env: random logins, once, and where the servers are, while they are up
+    .env: random logins, once, and the servers' addresses while they run
     .stack: data, logs and settings of the services
 """
 
@@ -32,17 +32,17 @@ from churn.stack.settings import (
 
 
 def start_stack(folder: Path) -> list[Service]:
-    """Start what does not run, and return when all answer.
+    """Start the services that do not run, and return when all of them answer.
 
     Parameters
     ----------
     folder : Path
-        Where the services keep their data and logs.
+        The folder for the services' data and logs.
 
     Raises
     ------
     UserError
-        When a port is taken, something to start is missing, or a service does not answer.
+        When a port is in use, a program is missing, or a service does not answer.
     """
     write_secrets()
     settings = read_settings()
@@ -78,22 +78,22 @@ def check_ports(bind: str, services: list[Service]) -> None:
                     probe.bind((bind, int(port)))
                 except OSError as error:
                     raise UserError(
-                        f"{service.name} needs port {port} of {bind}: {error.strerror}. Stop what listens there, or "
-                        f"set {variable} in .env to another port."
+                        f"{service.name} needs port {port} of {bind}: {error.strerror}. Stop the program "
+                        f"that listens there, or set {variable} in .env to another port."
                     ) from None
 
 
 def prepare(settings: Settings, services: list[Service], folder: Path) -> None:
-    """Write what the services read when they start."""
+    """Write the files that the services read when they start."""
     names = {service.name for service in services}
     if "postgres" in names:
         prepare_postgres(folder / "postgres", settings["CHURN_POSTGRES_PASSWORD"])
-    # Spark's master would wait a minute for workers of the last time.
+    # Otherwise Spark's master waits a minute for the previous workers.
     shutil.rmtree(folder / "spark" / "recovery", ignore_errors=True)
     for place in "logs", "spark/events":
         (folder / place).mkdir(parents=True, exist_ok=True)
     login = {
-        # What a user makes is for others to read, not to change.
+        # Users may read, but not change, what others have created.
         "default_permission": "READ",
         "database_uri": settings.postgres_uri,
         "admin_username": settings["MLFLOW_TRACKING_USERNAME"],

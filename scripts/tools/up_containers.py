@@ -3,7 +3,7 @@
 Reads
     compose.yaml, .env and the environment
 Writes
-    .env: random logins, once, and the addresses of the servers while they run
+    .env: random logins, once, and the servers' addresses while they run
 """
 
 import argparse

@@ -206,7 +206,7 @@ def test_a_silent_end_is_warned_about(source, capsys):
     check_drop_date(source / "PAYMENTS.csv", newest + timedelta(days=7), newest, {newest: 5})
     assert not capsys.readouterr().out
     check_drop_date(source / "PAYMENTS.csv", newest + timedelta(days=20), newest, {newest: 5})
-    assert "WARNING: the newest payment is of 2026-03-08, 20 days before 2026-03-28" in capsys.readouterr().out
+    assert "WARNING: the newest payment is from 2026-03-08, 20 days before 2026-03-28" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(not SEED.exists(), reason="the five-user sample is not here")

@@ -1,4 +1,4 @@
-"""The inbox: what is complete goes in, what is broken is moved aside, what is on its way is left alone."""
+"""The inbox: complete deliveries are ingested, broken ones rejected, and arriving ones wait."""
 
 import gzip
 import os
@@ -99,7 +99,7 @@ def test_a_broken_one_is_moved_aside_with_the_reason_and_stops_no_other(inbox, d
     assert listed(inbox) == ["2026-03-08"] and is_tracked(inbox.parent / "data/raw/2026-03-08")
     reasons = {label.partition(" (")[0]: reason for label, reason in read_rejected(inbox).items()}
     assert "cannot be unpacked" in reasons["cut"] and "column GENDER, CARD_TYPE, CITY is missing" in reasons["header"]
-    assert "is no CSV that can be read" in reasons["bytes"]
+    assert "cannot be read as CSV" in reasons["bytes"]
     assert "other content (ACTIVE_USER.csv)" in reasons["other content"]
     for path, content in files.items():
         if path.name != ".lock" and "good" not in path.parts:
@@ -121,9 +121,9 @@ def test_what_is_on_its_way_is_left_alone_and_told(inbox, deliver, capsys):
     assert look(inbox) == []
     assert {path for path in everything_in(inbox) if path.name != ".lock"} == set(before)
     said = capsys.readouterr().out
-    assert "no marker is left alone: something in it changed less than 10 minutes ago, and there is no _READY" in said
-    assert "lacks one is left alone: PAYMENTS.csv cannot be read here yet" in said
-    assert "PAYMENTS.csv is left alone: a delivery is a folder of its own" in said
+    assert "no marker must wait: it changed less than 10 minutes ago and has no _READY" in said
+    assert "lacks one must wait: PAYMENTS.csv missing or not readable yet" in said
+    assert "PAYMENTS.csv must wait: a delivery must be a folder" in said
     # Ten minutes later one is complete, one is broken by its own word, and one still waits.
     assert look(inbox, later=TEN_MINUTES) == ["says ready"]
     assert listed(inbox) == ["2026-03-08"]
@@ -143,7 +143,7 @@ def test_what_is_no_deliverys_fault_moves_none(inbox, deliver):
     assert names_in(inbox) == ["a"]
     (root / ".dvc/config").write_text("")
     assert look(inbox) == [] and listed(inbox) == ["2026-03-08"]
-    with pytest.raises(UserError, match=r"nowhere is not a folder\. Make it, or mend CHURN_INBOX"):
+    with pytest.raises(UserError, match=r"nowhere is not a folder\. Create it, or correct CHURN_INBOX"):
         look(root / "nowhere")
 
 
@@ -154,8 +154,8 @@ def test_the_command_ends_with_1_when_something_was_moved_aside_and_commits_what
     (root / "other.txt").write_text("not to be committed")
     run("git", "add", "other.txt", cwd=root)
     answer = run(*COMMAND, "--commit", cwd=root, fails=True)
-    assert answer.stderr.startswith("ERROR: Moved aside, each with reason.txt: inbox/rejected/broken.")
-    assert "good is in inbox/.done/good now." in answer.stdout
+    assert answer.stderr.startswith("ERROR: Rejected, each with reason.txt: inbox/rejected/broken.")
+    assert "good was moved to inbox/.done/good." in answer.stdout
     committed = run("git", "show", "--name-only", "--format=%s", cwd=root).stdout.split()
     assert committed == ["Drop", "2026-03-08", "data/drops.yaml", "data/raw/2026-03-08.dvc"]
     assert run(*COMMAND, "--commit", cwd=root).stdout == "No complete delivery in inbox.\n"
@@ -163,7 +163,7 @@ def test_the_command_ends_with_1_when_something_was_moved_aside_and_commits_what
     deliver_again = shutil.move(other / ".done/good", other / "good")
     assert Path(deliver_again).exists()
     answer = run(*COMMAND, cwd=root, CHURN_INBOX="elsewhere")
-    assert "good is in elsewhere/.done/good now." in answer.stdout
+    assert "good was moved to elsewhere/.done/good." in answer.stdout
     assert len(run("git", "log", "--format=%h", cwd=root).stdout.split()) == 1
 
 

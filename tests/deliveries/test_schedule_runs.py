@@ -86,8 +86,8 @@ def test_a_timer_of_systemd_is_installed_once_and_taken_out(machine, folder, tmp
             text=True,
             check=False,
         )
-        told = [line for line in checked.stderr.splitlines() if service.stem in line]
-        assert not told and checked.returncode == 0, checked.stderr
+        warnings = [line for line in checked.stderr.splitlines() if service.stem in line]
+        assert not warnings and checked.returncode == 0, checked.stderr
     run(*COMMAND, "--remove", cwd=folder, **systemd)
     assert not list(units.iterdir())
     assert f"--user disable --now {timer.name}" in (tmp_path / "systemctl.log").read_text()
@@ -96,7 +96,7 @@ def test_a_timer_of_systemd_is_installed_once_and_taken_out(machine, folder, tmp
 def test_mistakes_end_with_one_message(machine, folder, tmp_path):
     for wrong in "6", "24:00", "six":
         message = run(*COMMAND, "--at", wrong, cwd=folder, fails=True, **machine(False) if wrong == "6" else {})
-        assert message.stderr.startswith(f"ERROR: AT is {wrong!r}, which is no time of day.")
+        assert message.stderr.startswith(f"ERROR: AT is {wrong!r}, which is not a time of day.")
     bare = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
     message = run(*COMMAND, "--install", cwd=folder, fails=True, **bare).stderr
     assert "no systemd that works for users, and no crontab" in message and "scripts", "scheduled_run" in message
@@ -122,8 +122,8 @@ def test_the_printed_line_runs_as_cron_would_and_without_new_bytes_nothing_does(
     with (demo_copy / ".snakemake/schedule.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         said = run(sys.executable, "scripts", "scheduled_run", cwd=demo_copy).stdout
-        assert said == "Another scheduled run is at work here; this one leaves it to that one.\n"
-    # Own drops are not mixed with the demo's: the run goes on, and people are told.
+        assert said == "Another scheduled run is already running here; nothing to do.\n"
+    # Own drops are not mixed with the demo's: the run goes on, and a message is sent.
     assert (demo_copy / "logs/schedule.log").read_text() == log
 
 
@@ -133,7 +133,7 @@ def test_what_goes_wrong_is_told_and_the_run_goes_on(demo_repository, tmp_path, 
     (delivery / "_READY").touch()
     (repository / "params.yaml").write_text("engine: abacus\n")
     answer = run(sys.executable, "scripts", "scheduled_run", cwd=repository, fails=True, CHURN_NOTIFY_URLS=web.url)
-    assert answer.stderr == "ERROR: Something was wrong; it stands above, and in logs/schedule.log.\n"
+    assert answer.stderr == "ERROR: The scheduled run failed; the reason is printed above and in logs/schedule.log.\n"
     # The demo's drops are listed, which is not the delivery's fault; and Snakemake never began.
     (message,) = web.messages
     assert message["title"] == "churn-model: failure of ingest_inbox, snakemake"

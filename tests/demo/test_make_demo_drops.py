@@ -150,7 +150,7 @@ def test_drops_are_made_tracked_and_listed_once(repository, capsys):
     assert ".csv" not in status.stdout
 
     make(repository)
-    assert "0 demo drops made" in capsys.readouterr().out
+    assert "0 demo drops created" in capsys.readouterr().out
     assert everything_in(repository / "data") == made
 
     folder = repository / "data/raw/2026-03-22"
@@ -159,7 +159,7 @@ def test_drops_are_made_tracked_and_listed_once(repository, capsys):
     make(repository, if_missing=True)
     assert everything_in(repository / "data") == made
 
-    with pytest.raises(UserError, match=r"2026-03-15 holds other data .* make clear-demo"):
+    with pytest.raises(UserError, match=r"2026-03-15 has different data .* make clear-demo"):
         make(repository, users=70)
     assert everything_in(repository / "data") == made
 
@@ -200,9 +200,9 @@ def test_own_drops_that_are_not_here_are_not_replaced_by_the_demo(repository):
 @pytest.mark.parametrize(
     ("drops", "last", "message"),
     [
-        (12, date(2026, 3, 21), "no Sunday"),
-        (13, LAST, "Ask for 1 to 12"),
-        (0, LAST, "Ask for 1 to 12"),
+        (12, date(2026, 3, 21), "not a Sunday"),
+        (13, LAST, "Choose 1 to 12"),
+        (0, LAST, "Choose 1 to 12"),
         (1, date(2025, 12, 28), "later --last-drop"),
     ],
 )

@@ -264,7 +264,7 @@ def test_the_stack_does_too(ran_stack, stack, demo, tmp_path):
     assert printed["make up"].count("127.0.0.1") >= 7
     assert re.search(r"version 1 of sqlite:///mlflow.db is version \d+ of http", printed["make migrate-store"])
     assert "Decision    " in printed["make run"] and stack.variables["MLFLOW_TRACKING_URI"] in printed["make run"]
-    assert "checksum right" in printed["make doctor"] and "FAULT" not in printed["make doctor"]
+    assert "checksum correct" in printed["make doctor"] and "FAULT" not in printed["make doctor"]
     assert "stopped" in printed["make down"]
 
 

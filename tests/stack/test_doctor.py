@@ -13,11 +13,11 @@ DOCTOR = (sys.executable, ROOT / "scripts", "doctor")
 def examine(folder, fails=False, **environment) -> dict[str, str]:
     """Return the rows of the table by name, each with its fix."""
     answer = run(*DOCTOR, cwd=folder, fails=fails, **FOUND | environment)
-    rows = dict(re.findall(r"^(\w+) +((?:ok|FAULT) .*(?:\n {10}mend .*)?)", answer.stdout, re.MULTILINE))
+    rows = dict(re.findall(r"^(\w+) +((?:ok|FAULT) .*(?:\n {10}fix .*)?)", answer.stdout, re.MULTILINE))
     assert list(rows) == ["Python", "Packages", "Java", "Disk", "Logins", "S3", "MLflow", "Spark", "Alerts"], (
         answer.stdout
     )
-    assert not fails or re.search(r"ERROR: \d faults?; each line `mend` says what to do", answer.stderr)
+    assert not fails or re.search(r"ERROR: \d faults?; each line `fix` says what to do", answer.stderr)
     return rows
 
 
@@ -29,7 +29,7 @@ def empty(folder):
 def test_without_servers_there_is_no_fault(tmp_path):
     rows = examine(empty(tmp_path))
     assert all(row.startswith("ok") for row in rows.values())
-    assert "AWS_ENDPOINT_URL is not set" in rows["S3"] and "not made yet" in rows["MLflow"]
+    assert "AWS_ENDPOINT_URL is not set" in rows["S3"] and "not created yet" in rows["MLflow"]
     assert "CHURN_NOTIFY_URLS is not set" in rows["Alerts"]
     assert [path.name for path in tmp_path.iterdir()] == ["requirements.lock"]
 
@@ -61,7 +61,7 @@ def test_with_the_stack_each_server_is_checked(stack):
     rows = examine(stack.repository)
     variables = stack.variables
     assert all(row.startswith("ok") for row in rows.values()), rows
-    assert f"{variables['AWS_ENDPOINT_URL']}: written, read, checksum right" in rows["S3"]
+    assert f"{variables['AWS_ENDPOINT_URL']}: written, read, checksum correct" in rows["S3"]
     assert variables["MLFLOW_TRACKING_URI"] in rows["MLflow"] and variables["SPARK_MASTER"] in rows["Spark"]
     assert not [key for key in stack.objects("churn-dvc") if key.startswith("doctor/")]
     rows = examine(stack.repository, True, AWS_SECRET_ACCESS_KEY="wrong", MLFLOW_TRACKING_PASSWORD="wrong")

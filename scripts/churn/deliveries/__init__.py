@@ -1,4 +1,4 @@
-"""From a delivered folder to a tracked drop: checks at the door, the date of the drop, the inbox.
+"""Ingest deliveries as tracked drops: checks, the date of the drop, the inbox.
 
 May import: base, data.
 """

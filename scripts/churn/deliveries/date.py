@@ -1,4 +1,4 @@
-"""The date of a delivery, from its payments: the newest day that is no typing error."""
+"""The date of a delivery: the newest day of its payments that is not a typing error."""
 
 import csv
 from datetime import date, timedelta
@@ -21,7 +21,7 @@ def count_payment_days(payments: Path) -> dict[date, int]:
     Raises
     ------
     UserError
-        When the file is no CSV, or no row has a date of the form YYYY-MM-DD.
+        When the file is not a CSV, or no row has a date of the form YYYY-MM-DD.
     """
     header = check_header(payments, payments.name)
     columns = ", ".join(f"'{column.replace(chr(39), chr(39) * 2)}': 'VARCHAR'" for column in header)
@@ -40,8 +40,8 @@ def count_payment_days(payments: Path) -> dict[date, int]:
             [str(payments)],
         ).fetchall()
     except duckdb.Error as error:
-        said = str(error).splitlines()[0]
-        raise UserError(f"{payments} is no CSV that can be read ({said}). Deliver it again, whole.") from None
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{payments} cannot be read as CSV ({reason}). Deliver the complete file again.") from None
     if not days:
         line, text = _first_date(payments)
         raise UserError(f"{payments}: no FECHA is a date of the form YYYY-MM-DD; line {line} has {text!r}.")
@@ -49,10 +49,10 @@ def count_payment_days(payments: Path) -> dict[date, int]:
 
 
 def choose_drop_date(payments: Path, days: dict[date, int], today: date) -> date:
-    """Return the newest day of the payments that can be believed.
+    """Return the newest plausible day of the payments.
 
-    A day after today cannot. Nor can one that lies more than STRAY_GAP after all the rest, when at most STRAY_SHARE
-    of the rows stand there or later.
+    A day after today is not plausible. Nor is one more than STRAY_GAP after the day before it, if at most STRAY_SHARE
+    of the rows have that day or a later one.
 
     Raises
     ------
@@ -62,8 +62,8 @@ def choose_drop_date(payments: Path, days: dict[date, int], today: date) -> date
     past = {day: rows for day, rows in days.items() if day <= today}
     if not past:
         raise UserError(
-            f"{payments}: every FECHA, from {min(days)}, is after today ({today}). Mend the dates, or this machine's "
-            "clock."
+            f"{payments}: every FECHA, from {min(days)}, is after today ({today}). Correct the dates, or this "
+            "machine's clock."
         )
     newest, later, most = max(past), 0, STRAY_SHARE * sum(past.values())
     for before, day in reversed(list(pairwise(sorted(past)))):
@@ -74,24 +74,24 @@ def choose_drop_date(payments: Path, days: dict[date, int], today: date) -> date
             newest = before
     if strays := sum(rows for day, rows in days.items() if day > newest):
         print(
-            f"{payments.name}: {strays} rows are dated after {newest} (up to {max(days)}); they count as typing errors "
-            "and will be rejected."
+            f"{payments.name}: {strays} rows are dated after {newest} (up to {max(days)}); they are treated as typing "
+            "errors and will be rejected."
         )
     return newest
 
 
 def check_drop_date(payments: Path, drop: date, newest: date, days: dict[date, int]) -> None:
-    """Stop when payments after the drop's date would be lost; warn when the last days before it are silent."""
+    """Raise `UserError` if payments after the drop's date would be lost; warn if the last days have no payments."""
     if drop < newest:
         rows = sum(count for day, count in days.items() if drop < day <= newest)
         raise UserError(
-            f"{payments} holds {rows} payments after {drop}, up to {newest}: they would be rejected. Leave --drop out "
-            f"(the drop is then {newest}), or take those rows out of the file."
+            f"{payments} has {rows} payments after {drop}, up to {newest}, which would be rejected. Omit --drop (the "
+            f"drop is then {newest}), or remove those rows from the file."
         )
     if (drop - newest).days > SILENT_DAYS:
         print(
-            f"WARNING: the newest payment is of {newest}, {(drop - newest).days} days before {drop}: everyone will "
-            f"look as if they had stopped paying. If the payments end there, use --drop {newest}."
+            f"WARNING: the newest payment is from {newest}, {(drop - newest).days} days before {drop}: all users will "
+            f"seem to have stopped paying. If the payments end there, use --drop {newest}."
         )
 
 

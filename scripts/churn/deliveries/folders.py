@@ -1,4 +1,4 @@
-"""The folders data/raw/<drop>/: five CSVs each, tracked by DVC as one folder with a pointer <drop>.dvc beside it."""
+"""The folders data/raw/<drop>/: five CSVs each, tracked by DVC as one folder with the pointer <drop>.dvc."""
 
 import hashlib
 import json
@@ -13,11 +13,11 @@ from churn.base.command import UserError
 
 
 class TrackingError(UserError):
-    """DVC failed: the repository is to be mended, not the delivery."""
+    """DVC failed: the repository must be fixed, not the delivery."""
 
 
 def file_md5s(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """Return the MD5 of each file named."""
+    """Return the MD5 of each named file."""
     md5s = {}
     for name in names:
         with (folder / name).open("rb") as file:
@@ -26,26 +26,26 @@ def file_md5s(folder: Path, names: Iterable[str]) -> dict[str, str]:
 
 
 def held_md5s(folder: Path) -> dict[str, str]:
-    """Return the MD5 of every file in a drop's folder, empty when there is no such folder.
+    """Return the MD5 of every file in a drop's folder, {} if the folder does not exist.
 
     Raises
     ------
     UserError
-        When something else than a folder stands there, or the folder holds a folder.
+        When it is not a folder, or contains a folder.
     """
     if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is not a folder. Move it away: a drop's CSVs belong there.")
+        raise UserError(f"{folder} is not a folder. Move it away: it is the place for a drop's CSVs.")
     held = list(folder.iterdir()) if folder.exists() else []
     if inner := [path for path in held if not path.is_file()]:
-        raise UserError(f"{inner[0]} does not belong in a drop, which holds five CSVs. Move it away.")
+        raise UserError(f"{inner[0]} does not belong in a drop, which has only the five CSVs. Move it away.")
     return file_md5s(folder, [path.name for path in held])
 
 
 def tracked_md5(folder: Path) -> str | None:
-    """Return the MD5 that the folder's pointer promises; None when there is no pointer, or no whole one."""
-    # DVC writes a pointer in place: killed meanwhile, it leaves half a file, and adds the folder anew when asked.
+    """Return the MD5 in the folder's pointer, None if there is no pointer or only part of one."""
+    # DVC writes a pointer in place: a kill leaves half a file. DVC writes it again when the folder is added again.
     try:
-        return yaml.safe_load(pointer_of(folder).read_text())["outs"][0]["md5"]
+        return str(yaml.safe_load(pointer_of(folder).read_text())["outs"][0]["md5"])
     except (FileNotFoundError, yaml.YAMLError, TypeError, LookupError):
         return None
 
@@ -56,28 +56,28 @@ def pointer_of(folder: Path) -> Path:
 
 
 def folder_md5(md5s: dict[str, str]) -> str:
-    """Return DVC's MD5 of a folder that holds these files."""
+    """Return DVC's MD5 of a folder with these files."""
     entries = [{"md5": md5s[name], "relpath": name} for name in sorted(md5s)]
     return hashlib.md5(json.dumps(entries).encode()).hexdigest() + ".dir"
 
 
 def track_folders(folders: list[Path]) -> None:
-    """Have DVC track the folders of one data/raw, in one call, waiting for another DVC to end.
+    """Track folders of one data/raw with DVC, in one call; wait if another DVC is running.
 
     Raises
     ------
     TrackingError
-        With DVC's own words when it fails. What was copied stays, and running the command again goes on from there.
+        With DVC's message when it fails. The copied files are kept, so the command can be run again.
     """
     for folder in folders:
         if tracked_md5(folder) is None:
             pointer_of(folder).unlink(missing_ok=True)
-    # Without --no-relink, DVC may move the data away and link it back; killed meanwhile, it would leave a hole.
+    # Without --no-relink, DVC may move the data away and link it back; a kill in between would lose the folder.
     add = [sys.executable, "-m", "dvc", "--wait-for-lock", "add", "--quiet", "--no-relink"]
     names = [folder.name for folder in folders]
     done = subprocess.run([*add, *names], cwd=folders[0].parent, capture_output=True, text=True, check=False)
     if done.returncode:
         raise TrackingError(
             f"DVC could not track {', '.join(map(str, folders))}: {done.stderr.strip()}\n"
-            "The files are in place; mend the cause and run this command again."
+            "The files are in place; fix the cause, then run this command again."
         )

@@ -1,4 +1,4 @@
-"""Ingest every complete delivery in the inbox, oldest first; move a broken one aside with the reason."""
+"""Ingest every complete delivery in the inbox, oldest first; move a broken one to rejected/ with the reason."""
 
 import contextlib
 import fcntl
@@ -19,7 +19,7 @@ from churn.deliveries.ingest import ingest_drop, read_own_list, unpacked
 def ingest_inbox(
     inbox: Path, raw: Path, listing: Path, stable: timedelta, now: datetime, commit: bool = False
 ) -> list[Path]:
-    """Take in what is complete, and return where the broken deliveries are now.
+    """Ingest the complete deliveries, and return the new paths of the broken ones.
 
     Parameters
     ----------
@@ -28,20 +28,19 @@ def ingest_inbox(
     raw, listing : Path
         data/raw and data/drops.yaml.
     stable : timedelta
-        How long nothing may have changed in a delivery without the file _READY.
+        A delivery without the file _READY is complete when nothing in it has changed for this long.
     now : datetime
-        The time, in this machine's zone.
+        The current time, in this machine's time zone.
     commit : bool
         Commit each drop's pointer and the list to git.
 
     Raises
     ------
     UserError
-        When the inbox is missing, the list cannot be read or is the demo's, or DVC fails: no delivery's fault, so none
-        is moved.
+        When the inbox is missing, the list cannot be read or is the demo's, or DVC fails. Then no delivery is moved.
     """
     if not inbox.is_dir():
-        raise UserError(f"{inbox} is not a folder. Make it, or mend CHURN_INBOX (in .env or the environment).")
+        raise UserError(f"{inbox} is not a folder. Create it, or correct CHURN_INBOX (in .env or the environment).")
     with (inbox / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         complete, rejected = find_complete(inbox, stable, now), []
@@ -55,22 +54,22 @@ def ingest_inbox(
             except UserError as error:
                 (delivery / REASON).write_text(f"{error}\n")
                 rejected.append(move(delivery, inbox / REJECTED))
-                print(f"REJECTED: {delivery.name} is in {rejected[-1]} now: {error}")
+                print(f"REJECTED: {delivery.name} was moved to {rejected[-1]}: {error}")
                 continue
             if commit:
                 commit_drop(drop, raw, listing)
-            print(f"{delivery.name} is in {move(delivery, inbox / DONE)} now.")
+            print(f"{delivery.name} was moved to {move(delivery, inbox / DONE)}.")
     return rejected
 
 
 def find_complete(inbox: Path, stable: timedelta, now: datetime) -> list[Path]:
-    """Return the complete deliveries; tell of each other one why it is left alone."""
+    """Return the complete deliveries; print why each of the others must wait."""
     complete = []
     for path in sorted(inbox.iterdir()):
         if path.name.startswith(".") or path.name == REJECTED:
             continue
         if wait := explain_wait(path, stable, now):
-            print(f"{path.name} is left alone: {wait}.")
+            print(f"{path.name} must wait: {wait}.")
         else:
             complete.append(path)
     if not complete:
@@ -79,51 +78,51 @@ def find_complete(inbox: Path, stable: timedelta, now: datetime) -> list[Path]:
 
 
 def explain_wait(delivery: Path, stable: timedelta, now: datetime) -> str:
-    """Return why a delivery is not complete, "" when it is.
+    """Return why a delivery is not complete, "" if it is complete.
 
-    One that says it is ready and yet lacks a file is taken for complete when nothing more has come: it is broken.
+    A delivery marked ready that still lacks a file after some time counts as complete: it is broken.
     """
     if not delivery.is_dir():
-        return "a delivery is a folder of its own with the five CSVs"
+        return "a delivery must be a folder with the five CSVs"
     missing = [name for name in FILES if not any(is_readable(delivery / f"{name}{end}") for end in ("", ".gz"))]
     ready, quiet = (delivery / READY).exists(), now - last_change(delivery, now) >= stable
     if missing and not (ready and quiet):
-        return f"{', '.join(missing)} cannot be read here yet"
+        return f"{', '.join(missing)} missing or not readable yet"
     if not ready and not quiet:
         minutes = stable.total_seconds() / 60
-        return f"something in it changed less than {minutes:g} minutes ago, and there is no {READY}"
+        return f"it changed less than {minutes:g} minutes ago and has no {READY}"
     return ""
 
 
 def is_readable(path: Path) -> bool:
-    """Tell whether a file is there, and this user may read it."""
+    """Return whether a file exists and this user may read it."""
     return path.is_file() and os.access(path, os.R_OK)
 
 
 def last_change(folder: Path, now: datetime) -> datetime:
-    """Return when something in a folder last changed, were it only a file's name or time."""
+    """Return when a folder or a file in it last changed, including names and times."""
     try:
         stats = [path.stat() for path in (folder, *folder.iterdir())]
     except FileNotFoundError:
         return now
-    # A copy that keeps the times of its source has an old mtime from the first moment on; not so the ctime.
+    # A copy that keeps the times of its source has an old mtime from the start, but a new ctime.
     return datetime.fromtimestamp(max(max(stat.st_mtime, stat.st_ctime) for stat in stats)).astimezone()
 
 
 def order_by_date(deliveries: list[Path], today: date) -> list[Path]:
-    """Return the deliveries by the date that their payments give them; those that have none come last."""
+    """Return the deliveries in order of their dates; those without a date come last."""
     return sorted(deliveries, key=lambda delivery: (read_date(delivery, today), delivery.name))
 
 
 def read_date(delivery: Path, today: date) -> date:
-    """Return the date of a delivery; ingest_drop will tell what is wrong with one that has none."""
+    """Return a delivery's date; if it has none, the latest possible (ingest_drop then reports the reason)."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(UserError), unpacked(delivery) as files:
         return choose_drop_date(files / "PAYMENTS.csv", count_payment_days(files / "PAYMENTS.csv"), today)
     return date.max
 
 
 def move(delivery: Path, folder: Path) -> Path:
-    """Move a delivery into a folder, under a name that is free there, and return where it is."""
+    """Move a delivery into a folder, under a free name, and return its new path."""
     folder.mkdir(exist_ok=True)
     names = (delivery.name, *(f"{delivery.name}-{number}" for number in range(2, 10_000)))
     target = next(folder / name for name in names if not (folder / name).exists())
@@ -131,7 +130,7 @@ def move(delivery: Path, folder: Path) -> Path:
 
 
 def commit_drop(drop: date, raw: Path, listing: Path) -> None:
-    """Commit a drop's pointer and the list, or warn that git would not."""
+    """Commit a drop's pointer and the list; print a warning if git fails."""
     paths = [str(pointer_of(raw / str(drop))), str(listing)]
     if not run_git("status", "--porcelain", "--", *paths).stdout:
         return

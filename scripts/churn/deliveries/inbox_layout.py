@@ -1,8 +1,8 @@
-"""The inbox: the folder in which deliveries arrive, each in a folder of its own.
+"""The inbox: the folder in which deliveries arrive, each in its own folder.
 
-<inbox>/<delivery>/             on its way in
+<inbox>/<delivery>/             arriving
 <inbox>/.done/<delivery>/       ingested; data/raw and DVC have it, so this copy may be deleted
-<inbox>/rejected/<delivery>/    broken; reason.txt in it says why
+<inbox>/rejected/<delivery>/    broken; its reason.txt says why
 """
 
 import os
@@ -19,7 +19,7 @@ def inbox_folder() -> Path:
 
 
 def read_rejected(inbox: Path) -> dict[str, str]:
-    """Return each delivery that was moved aside and is there still, with the time, and the first line of the reason."""
+    """Return the rejected deliveries that are still there, with their time, and the first line of each reason."""
     reasons = sorted((inbox / REJECTED).glob(f"*/{REASON}"))
     return {f"{path.parent.name} ({time_of(path)})": path.read_text().partition("\n")[0] for path in reasons}
 

@@ -26,26 +26,26 @@ from churn.deliveries.inbox_layout import READY, REASON
 
 
 def ingest_drop(source: Path, raw: Path, listing: Path, drop: date | None, replace: bool, today: date) -> date:
-    """Take a delivery in and return its drop's date.
+    """Ingest a delivery and return its drop's date.
 
     Parameters
     ----------
     source : Path
-        Folder of the five CSVs; other files in it are left where they are.
+        Folder with the five CSVs; other files in it are ignored.
     raw, listing : Path
         data/raw and data/drops.yaml.
     drop : date or None
-        The drop's date; None takes the newest believable day of the payments.
+        The drop's date; None for the newest plausible day of the payments.
     replace : bool
-        Put these files in the place of a drop that is there with other content.
+        Replace a drop that exists with different content.
     today : date
-        No payment can be later.
+        The current date; no payment can be later.
 
     Raises
     ------
     UserError
-        When a file does not fit, changes meanwhile or cannot be unpacked, the date does not fit, the drop is there with
-        other content, the list names the demo's drops, or DVC fails.
+        When a file is wrong, changes in the meantime or cannot be unpacked, the date is wrong, the drop exists with
+        different content, the list has the demo's drops, or DVC fails.
     """
     listed = read_own_list(listing)
     with unpacked(source) as delivery:
@@ -57,30 +57,29 @@ def ingest_drop(source: Path, raw: Path, listing: Path, drop: date | None, repla
         is_new = put_drop(delivery, raw / str(drop), replace)
     if is_new or drop not in listed:
         write_list(listing, "own", [*listed, drop])
-        print(f"Drop {drop} is in {raw / str(drop)}.\nNext: make run (or snakemake --cores 2, or dvc repro), then")
+        print(f"Drop {drop} is now in {raw / str(drop)}.\nNext: make run (or snakemake --cores 2, or dvc repro), then")
         print(f"      git add {pointer_of(raw / str(drop))} {listing} dvc.lock metrics && git commit && dvc push")
     else:
-        print(f"Drop {drop} was ingested before, with the same content: nothing to do.")
+        print(f"Drop {drop} was already ingested with the same content: nothing to do.")
     return drop
 
 
 def read_own_list(listing: Path) -> list[date]:
-    """Return the drops that are listed, unless they are the demo's."""
+    """Return the listed drops; raise `UserError` if they are the demo's."""
     source, listed = read_list(listing)
     if source == "demo":
         raise UserError(
-            f"{listing} lists the demo's drops, and your own are not mixed with them. Take them out first: "
-            "make clear-demo"
+            f"{listing} lists the demo's drops, which cannot be mixed with your own. Remove them first: make clear-demo"
         )
     return listed
 
 
 @contextmanager
 def unpacked(source: Path) -> Iterator[Path]:
-    """Give a folder of five CSVs: the source itself, or where some are packed a temporary folder of its name."""
+    """Yield a folder with five CSVs: the source, or a temporary folder of the same name if some are packed."""
     packed = [name for name in FILES if (source / f"{name}.gz").is_file()]
     if twice := [name for name in packed if (source / name).exists()]:
-        raise UserError(f"{source} holds {twice[0]} and {twice[0]}.gz. Take one of them away.")
+        raise UserError(f"{source} has both {twice[0]} and {twice[0]}.gz. Remove one of them.")
     if not packed:
         yield source
         return
@@ -95,27 +94,29 @@ def unpacked(source: Path) -> Iterator[Path]:
                 with gzip.open(source / f"{name}.gz") as read, (delivery / name).open("wb") as write:
                     shutil.copyfileobj(read, write)
             except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-                raise UserError(f"{source / name}.gz cannot be unpacked ({error}). Deliver it again, whole.") from None
+                raise UserError(
+                    f"{source / name}.gz cannot be unpacked ({error}). Deliver the complete file again."
+                ) from None
         yield delivery
 
 
 def check_files(source: Path) -> None:
-    """Make sure that the folder holds the five files, each with its columns and a row; tell of other files."""
+    """Raise `UserError` unless the folder has the five files, each with its columns and rows; print other files."""
     if not source.is_dir():
         what = "is not a folder" if source.exists() else "does not exist"
-        raise UserError(f"{source} {what}. SOURCE is the folder that holds {', '.join(FILES)}.")
+        raise UserError(f"{source} {what}. SOURCE must be the folder with {', '.join(FILES)}.")
     for name in FILES:
         check_header(source / name, name)
         with (source / name).open("rb") as file:
             file.readline()
             if not any(line.strip() for line in file):
-                raise UserError(f"{source / name} holds a header and no row. Deliver the file again, with its rows.")
+                raise UserError(f"{source / name} has a header but no rows. Deliver the file again, with its rows.")
     if others := sorted(path.name for path in source.iterdir() if path.name not in (*FILES, READY, REASON)):
         print(f"Ignored in {source}: {', '.join(others)}")
 
 
 def put_drop(source: Path, folder: Path, replace: bool) -> bool:
-    """Copy the five files into the drop's folder and have DVC track it; tell whether there was anything to do."""
+    """Copy the five files into the drop's folder and track it with DVC; return whether anything changed."""
     given, held, tracked = file_md5s(source, FILES), held_md5s(folder), tracked_md5(folder)
     if not replace:
         _refuse_other_content(folder, given, held, tracked)
@@ -128,7 +129,7 @@ def put_drop(source: Path, folder: Path, replace: bool) -> bool:
                 shutil.copyfile(source / name, new / name)
             if changed := [name for name, md5 in file_md5s(new, FILES).items() if md5 != given[name]]:
                 raise UserError(
-                    f"{source / changed[0]} changed while it was read. Wait until the delivery is complete, then "
+                    f"{source / changed[0]} changed while it was copied. Wait until the delivery is complete, then "
                     "ingest it again."
                 )
     track_folders([folder])
@@ -142,6 +143,6 @@ def _refuse_other_content(folder: Path, given: dict[str, str], held: dict[str, s
     )
     if held and held != given:
         names = ", ".join(name for name in sorted(held | given) if held.get(name) != given.get(name))
-        raise UserError(f"{folder} is there already, with other content ({names}). {correct}")
+        raise UserError(f"{folder} already exists with different content ({names}). {correct}")
     if not held and tracked not in (None, folder_md5(given)):
-        raise UserError(f"DVC tracks {folder} with other content, which is not here (dvc pull gets it). {correct}")
+        raise UserError(f"DVC tracks {folder} with different content, which is not here (dvc pull gets it). {correct}")

@@ -1,10 +1,12 @@
-"""The demo's world as deliveries see it: the lines of the five CSVs, a few of them faulty as in real files."""
+"""The five CSVs of a delivery from the demo's world, with a few faulty rows as in real files."""
 
 from collections.abc import Iterable
 from datetime import timedelta
 from itertools import cycle
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from churn.data.contract import FILES
 from churn.demo.world import CARDS, CITIES, EPOCH, INVESTMENTS, SEGMENTS, World, date_of
@@ -13,7 +15,7 @@ HISTORY_DAYS = 180
 SIX_MONTHS, MONTH = 26, 4  # weeks; a month of accesses and balances is four weeks
 FIRST_DROP = EPOCH + timedelta(weeks=SIX_MONTHS, days=-1)
 TOO_FEW, TWICE = "too few fields", "the line twice"
-# Every so many payments and people one is faulty, the kinds by turns: what is written in place of the right value.
+# One payment and one person in this many is faulty, with each kind of fault in turn: the column and the wrong value.
 PAYMENTS_A_FAULT, PEOPLE_A_FAULT = 2_900, 400
 PAYMENT_FAULTS = (
     ("FECHA", "2026-02-31"),
@@ -42,8 +44,8 @@ USER_FAULTS = (
 )
 
 
-def payment_lines(payments: np.ndarray) -> list[str]:
-    """Return the line of each payment, the faulty ones spoilt; a line is the same in every drop that holds it."""
+def payment_lines(payments: NDArray[Any]) -> list[str]:
+    """Return the line of each payment, with faults; a payment has the same line in every drop."""
     first, last = payments["day"][0], payments["day"][-1]
     days = [date_of(day) for day in range(first, last + 1)]
     columns = (payments[name].tolist() for name in ("day", "seller", "user", "cents", "segment", "discount"))
@@ -59,7 +61,7 @@ def payment_lines(payments: np.ndarray) -> list[str]:
 
 
 def drop_files(world: World, lines: list[str], drop: int) -> dict[str, bytes]:
-    """Return the five files as a delivery on that day would hold them."""
+    """Return the content of the five files of a delivery on that day."""
     first, end = np.searchsorted(world.payments["day"], [drop - HISTORY_DAYS + 1, drop + 1])
     known, payments = _restrict(world, np.unique(world.payments["user"][first:end]), drop), lines[first:end]
     last_paid = dict(zip(world.payments["user"][first:end].tolist(), world.payments["day"][first:end], strict=True))
@@ -126,7 +128,7 @@ def balance_rows(known: World) -> list[list[str]]:
 
 
 def marketplace_rows(known: World, drop: int) -> list[list[str]]:
-    """Purchases of six months. Half of those who bought nothing do not stand in the file."""
+    """Purchases of six months. Half of those who bought nothing are not in the file."""
     days = known.ml_days.sum(axis=1)
     columns = (
         known.people["id"],
@@ -143,7 +145,7 @@ def marketplace_rows(known: World, drop: int) -> list[list[str]]:
 
 
 def user_lines(name: str, rows: list[list[str]], faults: dict[str, tuple[str, str, str]]) -> list[str]:
-    """Return the lines of a user file, the faulty ones spoilt."""
+    """Return the lines of a user file, with faults."""
     lines = []
     for row in rows:
         file, column, value = faults.get(row[0], ("", "", ""))
@@ -152,7 +154,7 @@ def user_lines(name: str, rows: list[list[str]], faults: dict[str, tuple[str, st
 
 
 def spoil(row: list[str], name: str, column: str, value: str) -> str:
-    """Return a row's line with one fault in it."""
+    """Return a row's line with one fault."""
     if value == TWICE:
         return "\n".join([",".join(row)] * 2)
     if value == TOO_FEW:
@@ -161,21 +163,22 @@ def spoil(row: list[str], name: str, column: str, value: str) -> str:
     return ",".join([*row[:at], value, *row[at + 1 :]])
 
 
-def _restrict(world: World, users: np.ndarray, drop: int) -> World:
-    """Return the world of those users in the six months up to the drop."""
+def _restrict(world: World, users: NDArray[Any], drop: int) -> World:
+    """Return the world of these users in the six months before the drop."""
     at, weeks = np.searchsorted(world.people["id"], users), slice((drop + 1) // 7 - SIX_MONTHS, (drop + 1) // 7)
     names = ("mp", "ml", "ml_days", "ml_spent", "balance", "weekday")
     return World(world.people[at], world.payments, **{name: getattr(world, name)[at, weeks] for name in names})
 
 
-def _last_day(known: World, counts: np.ndarray, drop: int) -> np.ndarray:
-    """Return the day on which something was counted last; of no meaning where nothing was."""
+def _last_day(known: World, counts: NDArray[Any], drop: int) -> NDArray[Any]:
+    """Return the day of the last count above zero; meaningless where all counts are zero."""
     last_week = counts.shape[1] - 1 - np.argmax(counts[:, ::-1] > 0, axis=1)
     day = drop + 1 - 7 * (counts.shape[1] - last_week) + known.weekday[np.arange(len(counts)), last_week]
-    return np.maximum(day, known.people["joined"])
+    last: NDArray[np.int64] = np.maximum(day, known.people["joined"])
+    return last
 
 
-def _columns(*arrays: np.ndarray) -> Iterable[tuple]:
+def _columns(*arrays: NDArray[Any]) -> Iterable[tuple[Any, ...]]:
     return zip(*(array.tolist() for array in arrays), strict=True)
 
 
@@ -188,7 +191,7 @@ def _fraction(percent: int) -> str:
 
 
 def _spell(state: str, spelling: int) -> str:
-    """Return the state as some systems write it; all these spellings are understood."""
+    """Return the state in one of the spellings that the contract accepts."""
     if spelling < 3:
         return state.lower()
     if spelling < 6:

@@ -1,13 +1,15 @@
-"""The demo's world: people who join, pay, tire of the wallet and leave, simulated week by week.
+"""The demo's world: people who join, pay, lose interest in the wallet and leave, simulated week by week.
 
-A week's draws depend on the seed and on that week alone, so a world that lives on for another week has the same past.
-Everything drawn through exp or log is rounded before use: a last digit that differs between machines changes nothing.
+A week's draws depend only on the seed and that week, so simulating one more week does not change the past. All values
+computed with exp or log are rounded before use, so that differences in the last digit between machines have no effect.
 """
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 EPOCH = date(2025, 7, 7)  # day 0, a Monday; a delivery looks back half a year, so the first is 26 weeks later
 SEGMENTS = ("Instore", "Transport", "Utilities", "TopUps", "Transfers", "Delivery", "Entertainment", "Pharmacy")
@@ -18,8 +20,8 @@ INVESTMENTS = ("Pending", "Warmup", "Eligible", "Investing")
 SELLERS = 400
 FIRST_ID = 100_000
 BURN_IN_WEEKS = 260  # joins before day 0, as many as the longest stay: the population neither grows nor shrinks
-JOINS_PER_WEEK = 0.011  # of the users wanted in a delivery; measured
-# One hundred tickets each, from which the popular ones are drawn more often.
+JOINS_PER_WEEK = 0.011  # of the users in a delivery; measured
+# One hundred values each to draw from, the popular ones more than once.
 WEEKDAYS = np.repeat(np.arange(7), [12, 12, 13, 14, 18, 19, 12])
 POPULAR_SEGMENTS = np.repeat(np.arange(len(SEGMENTS)), [30, 18, 10, 14, 10, 9, 5, 4])
 
@@ -31,10 +33,10 @@ PERSON = np.dtype(
         ("warning", "i4"),  # days before leaving in which the habit fades
         ("rate", "f8"),  # payments a week
         ("amount", "i8"),  # usual payment, cents
-        ("bargain", "i4"),  # percent of the payments with a discount
+        ("bargain", "i4"),  # percent of payments with a discount
         ("segments", "i4", 2),  # favourite kinds of payment
         ("sellers", "i4", 3),  # favourite sellers
-        ("loyalty", "i4"),  # percent of the payments made at a favourite
+        ("loyalty", "i4"),  # percent of payments to a favourite seller
         ("mp", "f8"),  # wallet-app accesses a week
         ("ml", "f8"),  # marketplace-app accesses a week
         ("ml_buying", "f8"),  # days with a marketplace purchase a week
@@ -46,7 +48,7 @@ PERSON = np.dtype(
         ("city", "i4"),
         ("invests", "i4"),
         ("spelling", "i4"),  # 0 to 99: how the investment state is spelt
-        ("gap", "i4"),  # 0 to 999: which of the facts is unknown
+        ("gap", "i4"),  # 0 to 999: which fact about the person is unknown
     ]
 )
 
@@ -64,30 +66,30 @@ PAYMENT = np.dtype(
 
 @dataclass(frozen=True)
 class World:
-    """All that happened up to the end of the last simulated week.
+    """Everything that happened until the end of the last simulated week.
 
     Attributes
     ----------
     people : array of PERSON, shape (people,)
-        In the order of their ids.
+        Sorted by id.
     payments : array of PAYMENT, shape (payments,)
-        In the order of their days.
+        Sorted by day.
     mp, ml, ml_days : array of int, shape (people, weeks)
         Accesses of the wallet app and of the marketplace app, and days with marketplace purchases, in each week.
     ml_spent, balance : array of int, shape (people, weeks)
         Marketplace purchases and the highest balance of each week, cents.
     weekday : array of int, shape (people, weeks)
-        0 to 6: the day of the week on which accesses and purchases fell last.
+        0 to 6: the day of the week of the last access and purchase.
     """
 
-    people: np.ndarray
-    payments: np.ndarray
-    mp: np.ndarray
-    ml: np.ndarray
-    ml_days: np.ndarray
-    ml_spent: np.ndarray
-    balance: np.ndarray
-    weekday: np.ndarray
+    people: NDArray[Any]
+    payments: NDArray[Any]
+    mp: NDArray[Any]
+    ml: NDArray[Any]
+    ml_days: NDArray[Any]
+    ml_spent: NDArray[Any]
+    balance: NDArray[Any]
+    weekday: NDArray[Any]
 
 
 def simulate_world(seed: int, users: int, last_day: date) -> World:
@@ -96,9 +98,9 @@ def simulate_world(seed: int, users: int, last_day: date) -> World:
     Parameters
     ----------
     seed : int
-        Another seed gives another world.
+        A different seed gives a different world.
     users : int
-        About so many users pay within any 180 days.
+        Approximate number of users who pay within any 180 days.
     last_day : date
         A Sunday, the end of the last week.
     """
@@ -128,7 +130,7 @@ def _generator(seed: int, *key: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *key])))
 
 
-def _draw_everyone(seed: int, users: int, weeks: int) -> np.ndarray:
+def _draw_everyone(seed: int, users: int, weeks: int) -> NDArray[Any]:
     joins = users * JOINS_PER_WEEK
     rng = _generator(seed, 0)
     founders = _draw_people(rng, np.sort(rng.integers(-7 * BURN_IN_WEEKS, 0, round(joins * BURN_IN_WEEKS))))
@@ -142,7 +144,7 @@ def _draw_everyone(seed: int, users: int, weeks: int) -> np.ndarray:
     return people
 
 
-def _draw_people(rng: np.random.Generator, joined: np.ndarray) -> np.ndarray:
+def _draw_people(rng: np.random.Generator, joined: NDArray[Any]) -> NDArray[Any]:
     n = len(joined)
     people = np.zeros(n, PERSON)
     people["joined"] = joined
@@ -165,20 +167,21 @@ def _draw_people(rng: np.random.Generator, joined: np.ndarray) -> np.ndarray:
     people["spelling"] = rng.integers(0, 100, n)
     people["gap"] = rng.integers(0, 1_000, n)
     people["left"] = joined + _draw_stay(rng, people)
-    # One in five leaves without a sign.
+    # One in five leaves without a warning.
     people["warning"] = np.where(rng.integers(0, 5, n) == 0, 1, rng.integers(21, 84, n))
     return people
 
 
-def _draw_stay(rng: np.random.Generator, people: np.ndarray) -> np.ndarray:
-    """Draw the days between joining and leaving; never more than the burn-in, so that it begins from a steady state."""
+def _draw_stay(rng: np.random.Generator, people: NDArray[Any]) -> NDArray[Any]:
+    """Draw the days between joining and leaving, at most the burn-in, so that the population starts steady."""
     mean_days = 480 + 180 * (people["invests"] >= 2) - 4 * people["bargain"] + 2 * (people["age"] - 47)
     mean_days = mean_days + 30 * people["female"]
-    days = np.round(mean_days * rng.exponential(1.0, len(people))).astype("i4")
-    return np.clip(days, 1, 7 * BURN_IN_WEEKS)
+    days: NDArray[np.int32] = np.round(mean_days * rng.exponential(1.0, len(people))).astype("i4")
+    clipped: NDArray[np.int32] = np.clip(days, 1, 7 * BURN_IN_WEEKS)
+    return clipped
 
 
-def _draw_payments(rng: np.random.Generator, known: np.ndarray, week: int) -> np.ndarray:
+def _draw_payments(rng: np.random.Generator, known: NDArray[Any], week: int) -> NDArray[Any]:
     buyers = np.repeat(np.arange(len(known)), rng.poisson(known["rate"]))
     days = 7 * week + WEEKDAYS[rng.integers(0, 100, len(buyers))]
     there = (days > known["joined"][buyers]) & (days < known["left"][buyers])
@@ -191,7 +194,7 @@ def _draw_payments(rng: np.random.Generator, known: np.ndarray, week: int) -> np
     return payments[np.lexsort((payments["user"], payments["day"]))]
 
 
-def _draw_details(rng: np.random.Generator, payments: np.ndarray, buyer: np.ndarray) -> None:
+def _draw_details(rng: np.random.Generator, payments: NDArray[Any], buyer: NDArray[Any]) -> None:
     n = len(payments)
     rows = np.arange(n)
     usual = rng.integers(0, 100, n)
@@ -207,11 +210,11 @@ def _draw_details(rng: np.random.Generator, payments: np.ndarray, buyer: np.ndar
     payments["discount"][rng.integers(0, 100, n) < 3] = -1
 
 
-def _draw_habits(rng: np.random.Generator, known: np.ndarray, week: int) -> dict[str, np.ndarray]:
+def _draw_habits(rng: np.random.Generator, known: NDArray[Any], week: int) -> dict[str, NDArray[Any]]:
     n = len(known)
     habit = _habit(known, 7 * week + 3)
     ml_days = np.minimum(7, rng.poisson(known["ml_buying"] * habit))
-    # A busy or a quiet week, by chance.
+    # Some weeks are busy, some quiet.
     mood = np.round(np.exp(0.35 * rng.standard_normal((4, n))), 2)
     return {
         "mp": rng.poisson(known["mp"] * habit * mood[0]),
@@ -223,21 +226,21 @@ def _draw_habits(rng: np.random.Generator, known: np.ndarray, week: int) -> dict
     }
 
 
-def _habit(known: np.ndarray, day: int) -> np.ndarray:
-    """Return how much of the habit is left, 0.04 to 1: it fades in the weeks before leaving, and a little stays."""
+def _habit(known: NDArray[Any], day: int) -> NDArray[Any]:
+    """Return the remaining share of the habit, 0.04 to 1: it fades in the weeks before leaving, but not to zero."""
     left = np.clip((known["left"] - day) / known["warning"], 0, 1)
     return np.where(day < known["left"], 0.15 + 0.85 * left, 0.04 + 0.11 * (day - known["left"] < 28))
 
 
-def _popular_seller(rng: np.random.Generator, shape: int | tuple[int, ...]) -> np.ndarray:
+def _popular_seller(rng: np.random.Generator, shape: int | tuple[int, ...]) -> NDArray[Any]:
     return (SELLERS * rng.random(shape) ** 2).astype("i4")
 
 
-def _lognormal(rng: np.random.Generator, median: int, spread: float, n: int) -> np.ndarray:
+def _lognormal(rng: np.random.Generator, median: int, spread: float, n: int) -> NDArray[Any]:
     return np.round(median * np.exp(spread * rng.standard_normal(n))).astype("i8")
 
 
-def _stack(weeks: list[np.ndarray], people: int) -> np.ndarray:
+def _stack(weeks: list[NDArray[Any]], people: int) -> NDArray[Any]:
     stacked = np.zeros((people, len(weeks)), weeks[0].dtype)
     for week, column in enumerate(weeks):
         stacked[: len(column), week] = column

@@ -1,4 +1,4 @@
-"""The generated pages of docs/reference, and the hook that builds the documentation site.
+"""Generate the pages of docs/reference; the hook that builds the documentation site.
 
 May import: base, data, features.
 """

@@ -1,16 +1,18 @@
 """docs/reference/columns.md: every column of the five CSVs, from the contract."""
 
+from churn.base.markdown import write_table
 from churn.data.contract import FILES, FIRST_DAY, TYPES, Column
 
-HEADER = """# The columns of a drop
+HEADER = """# Columns of a drop
 
-`make docs` writes this page from the contract,
-[`scripts/churn/data/contract.py`](../../scripts/churn/data/contract.py), which also makes the readers and checks.
+`make docs` generates this page from the contract,
+[`scripts/churn/data/contract.py`](../../scripts/churn/data/contract.py). The readers and the checks use the same
+contract.
 
-Columns may come in any order; blanks around a value, a byte order mark, CRLF and quoted fields are read. A row that
-breaks a rule below goes to `*_rejects.parquet` with its line, the column and the reason. A user who stands in a user
-file more than once is rejected there in every copy. What becomes of columns that are not listed, and of payments that
-are equal in every column, `params.yaml` says.
+The columns may be in any order. Spaces around a value, a byte order mark, CRLF and quoted fields are accepted. A row
+that breaks a rule below goes to `*_rejects.parquet` with its line, the column and the reason. If a user appears twice
+in a user file, every copy is rejected: we cannot know which one is right. `params.yaml` sets what happens to unknown
+columns and to payments that are identical in every column.
 """
 
 
@@ -20,16 +22,16 @@ def write_columns() -> str:
 
 
 def describe_file(name: str) -> list[str]:
-    """Return a heading and a table of a file's columns."""
+    """Return a heading and the table of a file's columns."""
     rows = [
-        f"| `{column}` | {spec.meaning} | {TYPES[spec.type].expected} | {spec.unit} | {describe_rules(spec)} |"
+        (f"`{column}`", spec.meaning, TYPES[spec.type].expected, spec.unit, describe_rules(spec))
         for column, spec in FILES[name].items()
     ]
-    return [f"## {name}", "", "| column | meaning | it is | unit | rules |", "|---|---|---|---|---|", *rows, ""]
+    return [f"## {name}", "", write_table(("column", "meaning", "type", "unit", "rules"), rows), ""]
 
 
 def describe_rules(spec: Column) -> str:
-    """Tell what a value must be beyond its type."""
+    """Return the rules for a value besides its type."""
     rules = ["never empty"] if spec.required else []
     if spec.above_zero:
         rules.append("above 0")

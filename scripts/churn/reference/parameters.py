@@ -1,26 +1,30 @@
-"""What docs/parameters.md says of each parameter: its default, what may stand there, its meaning, what reruns."""
+"""docs/reference/parameters.md: each parameter with its default, allowed values, meaning, and the steps that rerun."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from churn.base.markdown import write_table
+
 TYPES = {"number": "a number", "integer": "a whole number", "string": "text", "boolean": "`true` or `false`"}
 BOUNDS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+HEAD = ("parameter", "default", "allowed values", "meaning", "what reruns")
 
-HEADER = """# The parameters
+HEADER = """# Parameters
 
-`make docs` writes this page from [`params.yaml`](../../params.yaml) and its
-[schema](../../workflow/schemas/params.schema.yaml). The schema is closed: an unknown key or a wrong value stops the run
-before it begins, and the message names the key, its value and what may stand there.
+`make docs` generates this page from [`params.yaml`](../../params.yaml) and its
+[schema](../../workflow/schemas/params.schema.yaml). The schema is closed: an unknown key or an invalid value stops the
+run before it starts, and the message names the key, its value and the allowed values.
 
 Edit the file, or try a value without editing it: `dvc exp run -S train_model.folds=5`
-([experiments](../guides/experiments.md)).
-The last column names the steps that read a parameter. They run when its value changes, and after them whatever reads
-bytes that became different. A comment or the order of lines changes nothing. What belongs to one machine or to a
-server (addresses, logins) is no parameter: it stands in `.env`, see [the stack](../guides/stack.md).
+([experiments](../guides/experiments.md)). The last column names the steps that read the parameter. When its value
+changes, they rerun, and so do later steps whose inputs changed. Comments and the order of lines do not matter.
+Settings of a machine or a server (addresses, logins) are not parameters: they are in `.env`
+([servers](../guides/stack.md#how-commands-find-the-servers)).
 
 """
 
@@ -31,40 +35,40 @@ class Parameter:
 
     name: str
     default: object
-    schema: dict
+    schema: dict[str, Any]
     meaning: str
 
 
 @dataclass(frozen=True)
 class Sources:
-    """What the page is made from.
+    """The sources of the page.
 
     Attributes
     ----------
-    params, schema : dict
+    params, schema : dict[str, Any]
         params.yaml and its schema.
-    stages : dict
+    stages : dict[str, Any]
         Section `stages` of dvc.yaml.
     steps : set of str
-        Names of the rules that no stage has.
-    notes : dict
-        What a comment beside a section's name in params.yaml says.
+        Names of the rules that are not stages.
+    notes : dict[str, Any]
+        The comments next to the sections' names in params.yaml.
     """
 
-    params: dict
-    schema: dict
-    stages: dict
+    params: dict[str, Any]
+    schema: dict[str, Any]
+    stages: dict[str, Any]
     steps: set[str]
     notes: dict[str, str]
 
 
 def write_parameters(root: Path) -> str:
-    """Return the page, from the files of a repository."""
+    """Return the page, from a repository's files."""
     return HEADER + "".join(describe_parameters(read_sources(root))).removesuffix("\n")
 
 
 def read_sources(root: Path) -> Sources:
-    """Read them from the repository's folder."""
+    """Read the sources from the repository's folder."""
     text = (root / "params.yaml").read_text()
     stages = yaml.safe_load((root / "dvc.yaml").read_text())["stages"]
     rules = re.findall(r"^rule (\w+):", "".join(path.read_text() for path in (root / "workflow/rules").iterdir()), re.M)
@@ -78,21 +82,24 @@ def read_sources(root: Path) -> Sources:
 
 
 def describe_parameters(sources: Sources) -> Iterator[str]:
-    """Yield the lines of a table for each section of params.yaml, those of a single value together."""
+    """Yield the lines of a table for each section of params.yaml, and of one for all single values."""
     single = [name for name, value in sources.params.items() if not isinstance(value, dict)]
-    sections = {"Above the sections": single} | {name: [name] for name in sources.params if name not in single}
+    sections = {"Top level": single} | {name: [name] for name in sources.params if name not in single}
     for title, names in sections.items():
         note = sources.notes.get(title)
         yield f"## {title}\n\n" + (f"{note[0].upper()}{note[1:]}.\n\n" if note else "")
-        yield "| parameter | default | what may stand there | what it means | what reruns |\n|---|---|---|---|---|\n"
-        for name in names:
-            for parameter in find_parameters(name, sources.params[name], sources.schema["properties"][name], sources):
-                yield describe_parameter(parameter, sources)
-        yield "\n"
+        parameters = [
+            parameter
+            for name in names
+            for parameter in find_parameters(name, sources.params[name], sources.schema["properties"][name], sources)
+        ]
+        yield write_table(HEAD, (describe_parameter(parameter, sources) for parameter in parameters)) + "\n\n"
 
 
-def find_parameters(name: str, value: object, schema: dict, sources: Sources, meaning: str = "") -> Iterator[Parameter]:
-    """Yield the leaves below a value; keys that the schema leaves free are leaves, with the meaning of their parent."""
+def find_parameters(
+    name: str, value: Any, schema: dict[str, Any], sources: Sources, meaning: str = ""
+) -> Iterator[Parameter]:
+    """Yield the leaves below a value; keys that the schema does not name are leaves with their parent's meaning."""
     schema = resolve(schema, sources)
     meaning = schema.get("description", meaning)
     if known := schema.get("properties"):
@@ -106,27 +113,26 @@ def find_parameters(name: str, value: object, schema: dict, sources: Sources, me
         yield Parameter(name, value, schema, meaning)
 
 
-def describe_parameter(parameter: Parameter, sources: Sources) -> str:
-    """Return the parameter's row."""
-    cells = (
+def describe_parameter(parameter: Parameter, sources: Sources) -> tuple[str, ...]:
+    """Return the cells of a parameter's row."""
+    return (
         code(parameter.name),
         describe_default(parameter.default),
         describe_allowed(parameter.schema, sources),
         parameter.meaning.replace("|", "&#124;"),
         describe_reruns(parameter.name, sources),
     )
-    return f"| {' | '.join(cells)} |\n"
 
 
 def describe_default(value: object) -> str:
-    """Return a value as it stands in params.yaml."""
+    """Return a value as in params.yaml."""
     if isinstance(value, dict) and value:
         return ", ".join(code(f"{key}: {flow(item)}") for key, item in value.items())
     return code(flow(value))
 
 
-def describe_allowed(schema: dict, sources: Sources) -> str:
-    """Tell in words what a schema allows."""
+def describe_allowed(schema: dict[str, Any], sources: Sources) -> str:
+    """Return in words what a schema allows."""
     schema = resolve(schema, sources)
     if "enum" in schema:
         return ", ".join(code(flow(value)) for value in schema["enum"])
@@ -134,7 +140,7 @@ def describe_allowed(schema: dict, sources: Sources) -> str:
         return code(flow(schema["const"]))
     if "oneOf" in schema:
         return ", or ".join(describe_allowed(one, sources) for one in schema["oneOf"])
-    kind = schema.get("type")
+    kind = schema["type"]
     if kind == "null":
         return "`null`"
     if kind == "array":
@@ -151,7 +157,7 @@ def describe_allowed(schema: dict, sources: Sources) -> str:
 
 
 def describe_reruns(name: str, sources: Sources) -> str:
-    """Name the stages, or else the release step, that read a parameter."""
+    """Return the stages, or otherwise the release step, that read a parameter."""
     stages = [
         stage
         for stage, definition in sources.stages.items()
@@ -161,8 +167,8 @@ def describe_reruns(name: str, sources: Sources) -> str:
     return ", ".join(code(step) for step in stages or sources.steps & {section}) or "nothing"
 
 
-def resolve(schema: dict, sources: Sources) -> dict:
-    """Follow a reference to the schema's definitions; what stands beside it wins."""
+def resolve(schema: dict[str, Any], sources: Sources) -> dict[str, Any]:
+    """Follow a reference to the schema's definitions; keys next to it override them."""
     reference = schema.get("$ref")
     return sources.schema["$defs"][reference.rpartition("/")[2]] | schema if reference else schema
 
@@ -173,5 +179,5 @@ def flow(value: object) -> str:
 
 
 def code(text: str) -> str:
-    """Return text as code that may stand in a table."""
+    """Return text as code for a table cell."""
     return f"<code>{text.replace('|', '&#124;')}</code>" if "|" in text else f"`{text}`"

@@ -1,14 +1,15 @@
-"""Make a site of pages that are written for a Git host: for MkDocs, which calls it (mkdocs.yml).
+"""Build a site with MkDocs from pages written for a Git host (MkDocs calls this hook, see mkdocs.yml).
 
 Reads
-    docs/, README.md, and every file outside docs/ that one of these links to
+    docs/, README.md, and every file outside docs/ that they link to
 Writes
-    nothing: it hands MkDocs README.md as the first page, other Markdown files under their own paths, and each file of
-    another kind as a page that shows it; links lead there
+    nothing: MkDocs gets README.md as the first page, other Markdown files under their own paths, and each other file as
+    a page that shows it; links are changed accordingly
 """
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -21,7 +22,7 @@ HOME = "README.md"
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that stand outside docs/, and those that they link to."""
+    """Add the pages outside docs/, and the files that they link to."""
     root = Path(config.config_file_path).parent
     known = {f"docs/{file.src_uri}" for file in files}
     todo = [HOME, *(path for path in known if path.endswith(".md"))]
@@ -40,13 +41,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Point the links of a page at the places that their files have in the site."""
+    """Change a page's links to the paths of their files in the site."""
     path = repository_path(page.file.src_uri, Path(config.config_file_path).parent)
     if path is None:
         return markdown
     start = PurePosixPath(page.file.src_uri).parent
 
-    def point(match: re.Match) -> str:
+    def point(match: re.Match[str]) -> str:
         return os.path.relpath(site_path(resolve(path, match[1])), start)
 
     return replace_links(markdown, point)
@@ -54,16 +55,21 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 def find_links(path: str, markdown: str) -> list[str]:
     """Return the paths in the repository that a page links to."""
-    found = []
-    replace_links(markdown, lambda match: found.append(resolve(path, match[1])) or match[1])
+    found: list[str] = []
+
+    def keep(match: re.Match[str]) -> str:
+        found.append(resolve(path, match[1]))
+        return match[0]
+
+    replace_links(markdown, keep)
     return found
 
 
-def replace_links(markdown: str, replace) -> str:
-    """Replace the target of every relative link; what stands in code is none."""
+def replace_links(markdown: str, replace: Callable[[re.Match[str]], str]) -> str:
+    """Replace the target of every relative link outside of code."""
     pieces, at = [], 0
     for code in CODE.finditer(markdown):
-        # A link's text may be code: what is cut out here is not looked into, but the link around it is.
+        # A link's text may be code: the code is kept unchanged, but the link around it is replaced.
         pieces += [markdown[at : code.start()], code[0]]
         at = code.end()
     pieces.append(markdown[at:])
@@ -71,12 +77,12 @@ def replace_links(markdown: str, replace) -> str:
 
 
 def resolve(path: str, link: str) -> str:
-    """Return the path in the repository of a link that stands in a file."""
+    """Return the path in the repository that a link in a file leads to."""
     return os.path.normpath(PurePosixPath(path).parent / link)
 
 
 def site_path(path: str) -> str:
-    """Return the place in the site of a file of the repository."""
+    """Return the path in the site of a file of the repository."""
     if path == HOME:
         return "index.md"
     if path.startswith("docs/"):
@@ -85,7 +91,7 @@ def site_path(path: str) -> str:
 
 
 def repository_path(site: str, root: Path) -> str | None:
-    """Return the Markdown file of the repository that a page of the site is; None for a page that shows a file."""
+    """Return the Markdown file of a page of the site, None for a page that shows another file."""
     if site.startswith("source/"):
         return None
     if site == "index.md":
@@ -97,5 +103,5 @@ def show_source(path: str, text: str) -> str:
     """Return a page that shows a file."""
     language = {".py": "python", ".yaml": "yaml", ".toml": "toml"}.get(PurePosixPath(path).suffix, "text")
     fence = "`" * 10
-    # A search is for what the documents say.
+    # The search covers only the documents.
     return f"---\nsearch:\n  exclude: true\n---\n# {path}\n\n{fence}{language}\n{text}\n{fence}\n"

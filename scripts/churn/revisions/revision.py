@@ -35,13 +35,15 @@ class Revision:
         from dvc.api import DVCFileSystem
 
         self.name, self.commit, self.is_tree = name, commit, is_tree
-        self._files = DVCFileSystem(rev=None if is_tree else commit)
+        # Of a commit, DVC opens the whole git repository, in which the project may be a subfolder.
+        self._folder = "" if is_tree else read_git("rev-parse", "--show-prefix")
+        self._files = DVCFileSystem(rev=None if is_tree else commit, subrepos=bool(self._folder))
         self._missing: dict[str, MissingOutputError] = {}
 
     def read_text(self, path: str) -> str | None:
         """Return a file tracked by git, None if the revision does not have it."""
         try:
-            return str(self._files.read_text(path, encoding="utf-8"))
+            return str(self._files.read_text(self._folder + path, encoding="utf-8"))
         except FileNotFoundError:
             return None
 
@@ -74,8 +76,11 @@ class Revision:
         if output in self._missing:
             raise self._missing[output]
         try:
-            paths = sorted(path for path in self._files.find(output) if path.endswith(suffix))
-            found = {str(PurePosixPath(path).relative_to(output)): self._files.read_bytes(path) for path in paths}
+            paths = sorted(path for path in self._files.find(self._folder + output) if path.endswith(suffix))
+            found = {
+                str(PurePosixPath(path).relative_to(self._folder + output)): self._files.read_bytes(path)
+                for path in paths
+            }
         # DVC passes on any error of its index, its cache and each kind of remote.
         except Exception as error:
             found, reason = {}, f" ({error})"
