@@ -1,4 +1,4 @@
-# The image of compose.yaml's MLflow server, Spark and dashboard: the same packages as on the host.
+# The image for MLflow, Spark and the dashboard in compose.yaml, with the same packages as on the host.
 FROM python:3.11.14-slim-bookworm
 WORKDIR /churn
 COPY requirements.lock .

@@ -1,4 +1,4 @@
-"""Five CSV files a week in, a trustworthy churn model out: dvc.yaml's stages, in parallel, then the release rules."""
+"""Run the stages of dvc.yaml in parallel, then the release rules: from weekly CSV files to a churn model in use."""
 
 import os
 import sys

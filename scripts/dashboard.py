@@ -1,9 +1,10 @@
-"""Show what is in Production, how good it is, and whom it expects to leave.
+"""Show the model in Production, how good it is, and which users it expects to churn.
 
 Reads
     the registry; metrics, reports, data/features, data/scores and the published drift reports of this repository; .env
 Writes
-    nothing: start it with `make dashboard`, or in the repository's folder `streamlit run scripts/dashboard.py`
+    nothing
+Start it with `make dashboard`, or in the folder of the repository with `streamlit run scripts/dashboard.py`.
 """
 
 import logging
@@ -20,7 +21,7 @@ from churn.dashboard.notices import plain, show_problem
 from churn.dashboard.pages import drift, explanation, history, one_user, overview, scores
 from churn.dashboard.record import Record, read_record
 
-# Drawn here: for a named icon the browser would ask Google.
+# Embedded: for a named icon, the browser would contact Google.
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="3" fill="#1b6b72"/>'
     '<path d="M3 11l3.5-4 2.5 2.5L13 5" fill="none" stroke="#fff" stroke-width="1.8"/></svg>'
@@ -36,7 +37,7 @@ PAGES = {
 
 
 def main() -> None:
-    """Draw the page that is asked for."""
+    """Show the page that the user opened."""
     st.set_page_config(page_title="Churn", page_icon=ICON, layout="wide")
     set_style()
     addresses = {title: title.lower().replace(" ", "-") for title in PAGES}
@@ -45,7 +46,7 @@ def main() -> None:
         for title, address in addresses.items()
     ]
     page = st.navigation(pages, position="hidden")
-    # Links that wrap: Streamlit's own menu hides on a phone.
+    # Links that wrap, because Streamlit's own menu is hidden on a phone.
     with st.container(horizontal=True, gap="xsmall", key="menu"):
         for link in pages:
             st.page_link(link, width="content")
@@ -53,7 +54,7 @@ def main() -> None:
 
 
 def draw(title: str) -> None:
-    """Draw a page; whatever goes wrong on it is one sentence there."""
+    """Show a page; an error becomes one sentence on it."""
     st.title(title, anchor=False)
     record = current_record(title)
     try:
@@ -61,27 +62,28 @@ def draw(title: str) -> None:
         PAGES[title](record)
     except UserError as error:
         st.error(plain(error))
-    # Whatever a damaged file or a server of another release may raise: the page stays up and says it.
+    # A damaged file or a server of another release may raise anything; the page reports it and stays usable.
     except Exception as error:
-        logging.getLogger("churn").exception("The page %s", title)
+        logging.getLogger("churn").exception("Error on the page %s", title)
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         st.error(
-            f"The rest of this page cannot be shown ({plain(reason)}). The terminal of the dashboard has the details."
+            f"The rest of this page cannot be shown ({plain(reason)}). See the terminal of the dashboard for details."
         )
 
 
 def current_record(title: str) -> Record:
-    """Return what the registry says: asked when a page is opened or loaded again, not at every click on it."""
+    """Return the state of the registry, read when a page is opened or reloaded, but not at every click."""
     if st.session_state.get("page") != title:
-        with st.spinner("Asking MLflow ..."):
+        with st.spinner("Reading MLflow ..."):
             st.session_state["record"] = read_record()
         st.session_state["page"] = title
-    return st.session_state["record"]
+    record: Record = st.session_state["record"]
+    return record
 
 
 if __name__ == "__main__":
     load_dotenv(Path(".env"))
-    # A page that waits is worse than one that says that MLflow is down: at most twice so many seconds.
+    # Report soon that MLflow is down: two attempts of at most 8 seconds.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "8")
     main()

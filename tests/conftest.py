@@ -98,7 +98,7 @@ def _replace_environment(variables: dict[str, str]) -> None:
 
 
 def shared(path: str) -> Path:
-    """Return a file of the data that stands beside the repository, or skip."""
+    """Return a file of the data that is beside the repository, or skip."""
     found = ROOT.parent / "shared" / path
     if not found.exists():
         pytest.skip(f"needs {path} of the shared data, which is not here")

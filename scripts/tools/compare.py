@@ -1,10 +1,10 @@
-"""Compare two revisions: what changed in data, parameters and code, and whether the model became better by it.
+"""Compare two revisions: what changed in data, parameters and code, and whether the model is better.
 
 Reads
     git, DVC's cache and remotes: params.yaml, data/drops.yaml, data/raw/*.dvc, metrics, plots/train_model,
     models/candidate/scorer.onnx and data/training/holdout.parquet of both
 Writes
-    report.md, for a comment on a pull request, and report.html, with the pictures, which opens offline
+    report.md, for a comment on a pull request, and report.html, which has the pictures and opens offline
 """
 
 import argparse
@@ -33,7 +33,7 @@ VERDICTS = {
     "worse": "{head} is worse than {base}.",
     "no difference beyond chance": "No difference beyond chance between {head} and {base}.",
     "same model": "No difference: {head} and {base} have the same model.",
-    "not tested": "It was not tested which is better.",
+    "not tested": "The models were not tested against each other.",
 }
 
 
@@ -43,14 +43,14 @@ def compare_revisions(base: str, head: str | None, folder: Path) -> str:
     Parameters
     ----------
     base, head : str
-        A branch, a tag, a commit or the name of a DVC experiment; None as `head` is the working tree.
+        A branch, a tag, a commit or a DVC experiment; `head` may be None for the working tree.
     folder : Path
         Where report.md and report.html go.
 
     Raises
     ------
     UserError
-        When git does not know a revision, or it has no results.
+        When git and DVC do not know a revision, or it has no results.
     """
     then, now = open_revision(base), open_revision(head)
     test = run_paired_test(then, now)
@@ -58,7 +58,7 @@ def compare_revisions(base: str, head: str | None, folder: Path) -> str:
     verdict = verdict[0].upper() + verdict[1:] if now.is_tree else verdict
     title = f"Comparison of {now.name} with {then.name}"
     sections = [
-        Section("", [verdict, test.told, *describe_revisions(then, now)]),
+        Section("", [verdict, test.message, *describe_revisions(then, now)]),
         describe_data(then, now),
         describe_params(then, now),
         describe_code(then, now),
@@ -69,28 +69,28 @@ def compare_revisions(base: str, head: str | None, folder: Path) -> str:
     for name, text in ("report.md", write_markdown(title, sections)), ("report.html", write_html(title, sections)):
         with write_whole(folder / name) as path:
             path.write_text(text, encoding="utf-8")
-    return f"{verdict} {test.told}"
+    return f"{verdict} {test.message}"
 
 
 def describe_revisions(base: Revision, head: Revision) -> list[str]:
-    """Tell which commits are compared, and what to know of a working tree."""
-    told = [
+    """Return which commits are compared, and what is special about the working tree."""
+    sentences = [
         f"{base.name} is commit {base.commit[:7]}, {head.name} is {'based on ' * head.is_tree}commit {head.commit[:7]}."
     ]
     if uncommitted := head.list_uncommitted():
-        files = ", ".join(line.split(maxsplit=1)[1] for line in uncommitted[:8])
+        files = ", ".join(uncommitted[:8])
         more = f" and {len(uncommitted) - 8} more" if len(uncommitted) > 8 else ""
-        told.append(f"The working tree has uncommitted changes, which are compared too: {files}{more}.")
+        sentences.append(f"The comparison includes uncommitted changes: {files}{more}.")
     if stale := head.list_stale():
-        told.append(
-            f"The working tree's results are older than its data, parameters or code: {', '.join(stale)} did not run "
-            "since. Run make run (or dvc repro), then compare again."
+        sentences.append(
+            f"The working tree's results are older than its data, parameters or code: {', '.join(stale)} must run "
+            "again. Run make run (or dvc repro), then compare again."
         )
-    return told
+    return sentences
 
 
 def describe_data(base: Revision, head: Revision) -> Section:
-    """Tell which drops, rows and training rows differ."""
+    """Describe the differences in drops, rows and training rows."""
     drops, rows = compare_drops(base, head), compare_rows(base, head)
     path = "metrics/build_training_set.json"
     training = compare_values(base.read_json(path), head.read_json(path))
@@ -107,25 +107,25 @@ def describe_data(base: Revision, head: Revision) -> Section:
 
 
 def describe_params(base: Revision, head: Revision) -> Section:
-    """Tell which parameters differ."""
+    """Describe the differences in parameters."""
     rows = compare_values(*(one.read_yaml("params.yaml") for one in (base, head)))
     table = Table(("parameter", base.name, head.name), rows, "Parameters that differ")
     return Section("Parameters", [table] if rows else ["The same parameters."])
 
 
 def describe_code(base: Revision, head: Revision) -> Section:
-    """Tell which files differ, and which commits lie between."""
+    """Describe the differences in files, and the commits in between."""
     rows = compare_code(base, head)
     blocks = [Table(("file", "added", "removed"), rows, "Files that differ")] if rows else ["The same code."]
     for one, other in (head, base), (base, head):
         if commits := list_commits(other, one):
-            told = f"Commits of {one.name} that {other.name} lacks"
-            blocks.append(Table(("commit", told), commits, told))
+            title = f"Commits in {one.name} but not in {other.name}"
+            blocks.append(Table(("commit", title), commits, title))
     return Section("Code", blocks)
 
 
 def describe_metrics(base: Revision, head: Revision, test: PairedTest) -> Section:
-    """Tell the measures of both models, on the same rows where that could be tested and as each revision has them."""
+    """Describe the measures of both models, on the same rows if possible, and on the holdout of each."""
     then, now = (one.read_json("metrics/train_model.json") for one in (base, head))
     blocks = []
     if test.measures:
@@ -138,23 +138,23 @@ def describe_metrics(base: Revision, head: Revision, test: PairedTest) -> Sectio
         blocks.append(Table(("model", base.name, head.name), families, "The models"))
     blocks += list_features(then, now)
     head_row = ("metrics/train_model.json", base.name, head.name, "difference")
-    blocks.append(Table(head_row, compare_measures(then, now), "All that each revision measured on its own holdout"))
+    blocks.append(Table(head_row, compare_measures(then, now), "All measures of each revision on its own holdout"))
     return Section("Metrics", blocks)
 
 
 def describe_plots(base: Revision, head: Revision) -> Section:
-    """Show what both revisions drew; Markdown can only say where that is."""
+    """Show the plots of both revisions; Markdown can only say where they are."""
     pictures, missing = collect_pictures(base, head)
     holdouts = [one.read_json("metrics/build_training_set.json").get("holdout_date") for one in (base, head)]
-    told = (
+    sentence = (
         f"Each on the holdout of its own revision: {base.name} on that of {holdouts[0]}, {head.name} on that of "
         f"{holdouts[1]}. The pictures are in report.html: {', '.join(pictures)}."
     )
-    return Section("Plots", [*([told] if pictures else []), *missing], pictures)
+    return Section("Plots", [*([sentence] if pictures else []), *missing], pictures)
 
 
 def describe_drift(base: Revision, head: Revision) -> Section:
-    """Tell what the drift's verdicts were."""
+    """Describe the results of drift detection."""
     rows = compare_drift(*(one.read_json("metrics/detect_drift.json") for one in (base, head)))
     return Section("Drift", [Table(("newest drop against those before", base.name, head.name), rows, "Drift")])
 
@@ -163,14 +163,14 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("base", help="branch, tag, commit or DVC experiment to compare with")
-    parser.add_argument("--head", help="the same, of what is compared; default: the working tree")
+    parser.add_argument("--head", help="what to compare, in the same form; default: the working tree")
     parser.add_argument("--output", type=Path, default=Path("reports/compare"), help="default: reports/compare")
     args = parser.parse_args()
-    # Two retries with back-off, as in make pull: the client's own five take a minute to say that a server is gone.
+    # Two retries with back-off, as in make pull: with the client's default of five, a dead server takes a minute.
     os.environ.setdefault("AWS_RETRY_MODE", "standard")
     os.environ.setdefault("AWS_MAX_ATTEMPTS", "3")
     print(compare_revisions(args.base, args.head, args.output))
-    print(f"{args.output}/report.html has the pictures, {args.output}/report.md the same for a pull request")
+    print(f"{args.output}/report.html: the report with pictures; {args.output}/report.md: for a pull request")
 
 
 if __name__ == "__main__":

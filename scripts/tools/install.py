@@ -35,6 +35,8 @@ PYTHON = VENV / "bin" / "python"
 UNFINISHED = VENV / "installing"
 # Settings of pip that uv does not read, for those who reach packages through a mirror.
 PIP_SETTINGS = {"index-url": "UV_DEFAULT_INDEX", "cert": "SSL_CERT_FILE"}
+# Where `pip config list` finds them: the sections of its files, then the environment. The last one wins.
+PIP_PRECEDENCE = ("global", "install", ":env:")
 
 
 def install(extras: list[str]) -> None:
@@ -57,7 +59,7 @@ def install(extras: list[str]) -> None:
                 UNFINISHED.unlink()
             sys.exit(
                 "ERROR: installing failed; the message above says why. Offline? Connect, then run the same command "
-                "again: it continues where this one stopped."
+                "again: what is downloaded is kept."
             )
         for lock in locks:
             shutil.copyfile(lock, VENV / lock)
@@ -106,8 +108,13 @@ def make_venv(turn: TextIO) -> None:
     UNFINISHED.touch()
     # The Python that runs this may be the one of a .venv that was just cleared.
     python = getattr(sys, "_base_executable", sys.executable)
-    if call([python, "-m", "venv", VENV], turn):
-        sys.exit(f"ERROR: {python} could not make .venv; the message above says why")
+    command = [python, "-m", "venv", str(VENV)]
+    # Collected, as it prints a traceback on Ctrl-C.
+    answer = subprocess.run(
+        command, pass_fds=[turn.fileno()], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    if answer.returncode:
+        sys.exit(f"{answer.stdout}\nERROR: {python} could not make .venv; the message above says why")
 
 
 def install_locks(locks: list[Path], turn: TextIO) -> bool:
@@ -136,7 +143,8 @@ def find_uv() -> str | None:
 def settings_of_pip() -> dict[str, str]:
     """Return uv's variables for the settings that this machine has for pip, unless uv has its own."""
     answer = subprocess.run([PYTHON, "-m", "pip", "config", "list"], capture_output=True, text=True)
-    values = dict(re.findall(r"^\S+?\.(\S+)='(.+)'$", answer.stdout, re.MULTILINE))
+    found = re.findall(r"^(\S+?)\.(\S+)='(.+)'$", answer.stdout, re.MULTILINE)
+    values = {name: value for part in PIP_PRECEDENCE for section, name, value in found if section == part}
     return {ours: values[pips] for pips, ours in PIP_SETTINGS.items() if pips in values and ours not in os.environ}
 
 
@@ -159,7 +167,10 @@ def main() -> None:
     if unknown:
         parser.error(f"unknown extra: {', '.join(unknown)}. Use one of: {', '.join(EXTRAS)}")
     os.chdir(ROOT)
-    install(extras)
+    try:
+        install(extras)
+    except KeyboardInterrupt:
+        sys.exit("\nInterrupted. To finish, run the same command again: what is downloaded is kept.")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Draw the curves of several revisions over each other: `dvc plots diff`, on a page that opens offline.
+"""Draw the curves of several revisions in the same charts (`dvc plots diff`), on a page that opens offline.
 
 Reads
-    the plots of dvc.yaml, by git and DVC's cache
+    the plots of dvc.yaml, from git and DVC's cache
 Writes
     index.html
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from churn.base.command import UserError, run_command
 
-# DVC's own page takes the same versions from the network.
+# DVC's default page loads them from the network.
 LIBRARIES = ("vega", "vega-lite", "vega-embed")
 PAGE = """<!doctype html>
 <html lang="en">
@@ -35,7 +35,7 @@ def plot_revisions(revisions: list[str], folder: Path) -> None:
     Parameters
     ----------
     revisions : list of str
-        Branches, tags, commits or DVC experiments; of one alone the working tree is drawn beside it.
+        Branches, tags, commits or DVC experiments; a single one is compared with the working tree.
     folder : Path
         Where index.html goes.
 
@@ -51,12 +51,12 @@ def plot_revisions(revisions: list[str], folder: Path) -> None:
         done = subprocess.run([sys.executable, "-m", "dvc", *command], capture_output=True, text=True, check=False)
     if done.returncode or not (folder / "index.html").exists():
         raise UserError(
-            f"DVC could not draw {', '.join(revisions)}: {done.stderr.strip()} What is missing, get by: make pull"
+            f"DVC could not draw {', '.join(revisions)}: {done.stderr.strip()} If data is missing: make pull"
         )
 
 
 def read_libraries() -> str:
-    """Return the scripts that draw, as Snakemake's package has them for its own report."""
+    """Return the JavaScript libraries, from Snakemake's package, which has them for its own report."""
     from snakemake.assets import Assets
 
     contents = [Assets.get_content(f"{name}/{name}.js") for name in LIBRARIES]

@@ -99,7 +99,9 @@ def prepare(settings: Settings, services: list[Service], folder: Path) -> None:
         "admin_username": settings["MLFLOW_TRACKING_USERNAME"],
         "admin_password": settings["MLFLOW_TRACKING_PASSWORD"],
     }
-    write_private_ini(folder / "mlflow_auth.ini", {"mlflow": login})
+    # MLflow reads a single percent sign as the start of a reference.
+    escaped = {name: value.replace("%", "%%") for name, value in login.items()}
+    write_private_ini(folder / "mlflow_auth.ini", {"mlflow": escaped})
 
 
 def main() -> None:

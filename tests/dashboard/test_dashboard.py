@@ -17,7 +17,7 @@ DROP = "2026-03-22"
 
 @pytest.fixture(scope="module")
 def page():
-    """The one tab of all tests; whatever it asks of the world beyond this machine, or stumbles over, fails them."""
+    """One tab for all tests; it fails them if it sends a request to another machine or has an error."""
     foreign, errors = [], []
     with open_browser() as browser:
         page = browser.new_page(viewport=WIDE)
@@ -34,13 +34,13 @@ def is_foreign(url):
 
 @pytest.fixture(scope="module")
 def repository(demo, tmp_path_factory):
-    """A copy of the small demo: a test that changes it puts it back."""
+    """A copy of the small demo; a test that changes it restores it."""
     return shutil.copytree(demo, tmp_path_factory.mktemp("dashboard") / "repository", symlinks=True)
 
 
 @pytest.fixture(scope="module")
 def dashboard(repository):
-    """The dashboard of a repository in which all has run, on the embedded store."""
+    """The dashboard of a repository in which everything has run, on the embedded store."""
     log = repository.parent / "dashboard.log"
     with run_dashboard(repository, log) as address:
         yield address
@@ -49,7 +49,7 @@ def dashboard(repository):
 
 @pytest.fixture
 def tab(dashboard, page):
-    """The tab on that dashboard, wherever the test before has left it."""
+    """The tab on that dashboard, on whichever page the previous test left open."""
     if not page.url.startswith(dashboard):
         open_page(page, dashboard)
     return page
@@ -69,7 +69,7 @@ def score(page):
     return rerun(page, page.get_by_role("button", name="Score this user").click)
 
 
-def test_overview_tells_what_is_in_production_and_why(repository, tab):
+def test_overview_shows_what_is_in_production_and_why(repository, tab):
     text, trained = turn_to(tab, "Overview"), read(repository, "metrics/train_model.json")
     drift, promoted = (
         read(repository, "metrics/detect_drift.json"),
@@ -90,7 +90,7 @@ def test_overview_tells_what_is_in_production_and_why(repository, tab):
     assert tab.get_by_text("Deploy").count() == 0
 
 
-def test_history_tells_every_version_and_the_ledger(repository, tab):
+def test_history_shows_every_version_and_the_ledger(repository, tab):
     text = turn_to(tab, "History")
     assert "Ledger" in text and "holdout" in text
     header, row = read_cells(tab)
@@ -103,7 +103,7 @@ def test_history_tells_every_version_and_the_ledger(repository, tab):
 
 @contextlib.contextmanager
 def replaced(path, text):
-    """Let a file hold another text for the time of the block; give what it holds otherwise."""
+    """Replace the content of a file during the block, and yield the original."""
     before = path.read_text()
     try:
         path.write_text(text)
@@ -112,8 +112,8 @@ def replaced(path, text):
         path.write_text(before)
 
 
-def test_explanation_is_productions_picture_and_table(repository, tab):
-    # The newest candidate's may be another one.
+def test_explanation_shows_the_version_in_production(repository, tab):
+    # The file of the newest candidate, which must not be used.
     with replaced(repository / "reports/explainability/mean_abs_shap.json", '{"age": 1.0}') as before:
         text = turn_to(tab, "Explanation")
     assert "artifacts of version 1" in text
@@ -138,7 +138,7 @@ def test_scores_are_sorted_filtered_and_downloaded(repository, tab, tmp_path):
     assert shown == sorted(shown, reverse=True) and shown[0] == pytest.approx(
         pc.max(table["churn_probability"]).as_py()
     )
-    # The head of the first column.
+    # The header of the first column.
     tab.locator(".stDataFrameGlideDataEditor").first.click(position={"x": 20, "y": 15})
     settle(tab)
     assert [int(row[0]) for row in read_cells(tab)[1:4]] == sorted(table["user_id"].to_pylist())[:3]
@@ -175,7 +175,7 @@ def test_form_scores_one_user_with_the_reasons(repository, tab):
     assert "unknown" in text and f"{user['churn_probability']:.1%}" not in text
 
 
-def test_form_says_which_user_it_does_not_know(tab):
+def test_form_reports_an_unknown_user(tab):
     turn_to(tab, "One user")
     assert "User 17_x* is not in data/features" in fill(tab, "Start from a user", "17_x*")
 
@@ -201,7 +201,7 @@ def test_without_production_the_local_heuristic_scores(dashboard, repository, pa
     client.delete_registered_model_alias("churn-model", "production")
     try:
         text = open_page(page, dashboard)
-        assert "Local heuristic." in text and "has taken the alias" in text
+        assert "Local heuristic." in text and "has since been removed" in text
         text = turn_to(page, "Scores")
         assert "Local heuristic." in text and "scored by the local heuristic" in text
         features = pq.read_table(repository / f"data/features/{DROP}/churn_features.parquet")
@@ -210,7 +210,7 @@ def test_without_production_the_local_heuristic_scores(dashboard, repository, pa
         turn_to(page, "One user")
         page.get_by_label("days_since_last_payment", exact=True).fill("30")
         text = score(page)
-        assert "50.0%" in text and "by the local heuristic" in text and "silence / (silence + 30 days)" in text
+        assert "50.0%" in text and "by the local heuristic" in text and "days / (days + 30)" in text
     finally:
         client.set_registered_model_alias("churn-model", "production", "1")
 
@@ -233,7 +233,7 @@ def test_damaged_file_is_one_sentence(repository, tab):
 
 def test_while_mlflow_is_down_the_files_are_shown(repository, page, tmp_path):
     address = f"http://127.0.0.1:{free_port()}"
-    # As `make up` leaves it to those who come later.
+    # The file that make up leaves.
     (repository / ".env").write_text(f"MLFLOW_TRACKING_URI={address}\n")
     try:
         with run_dashboard(repository, tmp_path / "dashboard.log", PYTHON_DOTENV_DISABLED="0") as dashboard:
@@ -241,9 +241,9 @@ def test_while_mlflow_is_down_the_files_are_shown(repository, page, tmp_path):
             text = open_page(page, dashboard)
             assert time.monotonic() - begin < 30
             assert f"MLflow at {address} is down" in text and "MLFLOW_TRACKING_URI in .env" in text
-            assert "Local heuristic." in text and "version 1 in Production" in text
+            assert "Local heuristic." in text and "version 1 was in Production" in text
             assert "when MLflow answers" in turn_to(page, "History")
-            assert "may not be what is in Production" in turn_to(page, "Explanation")
+            assert "may not be in Production" in turn_to(page, "Explanation")
             assert "not detected" in turn_to(page, "Drift")
             assert "scored by version 1" in turn_to(page, "Scores")
             turn_to(page, "One user")
@@ -253,14 +253,14 @@ def test_while_mlflow_is_down_the_files_are_shown(repository, page, tmp_path):
     assert "Traceback" not in (tmp_path / "dashboard.log").read_text()
 
 
-def test_where_nothing_has_run_each_page_says_so(demo_repository, page, tmp_path):
+def test_before_the_first_run_each_page_says_what_to_run(demo_repository, page, tmp_path):
     empty = shutil.copytree(demo_repository, tmp_path / "empty", symlinks=True)
     (empty / "data" / "drops.yaml").unlink()
     with run_dashboard(empty, tmp_path / "dashboard.log") as dashboard:
         open_page(page, dashboard)
         texts = {title: turn_to(page, title) for title in PAGES}
-        assert "knows nothing without days_since_last_payment" in score(page)
-    assert "holds no version yet" in texts["Overview"] and "not measured" in texts["Overview"]
+        assert "needs days_since_last_payment" in score(page)
+    assert "has no version yet" in texts["Overview"] and "not measured" in texts["Overview"]
     assert all("make run" in texts[title] for title in PAGES[:-1])
     assert "no features yet" in texts["One user"]
     assert not (empty / "mlflow.db").exists()

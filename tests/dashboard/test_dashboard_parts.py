@@ -15,7 +15,7 @@ def test_damaged_store_is_one_sentence(tmp_path, monkeypatch):
         sqlite3.connect(tmp_path / "mlflow.db").execute("SELECT * FROM runs")
     record = read_record()
     assert "sqlite:///mlflow.db cannot be read" in record.problem and "\n" not in record.problem
-    assert "Restore that store" in record.mend
+    assert "Restore that store" in record.fix
 
 
 def test_password_is_not_shown():

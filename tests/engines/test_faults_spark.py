@@ -99,9 +99,8 @@ def test_the_whole_cluster_is_lost_during_training_and_a_worker_is_killed_during
             *("--metrics", folder / "metrics.json", "--plots", folder / "plots"),
             fails=True,
         ).stderr
-        assert (
-            f"Spark's master at {stack.variables['SPARK_MASTER']} does not answer" in message and "make up" in message
-        )
+        assert f"Spark's master at {stack.variables['SPARK_MASTER']} does not answer" in message
+        assert "make up" in message
     finally:
         for name in services:
             stack.manager.start_service(name)

@@ -103,4 +103,4 @@ def test_the_error_for_too_little_memory_names_the_parameter(raw, tmp_path):
         fails=True,
     ).stderr
     assert "raise duckdb.memory_limit (1MB)" in message
-    assert not [path for path in paths["output"].rglob("*") if path.is_file()], "nothing but an empty folder"
+    assert not [path for path in paths["output"].rglob("*") if path.is_file()], "a failed stage leaves nothing behind"

@@ -228,8 +228,8 @@ def test_every_command_of_the_readme_is_run_below():
     assert inline <= {" ".join(command.split()[:2]) for command in commands(ENGLISH)}
 
 
-def run_each(told: dict[str, Callable[[Path, str], None]], folder: Path) -> None:
-    for command, check in told.items():
+def run_each(checks: dict[str, Callable[[Path, str], None]], folder: Path) -> None:
+    for command, check in checks.items():
         began = time.monotonic()
         check(folder, command)
         print(f"{time.monotonic() - began:5.1f} s  {command}")
@@ -250,7 +250,7 @@ def test_the_stack_does_too(ran_stack, stack, demo, tmp_path):
     repository = stack.repository
     block = re.search(r"^```console\n\$ make up.*?^```", ENGLISH.read_text(), re.M | re.S)[0]
     assert re.findall(r"^\$ (make [a-z-]+)", block, re.M) == ON_THE_STACK
-    told = dict.fromkeys(ON_THE_STACK, "")
+    printed = dict.fromkeys(ON_THE_STACK, "")
     try:
         for command in ON_THE_STACK:
             folder = repository
@@ -258,14 +258,14 @@ def test_the_stack_does_too(ran_stack, stack, demo, tmp_path):
                 # A folder with a store of the first day, and the stack's addresses.
                 folder = shutil.copytree(demo, tmp_path / "first-day", symlinks=True)
                 shutil.copy2(repository / ".env", folder)
-            told[command] = stack.run(*command.split(), *INSTALLED, cwd=folder).stdout
+            printed[command] = stack.run(*command.split(), *INSTALLED, cwd=folder).stdout
     finally:
         stack.up()
-    assert told["make up"].count("127.0.0.1") >= 7
-    assert re.search(r"version 1 of sqlite:///mlflow.db is version \d+ of http", told["make migrate-store"])
-    assert "Decision    " in told["make run"] and stack.variables["MLFLOW_TRACKING_URI"] in told["make run"]
-    assert "checksum right" in told["make doctor"] and "FAULT" not in told["make doctor"]
-    assert "stopped" in told["make down"]
+    assert printed["make up"].count("127.0.0.1") >= 7
+    assert re.search(r"version 1 of sqlite:///mlflow.db is version \d+ of http", printed["make migrate-store"])
+    assert "Decision    " in printed["make run"] and stack.variables["MLFLOW_TRACKING_URI"] in printed["make run"]
+    assert "checksum right" in printed["make doctor"] and "FAULT" not in printed["make doctor"]
+    assert "stopped" in printed["make down"]
 
 
 def test_the_spanish_readme_says_the_same():

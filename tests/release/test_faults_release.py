@@ -20,9 +20,9 @@ PROMOTE = ("python", "scripts/promote_model.py", "--evaluation", "evaluation.jso
 @pytest.fixture
 def candidate(ran_stack, stack, tmp_path, monkeypatch):
     """A repository with a candidate that the registry does not have yet, and a client of the registry."""
-    told = stack.variables
+    variables = stack.variables
     for name in "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD":
-        monkeypatch.setenv(name, told[name])
+        monkeypatch.setenv(name, variables[name])
     from mlflow import MlflowClient
 
     repository = tmp_path / "repository"
@@ -34,7 +34,7 @@ def candidate(ran_stack, stack, tmp_path, monkeypatch):
     )
     assert found
     lock.write_text(text)
-    return repository, MlflowClient(told["MLFLOW_TRACKING_URI"]), digest
+    return repository, MlflowClient(variables["MLFLOW_TRACKING_URI"]), digest
 
 
 def start(stack, candidate, command, address):

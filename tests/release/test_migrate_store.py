@@ -1,4 +1,4 @@
-"""An embedded store goes to the server whole and once, whoever is killed; a Production of the server's own stays."""
+"""An embedded store is copied to the server completely and once, despite kills; the server's own Production stays."""
 
 import hashlib
 import json

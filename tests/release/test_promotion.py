@@ -168,7 +168,7 @@ def test_an_alias_moved_by_hand_is_kept(client):
     client.set_registered_model_alias(MODEL, "production", "3")
     with pytest.raises(
         UserError,
-        match="Production of churn-model is now version 3, but the candidate .version 2. was compared with version 1",
+        match=r"Production of churn-model is now version 3, .* was compared with version 1",
     ):
         promote(2, 1)
     assert aliases(client)["production"] == 3
@@ -183,7 +183,7 @@ def test_of_two_promotions_from_the_same_production_the_second_stops(client):
     with pytest.raises(UserError, match=r"was first: entry 2 .*version 2 replaces version 1.*Compare again\."):
         move_production(client, Move(PROMOTE, "1", "3", "1", "better, too"), seen, "Compare again.")
     assert aliases(client) == {"production": 2, "previous": 1}
-    # The lost entry stands in nobody's way.
+    # The lost entry blocks nothing.
     promote(3, 2)
     assert [valid for *_, valid, _ in moves(client)] == [True, True, False, True]
 

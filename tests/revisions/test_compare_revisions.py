@@ -1,4 +1,4 @@
-"""Two revisions compared: what changed, and whether the model became better by it, on the same rows."""
+"""Two revisions compared: what changed, and whether the model is better, on the same rows."""
 
 import json
 import re
@@ -63,7 +63,7 @@ def delong(label, score, other):
     return one.mean(), two.mean(), gain, gain - half, gain + half
 
 
-def test_the_report_tells_what_changed_and_how_good_both_models_are_on_the_same_rows(history, tmp_path):
+def test_the_report_shows_what_changed_and_how_good_both_models_are_on_the_same_rows(history, tmp_path):
     text = report(history, tmp_path / "report", "main", "--head", "less")
     rows = pq.read_table(history / HOLDOUT).to_pandas()
     scorer = "models/candidate/scorer.onnx"
@@ -117,19 +117,19 @@ def test_the_working_tree_is_compared_with_an_experiment_and_says_what_is_not_co
     edit(repository / "params.yaml", "tolerance: 0.001", "tolerance: 0.002")
     text = report(repository, repository / "reports/compare", "kept")
     assert "the working tree and kept have the same model" in text
-    assert "params.yaml" in re.search("uncommitted changes, which are compared too: (.*)\\.", text)[1]
-    assert "train_model" in re.search("older than its data, parameters or code: (.*) did not run", text)[1]
+    assert "params.yaml" in re.search(r"includes uncommitted changes: (.*)\.", text)[1]
+    assert "train_model" in re.search("older than its data, parameters or code: (.*) must run", text)[1]
     assert "| train_model.tolerance | 0.001 | 0.002 |" in text
 
 
-def test_the_newer_holdout_is_taken_and_a_feature_that_it_lacks_is_named(repository):
+def test_the_newer_holdout_is_used_and_a_missing_feature_is_named(repository):
     training_set, folder = repository / "metrics/build_training_set.json", repository / "reports/compare"
     content = json.loads(training_set.read_text())
     # Of a base with a later holdout.
     run("git", "checkout", "--quiet", "main", cwd=repository)
     training_set.write_text(json.dumps(content | {"holdout_date": "2031-01-05"}))
     commit(repository, "A later holdout")
-    assert "On the holdout of 2031-01-05 as main has it" in report(repository, folder, "main", "--head", "less")
+    assert "On the holdout of 2031-01-05 of main" in report(repository, folder, "main", "--head", "less")
     # Of a head whose features are fewer than the base's model needs.
     part = next((repository / HOLDOUT).glob("*.parquet"))
     part.chmod(0o644)
@@ -138,30 +138,52 @@ def test_the_newer_holdout_is_taken_and_a_feature_that_it_lacks_is_named(reposit
     pq.write_table(table.drop_columns(["payments_sum"]), part)
     text = report(repository, folder, "main")
     assert "the model of main needs the feature payments_sum, which the holdout of the working tree lacks" in text
-    assert "**It was not tested which is better.**" in text
+    assert "**The models were not tested against each other.**" in text
 
 
-def test_a_clone_without_the_cache_says_what_is_missing_and_tells_the_rest(history, tmp_path):
+def test_a_clone_without_the_cache_says_what_is_missing_and_reports_the_rest(history, tmp_path):
     clone = tmp_path / "clone"
     run("git", "clone", "--quiet", "--branch", "less", history, clone, cwd=tmp_path)
     text = report(clone, clone / "reports/compare", "origin/main")
     assert "data/training/holdout.parquet of the working tree is not here" in text and "make pull" in text
     assert "plots/train_model of origin/main is not here" in text
     assert f"| {LEFT_OUT} | none | {', '.join(PAYING)} |" in text and "| roc_auc |" in text
-    # After `dvc repro train_model` the stages below are stale; what is merely not here is not.
-    stale = re.search("older than its data, parameters or code: (.*) did not run", text)[1]
+    # After `dvc repro train_model` the stages below are stale; a stage whose files are just missing is not.
+    stale = re.search("older than its data, parameters or code: (.*) must run", text)[1]
     assert "write_model_card" in stale and "train_model" not in stale and "clean_payments" not in stale
+
+
+def test_a_project_in_a_subfolder_of_a_repository_is_compared(demo, tmp_path):
+    project = shutil.copytree(demo, tmp_path / "monorepo/teams/churn", symlinks=True)
+    shutil.rmtree(project / ".git")
+    run("git", "init", "--quiet", "--initial-branch", "main", cwd=tmp_path / "monorepo")
+    commit(project, "The demo has run")
+    edit(project / "params.yaml", "tolerance: 0.001", "tolerance: 0.002")
+    with (project / "scripts" / "tools" / "ledger.py").open("a") as script:
+        script.write("# one line\n")
+    (project / "scripts" / "new.py").touch()
+    (project.parent / "elsewhere.txt").write_text("not part of the project")
+    text = report(project, project / "reports/compare", "main")
+    assert "the working tree and main have the same model" in text
+    assert "includes uncommitted changes: params.yaml, scripts/new.py, scripts/tools/ledger.py." in text
+    assert "| scripts/tools/ledger.py | +1 | -0 |" in text and "| scripts/new.py | not in git yet |" in text
+    assert "| train_model.tolerance | 0.001 | 0.002 |" in text and "elsewhere" not in text
+    assert "train_model" in re.search("older than its data, parameters or code: (.*) must run", text)[1]
+    run("git", "commit", "--quiet", "--all", "--message", "Tolerance", cwd=project)
+    assert "| train_model.tolerance | 0.001 | 0.002 |" in report(project, tmp_path / "two", "HEAD~1", "--head", "main")
+    run("python", "scripts", "plots", "HEAD~1", "main", "--output", tmp_path / "plots", cwd=project)
+    assert (tmp_path / "plots/index.html").stat().st_size > 100_000
 
 
 def test_what_cannot_be_compared_is_one_message(history):
     message = compare(history, "mian", fails=True).stderr
-    assert message.startswith("ERROR: 'mian' is no branch") and "Its branches: less, main" in message
+    assert message.startswith("ERROR: 'mian' is not a branch") and "Its branches: less, main" in message
     first = run("git", "rev-list", "--max-parents=0", "HEAD", cwd=history).stdout.strip()
     message = compare(history, first, fails=True).stderr
-    assert message.startswith(f"ERROR: {first[:7]} has no dvc.lock, so there are no results of it to compare.")
+    assert message.startswith(f"ERROR: {first[:7]} has no dvc.lock, so it has no results to compare.")
 
 
-def test_the_curves_of_two_revisions_stand_in_one_picture_each_on_a_page_that_opens_offline(history, tmp_path):
+def test_the_curves_of_two_revisions_share_charts_on_a_page_that_opens_offline(history, tmp_path):
     run("python", "scripts", "plots", "main", "less", "--output", tmp_path / "plots", cwd=history)
     plots = yaml.safe_load((history / "dvc.yaml").read_text())["plots"]
     page_text = (tmp_path / "plots" / "index.html").read_text()

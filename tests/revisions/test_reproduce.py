@@ -1,4 +1,4 @@
-"""A registered version can be made again from its commit, and what stands in the way is named."""
+"""A registered version can be made again from its commit; if it cannot, the message says why."""
 
 import contextlib
 import json
@@ -45,7 +45,7 @@ def dvc(*arguments: str) -> None:
 
 
 def register() -> None:
-    """Register what stands in the repository, as register_candidate does, without a model's files."""
+    """Register the repository's candidate, as register_candidate does, without a model's files."""
     digest = output_digest("models/candidate")
     with open_registry() as client:
         made = client.create_run(experiment(client), tags=collect_tags() | {DIGEST_TAG: digest})
@@ -87,7 +87,12 @@ def reproduce_in_a_process(*arguments: str, **environment: str) -> str:
 @pytest.fixture(scope="module")
 def registered(tmp_path_factory) -> Path:
     """A repository of one fast stage that has run, is committed, and is registered as version 1."""
-    root = tmp_path_factory.mktemp("registered") / "repository"
+    return make_registered(tmp_path_factory.mktemp("registered") / "repository")
+
+
+def make_registered(repository: Path, project: str = ".") -> Path:
+    """Make the repository with its project in a folder, run and register it, and return that folder."""
+    root = repository / project
     (root / "data" / "raw" / DROP).mkdir(parents=True)
     with contextlib.chdir(root), pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root}/mlflow.db")
@@ -100,8 +105,8 @@ def registered(tmp_path_factory) -> Path:
             f"data/raw/{DROP}/PAYMENTS.csv": "FECHA\n1\n2\n3\n4\n",
         }.items():
             Path(name).write_text(text)
-        run("git", "init", "--quiet", cwd=root)
-        dvc("init", "--quiet")
+        run("git", "init", "--quiet", cwd=repository)
+        dvc("init", "--quiet", *(["--subdir"] if project != "." else []))
         dvc("add", "--quiet", f"data/raw/{DROP}")
         dvc("repro", "--quiet")
         commit("Everything has run")
@@ -119,7 +124,7 @@ def repository(registered, tmp_path, monkeypatch) -> Path:
 
 
 def files_of(folder: Path) -> dict[str, tuple]:
-    """Return what tells whether a file was touched, by path."""
+    """Return the metadata by which a changed file is recognised, by path."""
     found = {path: path.stat() for path in folder.rglob("*")}
     return {str(path): (stat.st_ino, stat.st_nlink, stat.st_mode, stat.st_mtime_ns) for path, stat in found.items()}
 
@@ -139,8 +144,8 @@ def test_the_same_bytes_and_nothing_here_is_touched(repository, tmp_path):
     assert not list((tmp_path / "temporary").glob("reproduce-*"))
 
 
-def test_other_bytes_with_the_same_metrics_are_told_apart():
-    assert reproduce("1", BYTES="other").splitlines()[-1] == "reproduced: the same metrics, other bytes"
+def test_different_bytes_with_the_same_metrics_are_reported():
+    assert reproduce("1", BYTES="other").splitlines()[-1] == "reproduced: the same metrics, different bytes"
 
 
 def test_another_metric_is_a_failure_and_what_may_explain_it_is_noted(tmp_path):
@@ -174,6 +179,23 @@ def test_data_that_the_cache_lost_comes_from_the_remote(repository, tmp_path):
     assert f"neither in DVC's cache here nor on a remote (store): data/raw/{DROP}/PAYMENTS.csv" in message
 
 
+def test_a_project_in_a_subfolder_of_a_repository_is_reproduced(tmp_path, monkeypatch):
+    root = make_registered(tmp_path / "monorepo", "teams/churn")
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root}/mlflow.db")
+    (tmp_path / "monorepo" / "elsewhere.txt").write_text("not part of the project")
+    assert collect_tags()["git_dirty"] == "false"
+    assert reproduce("1", "--keep", str(tmp_path / "kept")).splitlines()[-1] == "reproduced: the same bytes"
+    assert (tmp_path / "kept/teams/churn/metrics/train_model.json").exists()
+    # A commit in which the project was not there yet.
+    run("git", "mv", "-k", "train_model.py", "moved.py", cwd=root)
+    Path("train_model.py").write_text("")
+    assert collect_tags()["git_dirty"] == "true"
+    empty = run("git", "commit-tree", "-m", "Nothing", "4b825dc642cb6eb9a060e54bf8d69288fbee4904", cwd=root).stdout
+    retag("git_commit", empty.strip())
+    assert "has no project in teams/churn/: dvc.yaml is missing there" in reproduce("1", fails=True)
+
+
 def test_what_is_not_there_is_named():
     assert "churn-model has no version '7'; it has 1." in reproduce("7", fails=True)
     shutil.rmtree(".dvc/cache")
@@ -181,7 +203,7 @@ def test_what_is_not_there_is_named():
     retag("git_commit", "0123456789" * 4)
     assert "This clone does not have commit 0123456789" in reproduce("1", fails=True)
     retag("git_commit", "none")
-    assert "does not say which commit made it" in reproduce("1", fails=True)
+    assert "does not name the commit that it was made from" in reproduce("1", fails=True)
 
 
 def test_data_that_was_never_committed_is_named():

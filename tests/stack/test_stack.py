@@ -4,6 +4,7 @@ import hashlib
 import json
 import socket
 import stat
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -15,7 +16,8 @@ from conftest import ROOT, run
 from demo_pipeline import locked, read
 from running_stack import FOUND, clone
 
-from churn.stack.settings import ARTIFACT_BUCKET, DVC_BUCKET, SECRETS
+from churn.stack.settings import ARTIFACT_BUCKET, DEFAULTS, DVC_BUCKET, SECRETS, Settings
+from tools.up import prepare
 
 
 @pytest.fixture
@@ -187,6 +189,24 @@ def test_an_invalid_port_is_reported(tmp_path):
         *("python", ROOT / "scripts", "up"), cwd=tmp_path, fails=True, **FOUND, CHURN_SPARK_PORT="seventy"
     ).stderr
     assert "CHURN_SPARK_PORT is 'seventy'" in message
+
+
+def test_mlflow_reads_passwords_with_percent_signs(tmp_path):
+    address, password = "postgresql://me:p%40ss@db.example.com/mlflow", "50% %(off)s"
+    prepare(Settings(DEFAULTS | {"CHURN_POSTGRES_URI": address, "MLFLOW_TRACKING_PASSWORD": password}), [], tmp_path)
+    code = "from mlflow.server.auth.config import *; read = read_auth_config(); print(read[1], read[3], sep='\\n')"
+    printed = run(sys.executable, "-c", code, cwd=tmp_path, MLFLOW_AUTH_CONFIG_PATH=str(tmp_path / "mlflow_auth.ini"))
+    assert printed.stdout.splitlines() == [address, password]
+
+
+def test_mlflow_below_a_percent_sign_is_reported(tmp_path):
+    folder = tmp_path / "100% sure"
+    folder.mkdir()
+    (folder / ".venv").symlink_to(sys.prefix)
+    command = (folder / ".venv/bin/python", ROOT / "scripts", "up")
+    message = run(*command, cwd=folder, fails=True, **FOUND).stderr
+    assert "MLflow cannot run from" in message and "100% sure" in message and "percent sign" in message
+    assert not (folder / ".stack/supervisord.pid").exists()
 
 
 def test_down_leaves_no_process_and_up_finds_all_data_again(ran_stack, stack, client):

@@ -1,4 +1,4 @@
-"""A real headless Chromium, and the dashboard on a free port: how tests look at pages."""
+"""Open pages of the dashboard in a real headless Chromium."""
 
 import contextlib
 import os
@@ -16,10 +16,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-# Streamlit's own marks of a page that is all there.
-STILL = "[data-testid=stApp][data-test-script-state=notRunning][data-test-connection-state=CONNECTED]"
+# How Streamlit marks a page that is drawn completely.
+DONE = "[data-testid=stApp][data-test-script-state=notRunning][data-test-connection-state=CONNECTED]"
 BUSY = "[data-stale=true], [data-testid=stSkeleton], [data-testid=stSpinner]"
-# Notes in the page that the script has begun to run, or has ended.
+# Sets window.hasRun when the script of the page starts or ends.
 WATCH = """
 window.hasRun = false;
 new MutationObserver(() => {window.hasRun = true}).observe(
@@ -44,7 +44,7 @@ def open_browser() -> Iterator[Browser]:
 
 @contextlib.contextmanager
 def run_dashboard(repository: Path, log: Path, **environment: str) -> Iterator[str]:
-    """Serve a repository's dashboard, and give its address."""
+    """Serve the dashboard of a repository, and yield its address."""
     port = free_port()
     options = ("--server.address", "127.0.0.1", "--server.port", str(port), "--server.headless", "true")
     command = [sys.executable, "-m", "streamlit", "run", "scripts/dashboard.py", *options]
@@ -64,20 +64,20 @@ def run_dashboard(repository: Path, log: Path, **environment: str) -> Iterator[s
 
 
 def open_page(page: Page, address: str, name: str = "") -> str:
-    """Open one of the dashboard's pages, wait until it is drawn, and return its text."""
+    """Open a page of the dashboard, wait until it is drawn, and return its text."""
     page.goto(f"{address}/{name}")
     return settle(page)
 
 
 def turn_to(page: Page, title: str) -> str:
-    """Turn to another page by the menu, and return its text."""
+    """Go to another page by the menu, and return its text."""
     page.get_by_test_id("stPageLink").get_by_text(title, exact=True).click()
     page.get_by_role("heading", level=1, name=title).wait_for()
     return settle(page)
 
 
 def rerun(page: Page, action: Callable[[], object]) -> str:
-    """Do what makes Streamlit run the page again, wait until that is drawn, and return the text."""
+    """Do an action that makes Streamlit rerun the page, wait until it is drawn, and return its text."""
     page.evaluate(WATCH)
     action()
     page.wait_for_function("window.hasRun")
@@ -90,12 +90,12 @@ def settle(page: Page) -> str:
     quiet = 0
     while quiet < 3:
         page.wait_for_timeout(100)
-        quiet = quiet + 1 if page.locator(STILL).count() and not page.locator(BUSY).count() else 0
+        quiet = quiet + 1 if page.locator(DONE).count() and not page.locator(BUSY).count() else 0
     return page.get_by_test_id("stMain").inner_text()
 
 
 def read_cells(page: Page) -> list[list[str]]:
-    """Return the rows in sight of the page's first data grid, the header first, as a screen reader is told them."""
+    """Return the visible rows of the first data grid, header first, from the table for screen readers."""
     grid = page.locator("table[role=grid]").first
     grid.locator("td").first.wait_for(state="attached")
     return [row.locator("th, td").all_inner_texts() for row in grid.locator("tr").all()]

@@ -1,4 +1,4 @@
-"""A web server and a mail server that really take messages, and keep them."""
+"""A web server and a mail server that receive real messages, and keep them."""
 
 import json
 import threading
@@ -10,13 +10,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from aiosmtpd.controller import Controller
 from conftest import free_port
 
-# Stands in the addresses' logins and paths, and may stand nowhere else.
+# Part of the logins and paths in addresses; it must not appear anywhere else.
 SECRET = "xoxb-4242-path-secret"
 
 
 @contextmanager
 def web_server() -> Iterator[ThreadingHTTPServer]:
-    """Give a web server that keeps what is posted to it, and answers with its `status`."""
+    """Yield a web server that keeps posted messages and answers with its `status`."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Keeper)
     server.messages, server.status = [], 200
     server.url = f"json://user:{SECRET}@127.0.0.1:{server.server_port}/{SECRET}"
@@ -45,7 +45,7 @@ class Keeper(BaseHTTPRequestHandler):
 
 @contextmanager
 def mail_server() -> Iterator[Controller]:
-    """Give a mail server that keeps what is sent to it."""
+    """Yield a mail server that keeps received messages."""
     server = Controller(MailKeeper(), hostname="127.0.0.1", port=free_port())
     server.start()
     try:

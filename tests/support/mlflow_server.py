@@ -1,4 +1,4 @@
-"""A real MLflow server in front of a store that the tests have filled."""
+"""A real MLflow server on a store that the tests have filled."""
 
 import contextlib
 import os
@@ -14,13 +14,13 @@ from conftest import ENVIRONMENT, free_port
 
 @contextlib.contextmanager
 def run_server(database: Path):
-    """Serve a store on a free port, and give its address."""
+    """Serve a store on a free port, and yield its address."""
     port = free_port()
     address = f"127.0.0.1:{port}"
     options = ("--backend-store-uri", f"sqlite:///{database}", "--host", "127.0.0.1", "--workers", "1")
     command = [sys.executable, "-m", "mlflow", "server", *options, "--port", str(port)]
     with Path("server.log").open("w") as log:
-        # It would start a process more for jobs that nobody sends.
+        # Otherwise it starts another process, for jobs that the tests do not use.
         environment = ENVIRONMENT | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:

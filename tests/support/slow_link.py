@@ -1,4 +1,4 @@
-"""A link to a server that carries so many bytes a second, and tells how many it has carried."""
+"""A proxy to a server with limited bandwidth, which counts the bytes."""
 
 import contextlib
 import socket
@@ -11,7 +11,7 @@ CHUNK = 16_384
 
 
 class SlowLink(socketserver.ThreadingTCPServer):
-    """Listens on a port of its own; all connections share the rate."""
+    """A server on a free port; all connections share the bandwidth."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -27,7 +27,7 @@ class SlowLink(socketserver.ThreadingTCPServer):
         return f"http://127.0.0.1:{self.port}"
 
     def wait_for(self, passed: int, seconds: float = 90) -> None:
-        """Return when so many bytes have passed."""
+        """Return once this many bytes have passed."""
         deadline = time.monotonic() + seconds
         while self.passed < passed:
             assert time.monotonic() < deadline, f"{self.passed} of {passed} bytes passed"
@@ -35,7 +35,7 @@ class SlowLink(socketserver.ThreadingTCPServer):
 
 
 class Connection(socketserver.BaseRequestHandler):
-    """One connection of a client, and its connection to the server."""
+    """A connection from a client, with its connection to the target."""
 
     def handle(self) -> None:
         with contextlib.suppress(OSError), socket.create_connection(self.server.target) as server:
@@ -58,7 +58,7 @@ class Connection(socketserver.BaseRequestHandler):
 
 @contextlib.contextmanager
 def slow_link(port: int | str, rate: float) -> Iterator[SlowLink]:
-    """Give a link to a port of this machine that carries `rate` bytes a second."""
+    """Yield a link to a port on this machine that carries `rate` bytes per second."""
     with SlowLink(int(port), rate) as link:
         thread = threading.Thread(target=link.serve_forever, kwargs={"poll_interval": 0.1})
         thread.start()

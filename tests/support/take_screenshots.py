@@ -1,6 +1,6 @@
-"""Take the pictures of docs/dashboard.md from a repository in which everything has run.
+"""Take the screenshots for docs/guides/dashboard.md in a repository in which everything has run.
 
-Run it as: python tests/take_screenshots.py FOLDER
+Run it as: PYTHONPATH=tests python tests/support/take_screenshots.py FOLDER
 """
 
 import argparse
@@ -12,14 +12,14 @@ from conftest import ROOT
 from PIL import Image
 from playwright.sync_api import Page
 
-DOCS = ROOT / "docs"
+PICTURES = ROOT / "docs" / "pictures"
 PAGES = ("", "history", "explanation", "drift", "scores", "one-user")
-# Of longer pages the top is shown.
-LONGEST = 1700
+# Longer pages are cut off.
+MAX_HEIGHT = 1700
 
 
 def take_screenshots(repository: Path) -> None:
-    """Write docs/dashboard-*.png: every page in a wide window, some on a phone, and the form while MLflow is down."""
+    """Write dashboard-*.png: every page in a wide window, three on a phone, and the form without MLflow."""
     log = repository / "dashboard.log"
     with open_browser() as browser:
         page = browser.new_page(viewport=WIDE, color_scheme="light")
@@ -40,20 +40,20 @@ def take_screenshots(repository: Path) -> None:
 
 
 def show(page: Page, address: str, name: str) -> None:
-    """Draw a page; of the form the answer too."""
+    """Open a page; on the form page, submit the form."""
     open_page(page, address, name)
     if name == "one-user":
         rerun(page, page.get_by_role("button", name="Score this user").click)
 
 
 def take(page: Page, width: int) -> Image.Image:
-    """Return the picture of a page, as long as the page is."""
+    """Return a screenshot of a whole page."""
     height = page.get_by_test_id("stMainBlockContainer").evaluate("element => element.scrollHeight")
-    page.set_viewport_size({"width": width, "height": min(height, LONGEST)})
+    page.set_viewport_size({"width": width, "height": min(height, MAX_HEIGHT)})
     if width == WIDE["width"]:
-        # A click may have moved it; on a phone that shows what was clicked for.
+        # A click may have scrolled the page. On a phone we keep that, to show the result.
         page.get_by_test_id("stMain").evaluate("element => element.scrollTo(0, 0)")
-    # The charts are drawn anew for the window.
+    # The charts are redrawn for the new size.
     page.wait_for_timeout(1000)
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     page.set_viewport_size({"width": width, "height": WIDE["height"]})
@@ -61,7 +61,7 @@ def take(page: Page, width: int) -> Image.Image:
 
 
 def set_side_by_side(pictures: list[Image.Image]) -> Image.Image:
-    """Return one picture of several, on grey."""
+    """Return one picture with several next to each other, on grey."""
     gap = 24
     size = sum(picture.width + gap for picture in pictures) + gap, max(picture.height for picture in pictures) + 2 * gap
     whole, left = Image.new("RGB", size, "#c9d1d6"), gap
@@ -72,8 +72,8 @@ def set_side_by_side(pictures: list[Image.Image]) -> Image.Image:
 
 
 def save(picture: Image.Image, name: str) -> None:
-    """Write a picture with 256 colours, a third of the bytes."""
-    path = DOCS / f"dashboard-{name}.png"
+    """Write a picture with 256 colours, which needs a third of the bytes."""
+    path = PICTURES / f"dashboard-{name}.png"
     picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
     print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
 

@@ -33,16 +33,41 @@ def pin(name: str, lock: str = "requirements.lock") -> str:
     return next(text for line, text in pins(ROOT / lock).items() if re.match(rf"{name}==", line))
 
 
-@pytest.fixture
-def project(tmp_path):
-    """The installer and the Makefile, with locks of few packages, in a folder with an awkward name."""
-    folder = tmp_path / "días de año" / "o'brien"
+def write_project(folder: Path) -> Path:
+    """Copy the installer and the Makefile, with locks of few packages, to a folder with an awkward name."""
+    folder = folder / "días de año" / "o'brien"
     (folder / "scripts" / "tools").mkdir(parents=True)
     shutil.copy(ROOT / "Makefile", folder)
     shutil.copy(ROOT / "scripts" / "tools" / "install.py", folder / "scripts" / "tools")
     (folder / "requirements.lock").write_text(pin(SMALL) + pin("tqdm"))
     (folder / "requirements-test.lock").write_text(pin(EXTRA, "requirements-test.lock"))
     return folder
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project in which nothing is installed."""
+    return write_project(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A project after make install, for tests that only read it."""
+    folder = write_project(tmp_path_factory.mktemp("finished"))
+    make(folder, "install")
+    return folder
+
+
+@pytest.fixture
+def installed(finished, tmp_path):
+    """A copy of it, for tests that change it: making an environment takes seconds."""
+    return Path(shutil.copytree(finished, tmp_path / "días de año" / "o'brien", symlinks=True))
+
+
+def add(folder: Path, *names: str, lock: str = "requirements.lock") -> None:
+    """Add packages to a lock of a project."""
+    with (folder / lock).open("a") as file:
+        file.writelines(pin(name, lock) for name in names)
 
 
 def make(folder: Path, *arguments: str, fails: bool = False, **environment: str) -> str:
@@ -64,6 +89,11 @@ def packages(folder: Path) -> set[str]:
     return {line.split()[0] for line in lines}
 
 
+def count_files(folder: Path) -> int:
+    """Return how many files a folder holds, in its subfolders too; 0 if there is no such folder."""
+    return sum(path.is_file() for path in folder.rglob("*"))
+
+
 def kill_when(folder: Path, is_time, *arguments: str) -> None:
     """Run make and kill it, with all that it started, as soon as `is_time` returns true."""
     command = ["make", *arguments]
@@ -76,59 +106,50 @@ def kill_when(folder: Path, is_time, *arguments: str) -> None:
     assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
 
 
-def test_commands_start_in_a_folder_with_blanks_accents_and_a_quote(project):
-    make(project, "install")
-    assert {SMALL, "tqdm", "pip"} <= packages(project)
-    assert run(project / ".venv/bin/tqdm", "--version", cwd=project).stdout.strip() in pin("tqdm")
+def test_commands_start_in_a_folder_with_blanks_accents_and_a_quote(finished):
+    assert {SMALL, "tqdm", "pip"} <= packages(finished)
+    assert run(finished / ".venv/bin/tqdm", "--version", cwd=finished).stdout.strip() in pin("tqdm")
 
 
-def test_when_nothing_changed_no_python_is_started(project):
-    make(project, "install-test")
-    assert make(project, "install", "install-test", PYTHON="false") == ""
+def test_when_nothing_changed_no_python_is_started(installed):
+    make(installed, "install-test")
+    assert make(installed, "install", "install-test", PYTHON="false") == ""
 
 
 @pytest.mark.parametrize("change", ["rm .venv/bin/python", "touch .venv/installing", "echo >> requirements.lock"])
-def test_what_changed_is_installed(project, change):
-    make(project, "install")
-    run("sh", "-c", change, cwd=project)
-    make(project, "install")
-    assert SMALL in packages(project)
-    assert make(project, "install", PYTHON="false") == ""
+def test_what_changed_is_installed(installed, change):
+    run("sh", "-c", change, cwd=installed)
+    make(installed, "install")
+    assert SMALL in packages(installed)
+    assert make(installed, "install", PYTHON="false") == ""
 
 
-def test_an_extra_stays_and_is_brought_up_to_date_with_the_main_lock(project):
-    make(project, "install-test")
-    with (project / "requirements-test.lock").open("a") as lock:
-        lock.write(pin("execnet", "requirements-test.lock"))
-    with (project / "requirements.lock").open("a") as lock:
-        lock.write(pin("toolz"))
-    make(project, "install")
-    assert {EXTRA, "execnet", "toolz"} <= packages(project)
+def test_an_extra_stays_and_is_brought_up_to_date_with_the_main_lock(installed):
+    make(installed, "install-test")
+    add(installed, "execnet", lock="requirements-test.lock")
+    add(installed, "toolz")
+    make(installed, "install")
+    assert {EXTRA, "execnet", "toolz"} <= packages(installed)
 
 
-def test_what_the_user_added_is_not_removed(project):
-    (project / "own.lock").write_text(pin("toolz"))
-    make(project, "install")
-    run("uv", "pip", "install", "--python", ".venv/bin/python", "--no-deps", "-r", "own.lock", cwd=project)
-    (project / "requirements.lock").write_text(pin(SMALL))
-    make(project, "install")
-    assert {SMALL, "toolz"} <= packages(project)
+def test_what_the_user_added_is_not_removed(installed):
+    (installed / "own.lock").write_text(pin("toolz"))
+    run("uv", "pip", "install", "--python", ".venv/bin/python", "--no-deps", "-r", "own.lock", cwd=installed)
+    (installed / "requirements.lock").write_text(pin(SMALL))
+    make(installed, "install")
+    assert {SMALL, "toolz"} <= packages(installed)
 
 
-def test_killed_while_a_package_is_written(project):
-    (project / "requirements.lock").write_text(pin(BIG) + pin(SMALL))
-    make(project, "install")  # the package is in uv's cache now, so that uv writes at once
-    whole = sum(path.is_file() for path in next(project.glob(f".venv/lib/*/site-packages/{BIG}")).rglob("*"))
-    shutil.rmtree(project / ".venv")
-    site = project / ".venv/lib" / f"python3.{sys.version_info[1]}" / "site-packages"
-    kill_when(project, (site / BIG).exists, "install")
-    written = sum(path.is_file() for path in (site / BIG).rglob("*"))
-    assert 0 < written < whole, "it was not killed on the way"
-    assert "interrupted" in make(project, "install")
-    assert {BIG, SMALL} <= packages(project)
+def test_killed_while_a_package_is_written(installed):
+    add(installed, BIG)
+    folder = next(installed.glob(".venv/lib/*/site-packages")) / BIG
+    kill_when(installed, lambda: count_files(folder) > 0, "install")
+    written = count_files(folder)
+    assert "interrupted" in make(installed, "install")
+    assert {BIG, SMALL} <= packages(installed)
+    assert 0 < written < count_files(folder), "it was not killed on the way"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("path", [".venv", ".venv/pyvenv.cfg", ".venv/bin/pip"])
 def test_killed_while_the_environment_is_made(project, path):
     kill_when(project, (project / path).exists, "install")
@@ -137,6 +158,25 @@ def test_killed_while_the_environment_is_made(project, path):
 
 
 @pytest.mark.slow
+def test_ctrl_c_says_how_to_go_on(project):
+    process = subprocess.Popen(
+        [sys.executable, "scripts/tools/install.py"],
+        cwd=project,
+        env=ENVIRONMENT,
+        start_new_session=True,
+        # A shell's background job, which the tests may be, ignores it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (project / ".venv/pyvenv.cfg").exists():
+        time.sleep(0.001)
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate()[1]
+    assert said == "\nInterrupted. To finish, run the same command again: what is downloaded is kept.\n"
+    assert process.returncode == 1 and (project / ".venv/installing").exists()
+
+
 def test_another_waits_until_what_a_killed_one_left_running_has_ended(project):
     process = subprocess.Popen([sys.executable, "scripts/tools/install.py"], cwd=project, env=ENVIRONMENT)
     while not (project / ".venv/pyvenv.cfg").exists():
@@ -148,25 +188,25 @@ def test_another_waits_until_what_a_killed_one_left_running_has_ended(project):
     assert {SMALL, "tqdm", "pip"} <= packages(project)
 
 
-def test_after_a_failed_upgrade_the_environment_is_as_before(project):
-    make(project, "install")
-    good = (project / "requirements.lock").read_text()
+def test_after_a_failed_upgrade_the_environment_is_as_before(installed):
+    good = (installed / "requirements.lock").read_text()
     wrong = re.sub(r"sha256:\w+", f"sha256:{'0' * 64}", pin("toolz"))
-    (project / "requirements.lock").write_text(good + wrong)
-    assert "installing failed" in make(project, "install", fails=True)
-    assert {SMALL, "tqdm"} <= packages(project)
-    (project / "requirements.lock").write_text(good)
-    assert make(project, "install", PYTHON="false") == ""
+    (installed / "requirements.lock").write_text(good + wrong)
+    assert "installing failed" in make(installed, "install", fails=True)
+    assert {SMALL, "tqdm"} <= packages(installed)
+    (installed / "requirements.lock").write_text(good)
+    assert make(installed, "install", PYTHON="false") == ""
 
 
-def test_offline_says_what_to_do(project, tmp_path):
-    message = make(project, "install", fails=True, UV_OFFLINE="1", UV_CACHE_DIR=str(tmp_path / "cache"))
+def test_offline_says_what_to_do(installed, tmp_path):
+    add(installed, "toolz")
+    message = make(installed, "install", fails=True, UV_OFFLINE="1", UV_CACHE_DIR=str(tmp_path / "cache"))
     assert "Offline? Connect, then run the same command again" in message
-    make(project, "install")
-    assert SMALL in packages(project)
+    make(installed, "install")
+    assert {SMALL, "toolz"} <= packages(installed)
 
 
-def test_packages_come_from_the_mirror_that_pip_is_set_to(project, tmp_path):
+def test_packages_come_from_the_mirror_that_pip_is_set_to(installed, tmp_path):
     asked = []
 
     class Mirror(http.server.BaseHTTPRequestHandler):
@@ -177,12 +217,18 @@ def test_packages_come_from_the_mirror_that_pip_is_set_to(project, tmp_path):
         def log_message(self, *_):
             pass
 
+    add(installed, "toolz")
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mirror) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        index = f"http://127.0.0.1:{server.server_port}/mirror"
-        make(project, "install", fails=True, PIP_INDEX_URL=index, UV_CACHE_DIR=str(tmp_path / "cache"))
+        index = f"http://127.0.0.1:{server.server_port}"
+        settings = tmp_path / "pip.conf"
+        settings.write_text(f"[global]\nindex-url = {index}/file\n")
+        own = {"PIP_CONFIG_FILE": str(settings), "UV_CACHE_DIR": str(tmp_path / "cache")}
+        make(installed, "install", fails=True, **own)
+        # As for pip, the environment overrides the file.
+        make(installed, "install", fails=True, PIP_INDEX_URL=f"{index}/environment", **own)
         server.shutdown()
-    assert f"/mirror/{SMALL}/" in asked
+    assert [path for path in asked if "toolz" in path] == ["/file/toolz/", "/environment/toolz/"]
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-# Drift: each drop beside those before it.
+# Drift: compare each drop with those before it.
 
 
 rule detect_drift:

@@ -1,4 +1,4 @@
-# From the five CSVs of each drop to the training set. What training waits for goes first.
+# From the five CSV files of each drop to the training set. Jobs that training waits for have priority.
 
 
 rule track_drop:
@@ -16,7 +16,7 @@ rule track_drop:
     resources:
         mem_mb=500,
     message:
-        "Bring DVC's pointer up to date: {wildcards.drop} was edited"
+        "Update the DVC file of {wildcards.drop}, which was edited"
     shell:
         "python -m workflow.freshness stage data/raw/{wildcards.drop}.dvc > {log} 2>&1"
 
@@ -74,7 +74,7 @@ rule build_user_base:
     resources:
         mem_mb=1000,
     message:
-        "Join the user files of {wildcards.drop}"
+        "Clean and join the user files of {wildcards.drop}"
     shell:
         "python -m workflow.freshness stage build_user_base@{wildcards.drop} > {log} 2>&1"
 
@@ -130,6 +130,6 @@ rule build_training_set:
     resources:
         mem_mb=2000,
     message:
-        "Build the training rows and the holdout"
+        "Build the training set and the holdout"
     shell:
         "python -m workflow.freshness stage build_training_set > {log} 2>&1"

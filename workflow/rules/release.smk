@@ -1,4 +1,4 @@
-# From a candidate to Production and its scores. Nothing here is a DVC stage: `dvc repro` never reaches the registry.
+# From the candidate to Production and its scores. No rule here is a DVC stage: `dvc repro` never touches the registry.
 
 REGISTRY = {"MLFLOW_TRACKING_URI": tracking_uri()}
 
@@ -116,7 +116,7 @@ rule promote_model:
     resources:
         mem_mb=500,
     message:
-        "Promote the candidate, or record why not"
+        "Promote the candidate, or record why it is not promoted"
     shell:
         "python -m workflow.freshness release promote_model python scripts/promote_model.py"
         " --evaluation reports/release/evaluation.json --receipt {output} > {log} 2>&1"
@@ -158,7 +158,7 @@ rule score_users:
     resources:
         mem_mb=1000,
     message:
-        "Score the users of {wildcards.drop} with Production"
+        "Score the users of {wildcards.drop} with the model in Production"
     shell:
         "python -m workflow.freshness release score_users python scripts/score_users.py"
         " --features data/features/{wildcards.drop}/churn_features.parquet --scores {output.scores} > {log} 2>&1"

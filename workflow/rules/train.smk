@@ -1,4 +1,4 @@
-# From the training set to a candidate, its explanation and its model card.
+# From the training set to the candidate, its explanation and its model card.
 
 
 rule train_model:

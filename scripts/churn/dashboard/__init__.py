@@ -1,4 +1,4 @@
-"""What the pages of the dashboard share: the state of the registry, the files of the last run, cards and charts.
+"""Shared by the pages of the dashboard: the state of the registry, the files of the last run, cards and charts.
 
 May import: base, drift, features, release, scoring.
 """

@@ -1,4 +1,4 @@
-"""What is kept with a version in MLflow: its explanation and its model. Fetched once a version, not once a click."""
+"""Fetch a version's explanation and model from MLflow, once per version rather than once per click."""
 
 import json
 import tempfile
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Explained:
-    """The global explanation of a version: the picture, and mean |SHAP| by feature."""
+    """The global explanation of a version: a SHAP plot, and the mean |SHAP| of each feature."""
 
     picture: bytes
     mean_abs_shap: dict[str, float]
@@ -26,7 +26,7 @@ class Explained:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A version's model, the inputs of its signature, and its ONNX scorer."""
+    """A version's model, its input names, and the path of its ONNX scorer."""
 
     model: "PyFuncModel"
     inputs: list[str]
@@ -34,7 +34,7 @@ class Loaded:
 
 
 def fetch_explanation(version: Version) -> Explained:
-    """Return the explanation that was registered with a version.
+    """Return the explanation registered with a version.
 
     Raises
     ------
@@ -62,9 +62,9 @@ def _fetch_explanation(uri: str, run_id: str, number: str) -> Explained:
             explained = Path(client.download_artifacts(run_id, "explainability", folder))
             mean_abs_shap = json.loads((explained / "mean_abs_shap.json").read_text())
             return Explained((explained / "shap_summary.png").read_bytes(), mean_abs_shap)
-    # The artifacts may be on S3 or behind the server: each store raises errors of its own.
+    # Each artifact store (S3, the MLflow server, files) raises its own types of errors.
     except Exception as error:
-        raise _lost(number, "explanation", error) from error
+        raise _unreadable(number, "explanation", error) from error
 
 
 @st.cache_resource(max_entries=2, show_spinner="Loading the model ...")
@@ -72,16 +72,17 @@ def _fetch_model(uri: str, run_id: str, number: str) -> Loaded:
     try:
         with open_registry():
             model, scorer = load_version(number)
-        return Loaded(model, model.metadata.get_input_schema().input_names(), scorer)
+        schema = model.metadata.get_input_schema()  # type: ignore[no-untyped-call]  # MLflow has no type for it
+        return Loaded(model, schema.input_names(), scorer)
     except Exception as error:
-        raise _lost(number, "model", error) from error
+        raise _unreadable(number, "model", error) from error
 
 
-def _lost(number: str, what: str, error: Exception) -> UserError:
-    # What MLflow said itself, without the advice that open_registry adds for a pipeline.
-    said = error.__cause__ or error
-    reason = str(said).splitlines()[0].rstrip(".") if str(said) else type(said).__name__
+def _unreadable(number: str, what: str, error: Exception) -> UserError:
+    # MLflow's own message, without the advice that open_registry adds for the pipeline.
+    cause = error.__cause__ or error
+    reason = str(cause).splitlines()[0].rstrip(".") if str(cause) else type(cause).__name__
     return UserError(
-        f"The {what} of version {number} cannot be read from MLflow's artifacts ({reason}). Check that their store "
-        "answers and still has them, then load this page again."
+        f"Cannot read the {what} of version {number} from MLflow's artifacts ({reason}). Check that the artifact store "
+        "is running and still has it, then reload this page."
     )

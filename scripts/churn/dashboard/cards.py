@@ -1,13 +1,13 @@
-"""The dashboard's look: its style sheet, numbers on cards, and facts in rows. All of it fits a phone."""
+"""The look of the dashboard: its style sheet, numbers on cards, and facts in rows. Everything fits on a phone."""
 
 import html
 from dataclasses import dataclass
 
 import streamlit as st
 
-# Towards churn, away from it, and what is neither: also for those who cannot tell red from green.
+# Towards churn, away from churn, neutral. The colours also work for red-green colour blindness.
 UP, DOWN, QUIET = "#c2552d", "#1b6b72", "#8a97a0"
-ABSENT = "not measured"
+NOT_MEASURED = "not measured"
 
 STYLE = """<style>
 [data-testid="stMainBlockContainer"] {max-width: 1160px; padding: 2.25rem 1.5rem 4rem}
@@ -35,7 +35,7 @@ STYLE = """<style>
 
 @dataclass(frozen=True)
 class Card:
-    """A number that people look for: its name, its value as text, and what belongs beside it."""
+    """A number to show: its name, its value as text, and a note below it."""
 
     name: str
     value: str
@@ -43,26 +43,26 @@ class Card:
 
 
 def set_style() -> None:
-    """Put the style sheet into the page."""
+    """Add the style sheet to the page."""
     st.html(STYLE)
 
 
 def show_cards(*cards: Card) -> None:
-    """Draw cards side by side, as many as fit."""
+    """Show cards side by side, as many as fit."""
     st.html(f'<div class="cards">{"".join(map(_draw, cards))}</div>')
 
 
 def show_facts(facts: dict[str, str]) -> None:
-    """Draw names and their values in rows; a value in `backticks` is code."""
+    """Show names and values in rows; text in `backticks` is formatted as code."""
     rows = "".join(
         f'<div class="name">{html.escape(name)}</div><div>{_mark_code(value)}</div>' for name, value in facts.items()
     )
     st.html(f'<div class="facts">{rows}</div>')
 
 
-def tell(value: float | None, form: str = ".4f") -> str:
-    """Return a number as text, or that it was not measured."""
-    return ABSENT if value is None else format(value, form)
+def format_number(value: float | None, form: str = ".4f") -> str:
+    """Return a number as text, or "not measured" for None."""
+    return NOT_MEASURED if value is None else format(value, form)
 
 
 def _draw(card: Card) -> str:

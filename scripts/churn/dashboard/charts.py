@@ -1,7 +1,9 @@
-"""The dashboard's pictures, in Vega-Lite: ROC AUC with its interval, and what pushes a user.
+"""The charts of the dashboard: ROC AUC with its interval, and the reasons for one user's score.
 
-Written out, because Altair, which would write them, takes seconds to import.
+The Vega-Lite specifications are written by hand because Altair takes seconds to import.
 """
+
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -12,13 +14,13 @@ NAMES = {"sort": None, "title": None, "axis": {"labelLimit": 170, "ticks": False
 
 
 def draw_aucs(rows: pd.DataFrame) -> None:
-    """Draw the ROC AUC of models below each other, each with the interval that it has.
+    """Draw the ROC AUC of several models below each other, each with its interval.
 
     Parameters
     ----------
     rows : pandas.DataFrame
-        `name`; `roc_auc`, `low`, `high`, 0 to 1, of which the last two may be NaN; `kind`, production or other. Drawn
-        in this order.
+        `name`; `roc_auc`, `low`, `high`, 0 to 1 (the last two may be NaN); `kind`, production or other. Drawn in the
+        order of the rows.
     """
     scale = {"zero": False, "nice": True, "padding": 12}
     along = {"type": "quantitative", "scale": scale, "title": "ROC AUC", "axis": {"tickCount": 6}}
@@ -49,14 +51,14 @@ def draw_aucs(rows: pd.DataFrame) -> None:
 
 
 def draw_pushes(rows: pd.DataFrame, title: str) -> None:
-    """Draw what each feature adds, in the order given; to the right is towards churn.
+    """Draw a bar per feature, in the order of the rows; bars to the right are towards churn.
 
     Parameters
     ----------
     rows : pandas.DataFrame
         `feature`, `push`.
     title : str
-        What the pushes are, with their unit.
+        The title of the axis, with the unit of the pushes.
     """
     push = {"field": "push", "type": "quantitative", "title": title, "axis": {"tickCount": 6}}
     bars = {
@@ -72,5 +74,5 @@ def draw_pushes(rows: pd.DataFrame, title: str) -> None:
     _draw(rows, {"height": {"step": 24}, "layer": [bars, zero]})
 
 
-def _draw(rows: pd.DataFrame, spec: dict) -> None:
+def _draw(rows: pd.DataFrame, spec: dict[str, Any]) -> None:
     st.vega_lite_chart(rows, spec | {"width": "container"}, width="stretch")

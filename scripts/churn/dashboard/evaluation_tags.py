@@ -1,4 +1,4 @@
-"""What evaluate_candidate has found of a version, from the version's tags."""
+"""Read the results of evaluate_candidate from the tags of a version."""
 
 import json
 
@@ -6,7 +6,7 @@ from churn.dashboard.record import Version
 
 
 def read_gates(version: Version) -> list[dict[str, str]]:
-    """Return a record for each gate: its name, the value, the limit, and whether it was passed; none when unknown."""
+    """Return a record for each gate: its name, value, limit and verdict. The list is empty when they are unknown."""
     try:
         gates = json.loads(version.tags.get("evaluation", "{}")).get("gates", [])
         return [
@@ -18,6 +18,6 @@ def read_gates(version: Version) -> list[dict[str, str]]:
             }
             for gate in gates
         ]
-    # Written by hand, or cut off by a store that keeps shorter tags.
+    # Edited by hand, or truncated by a store that limits the length of tags.
     except (ValueError, KeyError, TypeError, AttributeError):
         return []

@@ -1,30 +1,30 @@
-"""The rule that scores users where no model can: by how long they have been silent, and by nothing else."""
+"""The rule that scores users when there is no model: by the days since their last payment only."""
 
 import numpy as np
 
 NAME = "local heuristic"
 FEATURE = "days_since_last_payment"
-# Silent for the horizon, a user has done already what the label calls churn.
+# After one horizon without payments, a user meets the definition of churn.
 THRESHOLD = 0.5
 
 
 def churn_by_silence(days_since_last_payment: np.ndarray, horizon_days: int) -> np.ndarray:
-    """Return a rough probability of churn from the days since the last payment: silence / (silence + horizon).
+    """Return a rough probability of churn: days / (days + horizon).
 
-    It is 0 for a user who paid today, one half for a user who has been silent for the whole horizon, and comes near 1
-    without reaching it. Nothing is learnt: it ranks users as the baseline `recency` does.
+    It is 0 for a user who paid today, 0.5 for a user who has not paid for one horizon, and approaches 1. It learns
+    nothing from data, and ranks users like the baseline `recency`.
 
     Parameters
     ----------
     days_since_last_payment : numpy.ndarray
         Days, 0 or more, of shape (users,); NaN where unknown.
     horizon_days : int
-        Days without a payment that make a churner, above 0.
+        Days without a payment after which a user counts as churned, above 0.
 
     Returns
     -------
     numpy.ndarray
-        Of shape (users,), 0 to 1; NaN where the days are unknown or below 0.
+        Of shape (users,), 0 to 1; NaN where the days are unknown or negative.
     """
     silence = np.asarray(days_since_last_payment, dtype=np.float64)
     silence = np.where(silence >= 0, silence, np.nan)

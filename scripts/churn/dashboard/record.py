@@ -1,8 +1,8 @@
-"""What the registry says about the model: its versions, what is in Production, and how it came there."""
+"""Read the registry: the versions of the model, the one in Production, and the ledger of promotions."""
 
 import os
 import urllib.parse
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Version:
-    """A registered version, with what its MLflow run measured.
+    """A registered version, with the data of its MLflow run.
 
     Attributes
     ----------
     metrics : dict of str to float
-        Of the run; empty when the run is gone.
+        Of the run; empty when the run was deleted.
     params, run_tags : dict of str to str
-        Of the run: params.yaml; the commit and the hashes of the raw files.
+        Of the run: params.yaml; the commit, and the hashes of the raw files.
     """
 
     number: str
@@ -52,7 +52,7 @@ class Version:
 
     @property
     def rolled_back(self) -> str | None:
-        """Why the version was taken out of Production, None when it was not."""
+        """The reason for the version's rollback, or None."""
         return self.tags.get(ROLLED_BACK_TAG)
 
 
@@ -63,13 +63,13 @@ class Record:
     Attributes
     ----------
     address : str
-        Where it is, without a password.
+        The address of the registry, without a password.
     problem : str or None
-        What keeps it from being read, in one sentence; then there is nothing else in it.
-    mend : str
-        How to mend that, in one sentence.
+        Why the registry cannot be read, in one sentence; then the record has no versions.
+    fix : str
+        How to fix that, in one sentence.
     detail : str
-        What MLflow said to that.
+        MLflow's own message.
     production, previous : Version or None
     versions : list of Version
         The newest first.
@@ -79,7 +79,7 @@ class Record:
 
     address: str
     problem: str | None = None
-    mend: str = ""
+    fix: str = ""
     detail: str = ""
     production: Version | None = None
     previous: Version | None = None
@@ -88,32 +88,32 @@ class Record:
 
     @property
     def promotion(self) -> Entry | None:
-        """The ledger's entry that put Production there; None when somebody moved the alias by hand."""
+        """The ledger entry of the version in Production; None when the alias was moved by hand."""
         last = next((entry for entry in reversed(self.entries) if entry.valid), None)
         return last if last and self.production and last.to_version == self.production.number else None
 
 
 def read_record() -> Record:
-    """Read the registry; what keeps it from being read is in the record, never raised."""
+    """Read the registry. Errors are not raised: they are in `Record.problem`."""
     uri = tracking_uri()
     address = hide_password(uri)
     if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists():
-        # MLflow would make the store: a dashboard only looks.
+        # MLflow would create the store, but the dashboard must not write anything.
         return Record(address)
     try:
         with open_registry() as client:
             return _read(client, address)
     except UserError as error:
         return Record(address, *_explain(error, address))
-    # A database that is damaged or of another release raises errors of its own driver.
+    # A damaged database, or one of another release, raises its driver's own errors.
     except Exception as error:
         detail = f"{type(error).__name__}: {error}".replace(uri, address)
         problem = f"The registry at {address} cannot be read ({detail.splitlines()[0][:200]})."
-        return Record(address, problem, _mend(uri), detail)
+        return Record(address, problem, _advise(uri), detail)
 
 
 def hide_password(uri: str) -> str:
-    """Return an address as a page may show it, without name and password."""
+    """Return an address without user name and password."""
     parts = urllib.parse.urlsplit(uri)
     return uri.replace(f"{parts.netloc.rpartition('@')[0]}@", "", 1) if "@" in parts.netloc else uri
 
@@ -133,11 +133,11 @@ def _read(client: "MlflowClient", address: str) -> Record:
 
 
 def _read_runs(client: "MlflowClient", wanted: set[str]) -> "dict[str, Run]":
-    """Return the runs of the versions by id; a run that was deleted is left out."""
+    """Return the runs of the versions by id, without deleted runs."""
     from mlflow.exceptions import MlflowException
 
     experiment = client.get_experiment_by_name(EXPERIMENT)
-    # One question for all of them; the runs of the grid's points have no such tag.
+    # One request for all of them; runs of single grid points do not have this tag.
     found = find_runs(client, experiment.experiment_id, f"tags.{DIGEST_TAG} LIKE '%'") if experiment else []
     runs = {run.info.run_id: run for run in found}
     for run_id in wanted - set(runs):
@@ -150,29 +150,30 @@ def _read_runs(client: "MlflowClient", wanted: set[str]) -> "dict[str, Run]":
 
 
 def _describe(version: "ModelVersion", run: "Run | None") -> Version:
-    measured = (run.data.metrics, run.data.params, run.data.tags) if run else ({}, {}, {})
-    return Version(
-        str(version.version), created_at(version), version.run_id or "", dict(version.tags), *map(dict, measured)
-    )
+    described = Version(str(version.version), created_at(version), version.run_id or "", dict(version.tags))
+    if run is None:
+        return described
+    data = run.data
+    return replace(described, metrics=dict(data.metrics), params=dict(data.params), run_tags=dict(data.tags))
 
 
 def _explain(error: UserError, address: str) -> tuple[str, str, str]:
-    """Say what is wrong, how to mend it, and what MLflow said."""
+    """Return the problem, how to fix it, and MLflow's message."""
     detail = str(error).replace(tracking_uri(), address)
     if getattr(error.__cause__, "error_code", "") in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
-        user = os.environ.get("MLFLOW_TRACKING_USERNAME") or "nobody"
-        login = "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in .env or in the environment"
-        problem = f"MLflow at {address} refuses the login of {user}."
-        return problem, f"{login}, then start the dashboard again.", detail
+        user = os.environ.get("MLFLOW_TRACKING_USERNAME") or "an unnamed user"
+        advice = "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in .env or in the environment"
+        problem = f"MLflow at {address} rejects the login of {user}."
+        return problem, f"{advice}, then restart the dashboard.", detail
     silent = "Max retries exceeded" in detail or "timed out" in detail
     problem = f"MLflow at {address} {'is down: it does not answer' if silent else 'cannot be read'}."
-    return problem, _mend(tracking_uri()), detail
+    return problem, _advise(tracking_uri()), detail
 
 
-def _mend(uri: str) -> str:
+def _advise(uri: str) -> str:
     if uri.startswith("http"):
         return (
-            "Start that server (on this machine: make up) and load this page again; or put its right address into "
-            "MLFLOW_TRACKING_URI in .env or in the environment, and start the dashboard again."
+            "Start that server (on this machine: make up) and reload this page. If its address is wrong, set "
+            "MLFLOW_TRACKING_URI in .env or in the environment, and restart the dashboard."
         )
-    return "Restore that store, or put another address into MLFLOW_TRACKING_URI, and start the dashboard again."
+    return "Restore that store, or set MLFLOW_TRACKING_URI to another one, and restart the dashboard."

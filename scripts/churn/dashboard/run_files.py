@@ -1,8 +1,9 @@
-"""What the pipeline has left in the repository's folder: metrics, features, scores, drift reports."""
+"""Read the files of the last run: metrics, features, scores, drift reports."""
 
 import json
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,30 +18,30 @@ DRIFT = Path("metrics/detect_drift.json")
 
 
 def list_drops() -> list[date]:
-    """Return the drops that data/drops.yaml lists, the newest first; none when nothing was delivered yet."""
+    """Return the drops in data/drops.yaml, the newest first; the list is empty before the first delivery."""
     _, drops = read_list(Path("data/drops.yaml"))
     return drops[::-1]
 
 
 def find_newest(pattern: str) -> Path | None:
-    """Return the file of the newest drop that has one, None when no drop has.
+    """Return the file of the newest drop that has one, or None.
 
     Parameters
     ----------
     pattern : str
-        A path with the place {drop}.
+        A path that contains {drop}.
     """
     paths = (Path(pattern.format(drop=drop)) for drop in list_drops())
     return next((path for path in paths if path.exists()), None)
 
 
 def read_table(path: Path) -> pa.Table:
-    """Read a Parquet file, or a folder of them, again only when it was written anew.
+    """Read a Parquet file, or a folder of them; the result is cached until the file changes.
 
     Raises
     ------
     UserError
-        When it is damaged.
+        When the file is damaged.
     """
     return _read_table(path, path.stat().st_mtime_ns)
 
@@ -50,16 +51,16 @@ def _read_table(path: Path, written: int) -> pa.Table:
     try:
         return pq.read_table(path)
     except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{path} cannot be read: {error} Make it again: snakemake --cores all") from None
+        raise UserError(f"Cannot read {path}: {error} Make it again: snakemake --cores all") from None
 
 
-def read_json(path: Path) -> dict | None:
-    """Return a JSON file's content, None when there is no such file.
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file, or None when there is no such file.
 
     Raises
     ------
     UserError
-        When it is damaged.
+        When the file is damaged.
     """
     if not path.exists():
         return None
@@ -70,8 +71,8 @@ def read_json(path: Path) -> dict | None:
 
 
 def horizon_days() -> int:
-    """Return the days without a payment that make a churner, from params.yaml."""
-    # Only here: the check of a schema takes seconds to import.
+    """Return the churn horizon of params.yaml: days without a payment after which a user counts as churned."""
+    # Imported here, as the check of the schema takes seconds to import.
     from churn.base.params import read_params
 
-    return read_params(Path("params.yaml"))["build_training_set"]["horizon_days"]
+    return int(read_params(Path("params.yaml"))["build_training_set"]["horizon_days"])

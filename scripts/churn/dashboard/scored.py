@@ -1,4 +1,4 @@
-"""The newest users with a score: those that score_users wrote, or those of the local heuristic."""
+"""The newest scores of all users: those from score_users, or from the local heuristic."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +19,11 @@ class Scored:
     Attributes
     ----------
     table : pyarrow.Table
-        As in scores.parquet, the likeliest to churn first.
+        The columns of scores.parquet, with the users most likely to churn first.
     path : Path
-        From which file they come.
+        The file that they come from.
     by : str
-        What has scored them: a version's number, or the local heuristic.
+        The number of the version that made them, or the name of the local heuristic.
     """
 
     table: pa.Table
@@ -32,7 +32,7 @@ class Scored:
 
 
 def read_scores() -> Scored | None:
-    """Return the newest scores that score_users wrote, None when there are none."""
+    """Return the newest scores from score_users, or None when there are none."""
     path = find_newest(SCORES)
     if path is None:
         return None
@@ -41,7 +41,7 @@ def read_scores() -> Scored | None:
 
 
 def score_by_heuristic() -> Scored | None:
-    """Score the users of the newest features by the local heuristic; None when there are no features."""
+    """Score the users of the newest drop with the local heuristic; return None when there are no features."""
     path = find_newest(FEATURES)
     if path is None:
         return None

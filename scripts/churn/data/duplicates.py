@@ -60,7 +60,7 @@ def reject_duplicates(engine: Engine, table: Path, tasks: list[SplitTask], reads
 def find_duplicates(engine: Engine, table: Path, name: str) -> list[int]:
     """Return the records of the good rows that are duplicates, in ascending order.
 
-    If a user appears twice in a user file, counting bad rows, every row is a duplicate: we cannot tell which one is
+    If a user appears twice in a user file, counting bad rows, every row is a duplicate: we cannot know which one is
     right. If payments are equal in every column, all but the first are duplicates.
     """
     import ibis

@@ -211,7 +211,7 @@ class Migration:
             )
         if len(there) < len(self.store.entries):
             self._mark_rolled_back()
-        # Production last, as in the ledger. Aliases before entries: whoever promotes in the meantime sees Production,
+        # Production last, as in the ledger. Aliases before entries: another promotion in the meantime sees Production,
         # and a copy that was killed in between is recognised by its aliases.
         for alias, number in sorted(wanted.items(), key=lambda item: item[0] == PRODUCTION):
             if aliases.get(alias) == number:

@@ -1,12 +1,15 @@
-"""What differs between two revisions: drops, rows, parameters, code, metrics; each as the rows of a table."""
+"""The differences of two revisions in drops, rows, parameters, code and metrics, each as the rows of a table."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
+from churn.base.git import read_git
+from churn.drift.verdict import describe_drift
 from churn.release.flatten import flatten
-from churn.revisions.revision import CODE, Revision, git
+from churn.revisions.revision import CODE, Revision
 
 ABSENT = "-"
-# What comes first; measures that are not named here follow by name.
+# These come first; all other measures follow in alphabetical order.
 MEASURES = (
     *("roc_auc", "pr_auc", "log_loss", "brier", "ece", "cv_score", "mean_prediction", "holdout_churn_rate"),
     *("lift_at_1_percent", "lift_at_5_percent", "lift_at_10_percent", "threshold", "holdout_rows", "train_rows"),
@@ -17,12 +20,12 @@ Row = tuple[str, ...]
 
 
 def compare_drops(base: Revision, head: Revision) -> list[Row]:
-    """Return drop, what happened to it."""
+    """Return drop and change, of the drops that differ."""
     then, now = (
         {drop: one.read_text(f"data/raw/{drop}.dvc") for drop in one.read_yaml("data/drops.yaml").get("drops") or []}
         for one in (base, head)
     )
-    rows = []
+    rows: list[Row] = []
     for drop in sorted(then.keys() | now.keys()):
         if drop not in then:
             rows.append((drop, "added"))
@@ -34,9 +37,9 @@ def compare_drops(base: Revision, head: Revision) -> list[Row]:
 
 
 def compare_rows(base: Revision, head: Revision) -> list[Row]:
-    """Return drop, file, rows in, kept, rejected and reasons, of the files in which any of these differs."""
+    """Return drop, file, rows in, kept, rejected and reasons, of the files in which any of them differs."""
     drops = {drop for one in (base, head) for drop in one.read_yaml("data/drops.yaml").get("drops") or []}
-    rows = []
+    rows: list[Row] = []
     for drop in sorted(drops):
         for stage in COUNTERS:
             then, now = (one.read_json(f"metrics/{stage}/{drop}.json") for one in (base, head))
@@ -45,13 +48,13 @@ def compare_rows(base: Revision, head: Revision) -> list[Row]:
                 if one != other:
                     counts = [change(one.get(key), other.get(key)) for key in ("rows_in", "kept", "rejected")]
                     reasons = compare_values(one.get("reasons", {}), other.get("reasons", {}))
-                    told = "; ".join(f"{reason}: {before} → {after}" for reason, before, after in reasons)
-                    rows.append((drop, file, *counts, told))
+                    changes = "; ".join(f"{reason}: {before} → {after}" for reason, before, after in reasons)
+                    rows.append((drop, file, *counts, changes))
     return rows
 
 
-def compare_values(then: dict, now: dict) -> list[Row]:
-    """Return name, value then and value now, of nested values that differ."""
+def compare_values(then: dict[str, Any], now: dict[str, Any]) -> list[Row]:
+    """Return name, value then and value now, of the nested values that differ."""
     then, now = flatten(then), flatten(now)
     names = dict.fromkeys([*then, *now])
     return [
@@ -61,11 +64,11 @@ def compare_values(then: dict, now: dict) -> list[Row]:
     ]
 
 
-def compare_measures(then: dict, now: dict) -> list[Row]:
-    """Return name, value then and now (with its 95% interval where one is known), and the difference."""
+def compare_measures(then: dict[str, Any], now: dict[str, Any]) -> list[Row]:
+    """Return name, value then and now (with its 95% interval if known), and the difference."""
     one, other = number_measures(then), number_measures(now)
     names = [*MEASURES, *sorted({*one, *other} - {*MEASURES})]
-    # An end of an interval stands beside what it is an interval of.
+    # The bounds of an interval are shown with the measure itself.
     names = [name for name in names if name in {*one, *other} and not name.endswith(("_low", "_high", ".low", ".high"))]
     return [
         (name, show_measure(name, one), show_measure(name, other), show_difference(one.get(name), other.get(name)))
@@ -73,8 +76,8 @@ def compare_measures(then: dict, now: dict) -> list[Row]:
     ]
 
 
-def number_measures(metrics: dict) -> dict[str, float]:
-    """Return the numbers of a stage's metrics by name, the grid point that was chosen aside."""
+def number_measures(metrics: dict[str, Any]) -> dict[str, float]:
+    """Return the numbers in a stage's metrics by name, without the chosen grid point."""
     flat = flatten({name: value for name, value in metrics.items() if name != "best_params"})
     return {name: value for name, value in flat.items() if isinstance(value, int | float)}
 
@@ -82,50 +85,43 @@ def number_measures(metrics: dict) -> dict[str, float]:
 def compare_code(base: Revision, head: Revision) -> list[Row]:
     """Return file, lines added and lines removed, of the code that differs."""
     ends = (base.commit,) if head.is_tree else (base.commit, head.commit)
-    rows = [
-        tuple(line.split("\t")) for line in git("diff", "--numstat", "--no-renames", *ends, "--", *CODE).splitlines()
-    ]
-    new = git("ls-files", "--others", "--exclude-standard", "--", *CODE).splitlines() if head.is_tree else []
-    return [(file, f"+{added}", f"-{removed}") for added, removed, file in rows] + [
-        (file, "not in git yet", "") for file in new
+    changed = read_git("diff", "--numstat", "--no-renames", "--relative", *ends, "--", *CODE).splitlines()
+    new = read_git("ls-files", "--others", "--exclude-standard", "--", *CODE).splitlines() if head.is_tree else []
+    counted = (line.split("\t") for line in changed)
+    return [
+        *((file, f"+{added}", f"-{removed}") for added, removed, file in counted),
+        *((file, "not in git yet", "") for file in new),
     ]
 
 
 def list_commits(since: Revision, until: Revision) -> list[Row]:
-    """Return hash and subject of the commits that one has and the other lacks, the newest first."""
-    lines = git("log", "--format=%h%x09%s", "--abbrev=7", f"{since.commit}..{until.commit}").splitlines()
+    """Return hash and subject of the commits in `until` that are not in `since`, newest first."""
+    lines = read_git("log", "--format=%h%x09%s", "--abbrev=7", f"{since.commit}..{until.commit}").splitlines()
     return [tuple(line.split("\t", 1)) for line in lines]
 
 
-def compare_drift(then: dict, now: dict) -> list[Row]:
-    """Return what the drift's verdicts say of both, whether they differ or not."""
-    rows = {
+def compare_drift(then: dict[str, Any], now: dict[str, Any]) -> list[Row]:
+    """Return the results of drift detection of both, even where they are equal."""
+    rows: dict[str, Callable[[dict[str, Any]], str]] = {
         "drop": lambda drift: drift.get("current_drop", ABSENT),
-        "verdict": tell_drift,
+        "drift": describe_drift,
         "drifted columns": lambda drift: ", ".join(drift.get("drifted_columns", [])) or ABSENT,
         "alarms": lambda drift: " ".join(drift.get("alarms", [])) or ABSENT,
     }
     numbers = [name for name in DRIFT_NUMBERS if name in then or name in now]
-    return [(name, tell(then), tell(now)) for name, tell in rows.items()] + [
-        (name, show(then.get(name)), show(now.get(name))) for name in numbers
+    return [
+        *((name, describe(then), describe(now)) for name, describe in rows.items()),
+        *((name, show(then.get(name)), show(now.get(name))) for name in numbers),
     ]
 
 
-def tell_drift(drift: dict) -> str:
-    """Tell the verdict, or why there is none."""
-    if "drift_share" not in drift:
-        return drift.get("reason", "not measured")
-    verdict = "drift" if drift.get("drift_detected") else "no drift"
-    return f"{verdict}; {drift['drift_share']:.0%} of the columns drifted"
-
-
 def change(then: int | None, now: int | None) -> str:
-    """Tell a count then and now; one alone when they are equal."""
+    """Return a count then and now, or only one if they are equal."""
     return show(now) if then == now else f"{show(then)} → {show(now)}"
 
 
 def show(value: object) -> str:
-    """Write a value for a reader."""
+    """Return a value as text."""
     if value is None:
         return ABSENT
     if isinstance(value, bool):
@@ -138,7 +134,7 @@ def show(value: object) -> str:
 
 
 def show_measure(name: str, measures: dict[str, float]) -> str:
-    """Write a measure with its interval, when there is one."""
+    """Return a measure as text, with its interval if it has one."""
     if name not in measures:
         return ABSENT
     value = measures[name]
@@ -152,7 +148,7 @@ def show_measure(name: str, measures: dict[str, float]) -> str:
 
 
 def show_difference(then: float | None, now: float | None) -> str:
-    """Write by how much a measure rose."""
+    """Return the difference of a measure as text."""
     if then is None or now is None:
         return ABSENT
     if now == then:
@@ -162,8 +158,8 @@ def show_difference(then: float | None, now: float | None) -> str:
     return f"{now - then:+.4f}"
 
 
-def list_features(then: dict, now: dict) -> Iterable[str]:
-    """Give a sentence for the features that only one model uses."""
-    for told, one, other in ("added", now, then), ("no longer used", then, now):
+def list_features(then: dict[str, Any], now: dict[str, Any]) -> Iterable[str]:
+    """Yield a sentence about the features that only one model uses."""
+    for what, one, other in ("added", now, then), ("no longer used", then, now):
         if found := [name for name in one.get("features", []) if name not in other.get("features", [])]:
-            yield f"Features {told}: {', '.join(found)}."
+            yield f"Features {what}: {', '.join(found)}."

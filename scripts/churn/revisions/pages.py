@@ -1,4 +1,4 @@
-"""The two forms of a report: Markdown for a comment on a pull request, and one HTML file that opens offline."""
+"""A report in two formats: Markdown for a comment on a pull request, and one HTML file that opens offline."""
 
 import base64
 import html
@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 
+from churn.base.markdown import write_table
+
 TEMPLATE = Path(__file__).with_name("page.html")
-# What a comment on a pull request may hold, with room to spare.
+# The limit of a comment on a pull request, with a margin.
 LONGEST = 60_000
 FOLDED_FROM = 8
 SPECIAL = re.compile(r"[\\`*\[\]<>|&~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
@@ -16,7 +18,7 @@ SPECIAL = re.compile(r"[\\`*\[\]<>|&~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text below a head; `summary` names it where it is folded."""
+    """Rows of text below a head; `summary` is its title when it is folded."""
 
     head: tuple[str, ...]
     rows: list[tuple[str, ...]]
@@ -25,7 +27,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A title, paragraphs (text, which is escaped) and tables, and for the HTML pictures by title."""
+    """A title, paragraphs (which are escaped) and tables; for HTML also pictures by title."""
 
     title: str
     blocks: list[str | Table]
@@ -33,7 +35,7 @@ class Section:
 
 
 def write_markdown(title: str, sections: list[Section]) -> str:
-    """Return the report as Markdown that a comment can hold: of tables that are too long, the first rows."""
+    """Return the report as Markdown that fits in a comment: long tables are cut to their first rows."""
     for most in (60, 25, 10, 3):
         text = render(title, sections, most)
         if len(text) <= LONGEST:
@@ -42,7 +44,7 @@ def write_markdown(title: str, sections: list[Section]) -> str:
 
 
 def write_html(title: str, sections: list[Section]) -> str:
-    """Return the report as a page of its own: all rows, and the pictures inside."""
+    """Return the report as an HTML page with all rows and with the pictures embedded."""
     from markdown_it import MarkdownIt
 
     markdown = MarkdownIt("commonmark", {"html": True}).enable("table")
@@ -55,14 +57,14 @@ def write_html(title: str, sections: list[Section]) -> str:
 
 
 def render(title: str, sections: list[Section], most: int) -> str:
-    """Return the whole report with so many rows a table at most."""
+    """Return the whole report with at most `most` rows in a table."""
     return f"# {escape(title)}\n\n" + "\n".join(render_section(section, most) for section in sections)
 
 
 def render_section(section: Section, most: int | None) -> str:
-    """Return a section in Markdown; one without a title is quoted, its first line bold: what it all comes to."""
+    """Return a section in Markdown; one without a title is the conclusion: quoted, its first line bold."""
     if not section.title:
-        first, *others = map(escape, section.blocks)
+        first, *others = (escape(block) for block in section.blocks if isinstance(block, str))
         return "\n>\n".join(f"> {line}" for line in (f"**{first}**", *others)) + "\n"
     blocks = [render_table(block, most) if isinstance(block, Table) else escape(block) for block in section.blocks]
     return "\n\n".join([f"## {section.title}", *blocks]) + "\n"
@@ -71,18 +73,16 @@ def render_section(section: Section, most: int | None) -> str:
 def render_table(table: Table, most: int | None) -> str:
     """Return a table in Markdown; a long one is folded."""
     rows = table.rows[:most]
-    lines = [f"| {' | '.join(map(escape, cells))} |" for cells in [table.head, *rows]]
-    lines.insert(1, f"|{' --- |' * len(table.head)}")
+    text = write_table(map(escape, table.head), (map(escape, cells) for cells in rows))
     if left := len(table.rows) - len(rows):
-        lines.append(f"\n... and {left:,} more rows, in report.html.")
-    text = "\n".join(lines)
+        text += f"\n\n... and {left:,} more rows, in report.html."
     if len(table.rows) < FOLDED_FROM:
         return text
     return f"<details><summary>{html.escape(table.summary)}: {len(table.rows):,}</summary>\n\n{text}\n\n</details>"
 
 
 def render_pictures(title: str, pictures: list[tuple[str, bytes]]) -> str:
-    """Return pictures side by side, in the file itself."""
+    """Return pictures side by side, embedded in the page."""
     figures = "".join(
         f'<figure><figcaption>{html.escape(who)}</figcaption><img alt="{html.escape(f"{title}, {who}")}" '
         f'src="data:image/png;base64,{base64.b64encode(picture).decode()}"></figure>'
@@ -92,5 +92,5 @@ def render_pictures(title: str, pictures: list[tuple[str, bytes]]) -> str:
 
 
 def escape(text: str) -> str:
-    """Return a text as Markdown that shows it as it is, on one line."""
+    """Return a text as Markdown that shows it unchanged, on one line."""
     return SPECIAL.sub(lambda found: f"\\{found[0]}", " ".join(text.split()))

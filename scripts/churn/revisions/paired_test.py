@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from churn.evaluation.delong import CONFIDENCE, gain_interval
 from churn.evaluation.metrics import measure
@@ -17,22 +18,22 @@ COMPARED = ("roc_auc", "roc_auc_low", "roc_auc_high", "pr_auc", "log_loss", "bri
 
 @dataclass(frozen=True)
 class PairedTest:
-    """What came of it.
+    """The result of the test.
 
     Attributes
     ----------
     verdict : str
-        better, worse, no difference, same model, or not tested.
-    told : str
-        The verdict in a sentence, with its numbers.
+        better, worse, no difference beyond chance, same model, or not tested.
+    message : str
+        The result in a sentence, with its numbers.
     measures : list of dict
-        The measures of the base's and of the head's model on the rows; empty when it was not tested.
+        The measures of the base's and of the head's model on the rows; empty if not tested.
     gain : tuple of float
-        By how much the head's ROC AUC exceeds the base's, with the ends of the interval; empty when it was not tested.
+        The head's ROC AUC minus the base's, with the bounds of its interval; empty if not tested.
     """
 
     verdict: str
-    told: str
+    message: str
     measures: list[dict[str, float]] = field(default_factory=list)
     gain: tuple[float, ...] = ()
 
@@ -47,25 +48,25 @@ def run_paired_test(base: Revision, head: Revision) -> PairedTest:
     except MissingOutputError as error:
         return PairedTest("not tested", f"The two models were not tested on the same rows: {error}")
     label = rows["label"].to_numpy()
-    # What depends on a threshold is not compared.
+    # Measures that depend on a threshold are not compared.
     found = [measure(label, probability, threshold=0.5) for probability in scores]
     measures = [{name: one[name] for name in COMPARED} for one in found]
     where = describe_holdout(holder, len(rows))
     if models[0] == models[1]:
-        told = f"Its ROC AUC on {where} is {measures[0]['roc_auc']:.4f}."
-        return PairedTest("same model", told, measures, (0.0, 0.0, 0.0))
+        message = f"Its ROC AUC on {where} is {measures[0]['roc_auc']:.4f}."
+        return PairedTest("same model", message, measures, (0.0, 0.0, 0.0))
     gain, low, high = gain_interval(label, scores[1], scores[0])
     verdict = "better" if low > 0 else "worse" if high < 0 else "no difference beyond chance"
-    told = (
+    message = (
         f"On {where} the ROC AUC of {head.name} is {measures[1]['roc_auc']:.4f} and that of {base.name} "
         f"{measures[0]['roc_auc']:.4f}: a difference of {gain:+.4f} ({CONFIDENCE:.0%} interval {low:+.4f} to "
         f"{high:+.4f}, DeLong's paired test)."
     )
-    return PairedTest(verdict, told, measures, (gain, low, high))
+    return PairedTest(verdict, message, measures, (gain, low, high))
 
 
 def pick_holdout(base: Revision, head: Revision) -> Revision:
-    """Return the revision with the later holdout: neither model has learnt from its rows; of equal ones the head."""
+    """Return the revision with the later holdout, which neither model was trained on; the head if they are equal."""
     dates = [one.read_json("metrics/build_training_set.json").get("holdout_date", "") for one in (base, head)]
     return base if dates[0] > dates[1] else head
 
@@ -76,8 +77,8 @@ def read_rows(holder: Revision) -> pa.Table:
     return pa.concat_tables([pq.read_table(io.BytesIO(part)) for part in parts.values()])
 
 
-def score(model: bytes, rows: pa.Table, owner: Revision, holder: Revision) -> np.ndarray:
-    """Return a model's probability of churn of each row; raise `MissingOutputError` when the rows lack a feature."""
+def score(model: bytes, rows: pa.Table, owner: Revision, holder: Revision) -> NDArray[np.float64]:
+    """Return a model's probability of churn for each row; raise `MissingOutputError` if a feature is missing."""
     from churn.scoring.scorer import Scorer, open_session
 
     scorer = Scorer(open_session(model))
@@ -90,9 +91,9 @@ def score(model: bytes, rows: pa.Table, owner: Revision, holder: Revision) -> np
 
 
 def describe_holdout(holder: Revision, rows: int) -> str:
-    """Name the holdout."""
+    """Return the holdout's date, revision, size and horizon in words."""
     training_set = holder.read_json("metrics/build_training_set.json")
     return (
-        f"the holdout of {training_set['holdout_date']} as {holder.name} has it ({rows:,} users, a horizon of "
+        f"the holdout of {training_set['holdout_date']} of {holder.name} ({rows:,} users, a horizon of "
         f"{training_set['horizon_days']} days)"
     )

@@ -1,7 +1,8 @@
-"""The pictures of a comparison: both models' curves in one picture, and what each revision drew, side by side."""
+"""The pictures of a comparison: both models' curves in one picture, and each revision's plots side by side."""
 
 import io
 import json
+from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -14,11 +15,13 @@ COLOURS = (OTHER, MAIN)
 
 
 def collect_pictures(base: Revision, head: Revision) -> tuple[dict[str, list[tuple[str, bytes]]], list[str]]:
-    """Return, by title, who made which picture, and a sentence for each revision whose pictures are not here.
+    """Return the pictures with their revisions by title, and a sentence for each revision whose pictures are missing.
 
-    A picture that is the same in both stands there once.
+    A picture that is the same in both revisions is shown once.
     """
-    drawn, curves, missing = {}, {}, []
+    drawn: dict[str, dict[str, bytes]] = {}
+    curves: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    missing: list[str] = []
     for one in (base, head):
         try:
             drawn[one.name] = one.read_output(PLOTS, ".png")
@@ -36,8 +39,8 @@ def collect_pictures(base: Revision, head: Revision) -> tuple[dict[str, list[tup
     return pictures, missing
 
 
-def draw_overlay(curves: dict[str, dict[str, list[dict]]]) -> bytes:
-    """Draw the ROC curves and the calibration of two models, each on the holdout of its own revision, as a PNG."""
+def draw_overlay(curves: dict[str, dict[str, list[dict[str, Any]]]]) -> bytes:
+    """Return a PNG of the ROC curves and the calibration of two models, each on the holdout of its own revision."""
     figure, (roc, calibration) = plt.subplots(1, 2, figsize=(12, 6), layout="constrained")
     for (name, found), colour, style in zip(curves.items(), COLOURS, ("-", "--"), strict=True):
         draw_line(
@@ -58,6 +61,6 @@ def draw_overlay(curves: dict[str, dict[str, list[dict]]]) -> bytes:
     return picture.getvalue()
 
 
-def draw_line(axes: Axes, records: list[dict], x: str, y: str, **style: object) -> None:
+def draw_line(axes: Axes, records: list[dict[str, Any]], x: str, y: str, **style: Any) -> None:
     """Draw one curve."""
     axes.plot([record[x] for record in records], [record[y] for record in records], **style)

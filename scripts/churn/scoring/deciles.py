@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 def deciles(probability: NDArray[np.float64], among: NDArray[np.float64] | None = None) -> NDArray[np.int32]:
     """Return the decile of each probability, 1 (most likely to churn) to 10.
 
-    Each decile holds a tenth of the users, so users of equal probability may be in two; they are taken in row order.
+    Each decile holds a tenth of the users, so users of equal probability may be in two, split in row order.
 
     Parameters
     ----------

@@ -1,6 +1,7 @@
 """Configure DVC's remote while the stack is up, so that a plain `dvc push` works."""
 
 import configparser
+import os
 from pathlib import Path
 
 from churn.stack.private_files import write_private_ini
@@ -32,9 +33,11 @@ def configure_dvc(settings: Settings, folder: Path) -> None:
     if not local.has_section("core"):
         local.add_section("core")
     local.set("core", "remote", "minio")
+    # Relative to DVC's folder: DVC reads " #" in a path as a comment.
+    profile = Path(os.path.relpath(folder, LOCAL.parent))
     local[REMOTE] = {
-        "credentialpath": str((folder / "aws_credentials").absolute()),
-        "configpath": str((folder / "aws_config").absolute()),
+        "credentialpath": str(profile / "aws_credentials"),
+        "configpath": str(profile / "aws_config"),
     }
     write_private_ini(LOCAL, local)
 

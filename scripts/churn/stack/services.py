@@ -1,5 +1,6 @@
 """The services of the stack: how to start each, and how to check that it is healthy."""
 
+import importlib.util
 import os
 import shlex
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pyspark
 
+from churn.base.command import UserError
 from churn.engines.spark.java import find_java
 from churn.engines.spark.session import CONF, JAVA_HOME
 from churn.stack import checks
@@ -38,6 +40,11 @@ def list_services(settings: Settings, folder: Path) -> list[Service]:
 
     Services that the user replaces by another server are left out (AWS_ENDPOINT_URL, CHURN_POSTGRES_URI,
     MLFLOW_TRACKING_URI, SPARK_MASTER).
+
+    Raises
+    ------
+    UserError
+        When no Java is found, or MLflow cannot run from where it is installed.
     """
     services = []
     if settings.is_managed("AWS_ENDPOINT_URL"):
@@ -81,7 +88,17 @@ def _postgres(settings: Settings, folder: Path) -> Service:
     )
 
 
+def _check_mlflow() -> None:
+    specification = importlib.util.find_spec("mlflow")
+    if specification and specification.origin and "%" in specification.origin:
+        raise UserError(
+            f"MLflow cannot run from {Path(specification.origin).parent}: the tool that creates its tables misreads "
+            "the percent sign in this path. Move the repository to another folder, then: rm -r .venv; make install"
+        )
+
+
 def _mlflow(settings: Settings, folder: Path) -> Service:
+    _check_mlflow()
     bind, port, address = (
         settings["CHURN_BIND_ADDRESS"],
         settings["CHURN_MLFLOW_PORT"],

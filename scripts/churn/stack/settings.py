@@ -3,6 +3,7 @@
 import io
 import itertools
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -129,7 +130,7 @@ def write_secrets(path: Path = ENV_FILE) -> None:
 
 def write_addresses(settings: Settings, path: Path = ENV_FILE) -> None:
     """Write the addresses and credentials of the running servers to `.env`."""
-    lines = [f"{name}={value}" for name, value in settings.clients.items()]
+    lines = [f"{name}={_quote(value)}" for name, value in settings.clients.items()]
     _write(path, [*_permanent_lines(path), f"{MARK} (make down removes the lines below):", *lines])
 
 
@@ -142,6 +143,13 @@ def remove_addresses(path: Path = ENV_FILE) -> None:
 def _permanent_lines(path: Path) -> list[str]:
     lines = path.read_text().splitlines() if path.exists() else []
     return list(itertools.takewhile(lambda line: not line.startswith(MARK), lines))
+
+
+def _quote(value: str) -> str:
+    """Return a value as it is written in `.env`: in quotes if it has a sign with a meaning there, such as ` #`."""
+    if re.fullmatch(r"[\w./:@-]*", value):
+        return value
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _write(path: Path, lines: list[str]) -> None:

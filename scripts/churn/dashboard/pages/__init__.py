@@ -1,4 +1,4 @@
-"""One module for each page of the dashboard.
+"""The pages of the dashboard, one module each.
 
 May import: base, dashboard, drift, features, release, scoring.
 """

@@ -1,17 +1,18 @@
-"""The page of drift: the verdict on the newest drop, each column's distance, and the whole report."""
+"""The drift page: the verdict on the newest drop, the distance of each column, and the full report."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from churn.dashboard.cards import ABSENT, Card, show_cards
+from churn.dashboard.cards import NOT_MEASURED, Card, show_cards
 from churn.dashboard.notices import source
 from churn.dashboard.record import Record
 from churn.dashboard.run_files import DRIFT, read_json
 from churn.drift.report import summarise
 
-# The stage's own report, then the published one: the same bytes.
+# The report of the stage, or its published copy.
 REPORTS = ("reports/drift/{drop}.html", "drift-reports/{drop}.html")
 COLUMNS = Path("reports/drift/columns.json")
 RECEIPT = Path("reports/release/publish_drift_report.json")
@@ -19,10 +20,10 @@ REPORT_HEIGHT = 900
 
 
 def show(record: Record) -> None:
-    """Draw the page; drift is in files, so that it does not matter whether MLflow answers."""
+    """Show the page. It reads only files, so it does not need MLflow."""
     drift = read_json(DRIFT)
     if drift is None:
-        st.info(f"Drift was not measured yet: {DRIFT} is missing. Run the pipeline: make run")
+        st.info(f"No drift has been measured yet: {DRIFT} is missing. Run the pipeline: make run")
         return
     show_verdict(drift)
     show_columns()
@@ -30,20 +31,18 @@ def show(record: Record) -> None:
     show_report(drift["current_drop"])
 
 
-def show_verdict(drift: dict) -> None:
-    """Tell what was found, as numbers and in words."""
+def show_verdict(drift: dict[str, Any]) -> None:
+    """Show the verdict, as numbers and in words."""
     cards = [Card("Newest drop", drift["current_drop"], f"{drift['current_rows']:,} users")]
     if "reason" in drift:
-        cards.append(Card("Drift", ABSENT, drift["reason"]))
+        cards.append(Card("Drift", NOT_MEASURED, drift["reason"]))
     else:
         drifted, limit = len(drift["drifted_columns"]), drift["drift_share_threshold"]
         cards += [
-            Card("Drift", "detected" if drift["drift_detected"] else "not detected", "of the drop as a whole"),
-            Card(
-                "Columns that drifted", f"{drifted} of {drift['measured_columns']}", f"the limit is {limit:.0%} of them"
-            ),
+            Card("Drift", "detected" if drift["drift_detected"] else "not detected", "for the drop as a whole"),
+            Card("Drifted columns", f"{drifted} of {drift['measured_columns']}", f"the limit is {limit:.0%} of them"),
         ]
-    cards.append(Card("Alarms", str(len(drift["alarms"])), "of columns, missing values, categories, scores, target"))
+    cards.append(Card("Alarms", str(len(drift["alarms"])), "about columns, missing values, categories, scores, target"))
     show_cards(*cards)
     for alarm in drift["alarms"]:
         st.warning(alarm)
@@ -51,7 +50,7 @@ def show_verdict(drift: dict) -> None:
 
 
 def show_columns() -> None:
-    """List the columns, the one that moved most first; those that could not be measured come last."""
+    """List the columns, those that drifted most first, those without a measure last."""
     records = read_json(COLUMNS)
     if not records:
         return
@@ -77,12 +76,12 @@ def show_columns() -> None:
 
 
 def show_report(drop: str) -> None:
-    """Put the report into the page."""
+    """Show the report inside the page."""
     st.subheader("The report", anchor=False)
     receipt = read_json(RECEIPT)
     paths = [Path(report.format(drop=drop)) for report in REPORTS]
     if receipt and receipt["drop"] == drop:
-        # Where DRIFT_REPORT_URI is another folder.
+        # DRIFT_REPORT_URI may name another folder.
         paths.append(Path(receipt["uri"].removeprefix("file://")))
     path = next((path for path in paths if path.exists()), None)
     published = f"published at {receipt['uri']}" if receipt and receipt["drop"] == drop else "not published yet"

@@ -1,4 +1,4 @@
-"""The page that explains the model in Production: the SHAP picture, and the same as a table."""
+"""The page that explains the model in Production: the SHAP plot, and the same as a table."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ FOLDER = Path("reports/explainability")
 
 
 def show(record: Record) -> None:
-    """Draw the page."""
+    """Show the page."""
     if record.production:
         version = record.production.number
         try:
@@ -24,41 +24,42 @@ def show(record: Record) -> None:
         except UserError as error:
             st.error(plain(error))
             return
-        place = f"the artifacts of version {version}'s run in MLflow"
+        place = f"the artifacts of version {version} in MLflow"
     else:
-        explained, place = read_local(), f"{FOLDER}: the newest candidate, which is not in Production"
-        if explained is None:
-            st.info(f"Nothing is explained yet: {FOLDER} is missing. Run the pipeline: make run")
+        local = read_local()
+        if local is None:
+            st.info(f"There is no explanation yet: {FOLDER} is missing. Run the pipeline: make run")
             return
-        if record.problem:
-            place = f"{FOLDER}: the newest candidate, which may not be what is in Production"
+        explained = local
+        in_production = "may not be" if record.problem else "is not"
+        place = f"{FOLDER}: the newest candidate, which {in_production} in Production"
     st.write(
-        "Each point is one user of the holdout in the row of one feature: to the right it moves this user's score "
-        "towards churn, to the left away from it; the colour is the feature's value."
+        "Each row is a feature, and each point in it a user of the holdout. Points on the right move the user's score "
+        "towards churn, points on the left away from it. The colour shows the value of the feature."
     )
     with st.container(width=860):
         st.image(explained.picture, width="stretch", alt="SHAP values of the explained users by feature")
     source(place)
-    st.subheader("The same as a table", anchor=False)
+    st.subheader("As a table", anchor=False)
     show_table(explained)
-    source(place, "meanings: docs/features.md")
+    source(place, "meanings: docs/reference/features.md")
 
 
 def read_local() -> Explained | None:
-    """Return the newest candidate's explanation, None when there is none."""
+    """Return the explanation of the newest candidate, or None."""
     shap, picture = read_json(FOLDER / "mean_abs_shap.json"), FOLDER / "shap_summary.png"
     return Explained(picture.read_bytes(), shap) if shap and picture.exists() else None
 
 
 def show_table(explained: Explained) -> None:
-    """List the features, what moves the model most first."""
+    """List the features, those with the largest effect first."""
     meanings = {name: feature.meaning for name, feature in (describe_payments() | describe_users()).items()}
     ordered = sorted(explained.mean_abs_shap.items(), key=lambda one: -one[1])
     rows = pd.DataFrame(
         {
             "feature": [name for name, _ in ordered],
             "mean |SHAP|": [value for _, value in ordered],
-            "meaning": [meanings.get(name, "not a feature of today's code") for name, _ in ordered],
+            "meaning": [meanings.get(name, "unknown: the current code has no such feature") for name, _ in ordered],
         }
     )
     largest = max(explained.mean_abs_shap.values(), default=1.0) or 1.0

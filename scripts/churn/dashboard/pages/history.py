@@ -1,4 +1,4 @@
-"""The page of all versions, and of the ledger that tells which was in Production when."""
+"""The history page: all versions, and the ledger of which was in Production when."""
 
 import pandas as pd
 import streamlit as st
@@ -8,8 +8,8 @@ from churn.dashboard.notices import plain, source
 from churn.dashboard.record import Record, Version
 from churn.release.ledger import Entry
 
-# More do not fit into a picture.
-DRAWN = 12
+# More do not fit into a chart.
+MAX_DRAWN = 12
 FORMATS = {
     **{name: st.column_config.NumberColumn(format="%.4f") for name in ("ROC AUC", "low", "high")},
     "drift": st.column_config.NumberColumn(format="percent"),
@@ -18,12 +18,12 @@ FORMATS = {
 
 
 def show(record: Record) -> None:
-    """Draw the page."""
+    """Show the page."""
     if record.problem:
-        st.info("The history of the versions is in MLflow alone: it can be shown when MLflow answers.")
+        st.info("The history of the versions is only in MLflow. Reload this page when MLflow answers.")
         return
     if not record.versions:
-        st.info(f"The registry at {plain(record.address)} holds no version yet. Run the pipeline: make run")
+        st.info(f"The registry at {plain(record.address)} has no version yet. Run the pipeline: make run")
         return
     st.subheader("Versions", anchor=False)
     measured = pd.DataFrame(
@@ -35,7 +35,7 @@ def show(record: Record) -> None:
                 version.metrics.get("roc_auc_high"),
                 "production" if version == record.production else "other",
             )
-            for version in record.versions[:DRAWN]
+            for version in record.versions[:MAX_DRAWN]
             if "roc_auc" in version.metrics
         ],
         columns=["name", "roc_auc", "low", "high", "kind"],
@@ -44,25 +44,25 @@ def show(record: Record) -> None:
         draw_aucs(measured)
     rows = pd.DataFrame([describe(record, version) for version in record.versions])
     st.dataframe(rows, hide_index=True, column_config=FORMATS)
-    with st.expander("Why each was promoted or not"):
+    with st.expander("Why each version was promoted or not"):
         for version in record.versions:
             decision, reason = (version.tags.get(tag) for tag in ("decision", "reason"))
-            told = f"{decision}. {reason}" if decision and reason else "It was not evaluated."
-            st.write(f"**Version {version.number}:** {plain(told)}")
+            text = f"{decision}. {reason}" if decision and reason else "It was not evaluated."
+            st.write(f"**Version {version.number}:** {plain(text)}")
     source(
-        f"MLflow ({record.address}): the versions' tags and runs",
-        "each ROC AUC on the version's own holdout: two compare only where the holdout is the same",
+        f"the tags and runs of the versions in MLflow ({record.address})",
+        "each ROC AUC is measured on the holdout of its own version, so compare only versions with the same holdout",
     )
     st.subheader("Ledger", anchor=False)
     if record.entries:
         st.dataframe(pd.DataFrame(map(describe_entry, record.entries[::-1])), hide_index=True, column_config=FORMATS)
     else:
-        st.write("Nothing was promoted yet.")
-    source("the ledger in MLflow: who put which version into Production, when and why")
+        st.write("No version has been promoted yet.")
+    source("the ledger in MLflow: who promoted or rolled back which version, when and why")
 
 
 def describe(record: Record, version: Version) -> dict[str, object]:
-    """Return a version's row."""
+    """Return the row of a version."""
     metrics, dates = version.metrics, [name.split(".")[1] for name in version.metrics if name.startswith("as_of.")]
     return {
         "version": int(version.number),
@@ -81,7 +81,7 @@ def describe(record: Record, version: Version) -> dict[str, object]:
 
 
 def state(record: Record, version: Version) -> str:
-    """Tell where a version stands."""
+    """Return whether a version is in Production, was rolled back, or is the previous one."""
     if version == record.production:
         return "in Production"
     if version.rolled_back:

@@ -18,7 +18,7 @@ def find_java() -> Path:
     Raises
     ------
     UserError
-        When there is none that runs.
+        When Spark cannot use any of them.
     """
     tried = []
     for java in _candidates():
