@@ -63,11 +63,11 @@ def call_script(
 ) -> subprocess.CompletedProcess:
     """Run the command line of a step or a tool in this process, for tests that need no process of their own.
 
-    A UserError is printed as `run_command` prints it; any other error ends the test.
+    A UserError is printed as `run_command` prints it; any other error ends the test. The environment is that of `run`.
     """
     from churn.base.command import UserError
 
-    is_tool = (ROOT / "scripts" / "tools" / f"{name}.py").exists()
+    is_tool, before = (ROOT / "scripts" / "tools" / f"{name}.py").exists(), dict(os.environ)
     script, code = importlib.import_module(f"tools.{name}" if is_tool else name), 0
     output, messages = io.StringIO(), io.StringIO()
     with (
@@ -77,8 +77,7 @@ def call_script(
     ):
         patch.chdir(cwd)
         patch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
-        for variable, value in environment.items():
-            patch.setenv(variable, value)
+        _replace_environment(ENVIRONMENT | environment)
         try:
             script.main()
         except UserError as error:
@@ -86,9 +85,16 @@ def call_script(
             code = 1
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        finally:
+            _replace_environment(before)
     answer = subprocess.CompletedProcess([name, *arguments], code, output.getvalue(), messages.getvalue())
     assert (code != 0) is fails, f"{answer.args}\n{answer.stdout}\n{answer.stderr}"
     return answer
+
+
+def _replace_environment(variables: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(variables)
 
 
 def shared(path: str) -> Path:

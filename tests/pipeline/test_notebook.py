@@ -19,23 +19,25 @@ print(sys.executable)
 """
 
 
-def execute(notebook, folder: Path, monkeypatch, **environment: str) -> None:
-    """Run all cells in a folder, with the kernel of this Python and nothing of the user's own settings."""
+def open_notebook(folder: Path, monkeypatch) -> NotebookClient:
+    """Open the notebook in a folder, with the kernel of this Python and nothing of the user's own settings."""
     monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "1")
-    environment = ENVIRONMENT | {"IPYTHONDIR": str(folder / ".ipython")} | environment
     resources = {"metadata": {"path": str(folder)}}
-    NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources).execute(env=environment)
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    return NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources)
 
 
 def outputs(notebook, kind: str) -> list:
     return [output for cell in notebook.cells for output in cell.get("outputs", []) if output.output_type == kind]
 
 
-def test_it_gives_the_numbers_of_score_users_and_shows_its_pictures(demo_copy, monkeypatch):
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    notebook.cells.append(nbformat.v4.new_code_cell(KEEP))
+def test_it_gives_the_numbers_of_score_users_and_shows_its_pictures_and_says_what_to_run(demo_copy, monkeypatch):
     (demo_copy / "notebooks").mkdir(exist_ok=True)
-    execute(notebook, demo_copy / "notebooks", monkeypatch)
+    client = open_notebook(demo_copy / "notebooks", monkeypatch)
+    notebook = client.nb
+    notebook.cells.append(nbformat.v4.new_code_cell(KEEP))
+    # The kernel stays for what follows: it has imported everything.
+    client.execute(env=ENVIRONMENT | {"IPYTHONDIR": str(demo_copy / ".ipython")}, cleanup_kc=False)
     assert notebook.cells[-1].outputs[0].text.strip() == sys.executable
     (path,) = (demo_copy / "data" / "scores").glob("*/scores.parquet")
     scores = pq.read_table(path).drop_columns("model_version")
@@ -44,12 +46,12 @@ def test_it_gives_the_numbers_of_score_users_and_shows_its_pictures(demo_copy, m
     assert len(pictures) == 4
     assert all(base64.b64decode(picture).startswith(b"\x89PNG") and len(picture) > 10_000 for picture in pictures)
     assert {output.name for output in outputs(notebook, "stream")} == {"stdout"}
-
-
-def test_without_production_it_says_what_to_run(demo_copy, monkeypatch):
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    # Again, now from the repository's folder, where a registry has no Production.
+    empty = nbformat.v4.new_code_cell(f"%env MLFLOW_TRACKING_URI=sqlite:///{demo_copy}/empty.db")
+    client.nb = notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook.cells.insert(0, empty)
     with pytest.raises(CellExecutionError):
-        execute(notebook, demo_copy, monkeypatch, MLFLOW_TRACKING_URI=f"sqlite:///{demo_copy}/empty.db")
+        client.execute()
     said = [output.text for output in outputs(notebook, "stream") if "ERROR" in output.text]
     assert len(said) == 1 and not outputs(notebook, "error")
     assert said[0].splitlines()[-1].startswith("ERROR: churn-model at sqlite:///")

@@ -56,7 +56,10 @@ def test_a_production_that_changed_since_the_comparison_stops_the_promotion(demo
     path.write_text(json.dumps(evaluation))
     command = ("python", "scripts/promote_model.py", "--evaluation", path, "--receipt", demo_copy / "receipt.json")
     message = run(*command, cwd=demo_copy, fails=True).stderr
-    assert "Production of churn-model is version 1 now, but version 6 was compared" in message
+    assert (
+        "Production of churn-model is now version 1, but the candidate (version 7) was compared with version 6"
+        in message
+    )
     assert not (demo_copy / "receipt.json").exists()
 
 
@@ -86,7 +89,7 @@ def test_a_candidate_that_fails_a_gate_is_not_promoted(demo_copy):
     params = (demo_copy / "params.yaml").read_text()
     (demo_copy / "params.yaml").write_text(params.replace("min_roc_auc: 0.6 ", "min_roc_auc: 0.99"))
     answer = run("snakemake", "--cores", "2", cwd=demo_copy, fails=True)
-    assert "churn-model has no version with the alias 'production'" in answer.stdout + answer.stderr
+    assert "No version of churn-model has the alias 'production'" in answer.stdout + answer.stderr
     evaluation = read(demo_copy, "reports/release/evaluation.json")
     assert evaluation["decision"] == "skip" and "is below the required 0.99" in evaluation["reason"]
     assert read(demo_copy, "reports/release/promote_model.json")["production_version"] is None
@@ -136,7 +139,7 @@ def test_release_steps_killed_after_each_call_or_run_twice_make_one_version(demo
     # Run twice: Snakemake has no receipt of what the scripts did.
     go("snakemake", demo_copy)
     evaluation = read(demo_copy, "reports/release/evaluation.json")
-    assert evaluation["decision"] == "skip" and "in Production already" in evaluation["reason"]
+    assert evaluation["decision"] == "skip" and "already in Production" in evaluation["reason"]
     assert all(gate["passed"] for gate in evaluation["gates"]), "beside itself it need not gain"
     assert client.get_model_version("churn-model", "1").tags["decision"] == "promote", "why it is there stays on it"
     versions = client.search_model_versions("name = 'churn-model'")

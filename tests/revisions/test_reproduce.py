@@ -70,7 +70,8 @@ def retag(name: str, value: str) -> None:
 
 
 def reproduce(*arguments: str, fails: bool = False, **environment: str) -> str:
-    answer = call_script("reproduce", *arguments, fails=fails, cwd=Path.cwd(), **environment)
+    store = {"MLFLOW_TRACKING_URI": os.environ["MLFLOW_TRACKING_URI"]}
+    answer = call_script("reproduce", *arguments, fails=fails, cwd=Path.cwd(), **store, **environment)
     return answer.stdout + answer.stderr
 
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from candidates import IGNORE_SOCKETS, PARAMS, Candidate, shared_candidate
-from conftest import run_script
+from conftest import call_script, run_script
 
 from churn.base.command import UserError
 from churn.scoring.explanation import explain_rows
@@ -70,7 +70,7 @@ def test_command_line_and_python_write_the_same_bytes(candidate, tmp_path):
 
 def test_a_missing_feature_is_reported(candidate, tmp_path):
     pq.write_table(pq.read_table(candidate.holdout).drop_columns(["age"]), tmp_path / "holdout.parquet")
-    answer = run_script(
+    answer = call_script(
         "explain_model",
         *("--model", candidate.model, "--holdout", tmp_path / "holdout.parquet", "--output", tmp_path / "output"),
         fails=True,
