@@ -90,7 +90,7 @@ def packages(folder: Path) -> set[str]:
 
 
 def count_files(folder: Path) -> int:
-    """Return how many files a folder holds, in its subfolders too; 0 if there is no such folder."""
+    """Return how many files a folder holds, subfolders included; 0 if it does not exist."""
     return sum(path.is_file() for path in folder.rglob("*"))
 
 
