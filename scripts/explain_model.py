@@ -73,7 +73,7 @@ def save_summary(explanation: Explanation, target: Path) -> None:
     # The jitter of the points uses NumPy's global generator.
     np.random.seed(0)
     shap.plots.beeswarm(drawn, max_display=len(explanation.features), show=False, s=6, plot_size=(9, 8))
-    plt.title(f"What moves each user's {explanation.unit} of churn", loc="left")
+    plt.title(f"Contribution of each feature to a user's {explanation.unit} of churn", loc="left")
     plt.xlabel(f"SHAP value ({explanation.unit}; right: more likely to churn)")
     plt.tight_layout()
     save_picture(plt.gcf(), target)

@@ -45,11 +45,11 @@ def write_model_card(
         describe_purpose(data),
         "## Data",
         describe_data(data, quality),
-        "## How good it is",
+        "## Quality",
         describe_quality(quality),
-        "## For whom",
+        "## Segments",
         describe_segments(by_segment),
-        "## What moves it",
+        "## Strongest features",
         describe_features(strengths, params["strongest_features"]),
         "## Limits",
         describe_limits(data),
@@ -62,7 +62,7 @@ def write_model_card(
 def describe_purpose(training_set: dict[str, Any]) -> str:
     """Describe what is predicted, and for whom."""
     return (
-        f"It gives the probability that a user makes no payment in the {training_set['horizon_days']} days after an "
+        f"The model predicts the probability that a user makes no payment in the {training_set['horizon_days']} days after an "
         f"as-of date, for users with at least one payment in the {training_set['lookback_days']} days up to it."
     )
 
@@ -91,7 +91,7 @@ def describe_quality(metrics: dict[str, Any]) -> str:
         ("expected calibration error", "{ece:.4f}"),
         ("mean prediction, churn rate", "{mean_prediction:.3f}, {holdout_churn_rate:.3f}"),
         ("lift at 1, 5, 10%", "{lift_at_1_percent:.2f}, {lift_at_5_percent:.2f}, {lift_at_10_percent:.2f}"),
-        ("flagged from {threshold:.3f} on", "{true_positives} who churned, {false_positives} who stayed"),
+        ("flagged (probability at least {threshold:.3f})", "{true_positives} who churned, {false_positives} who stayed"),
         ("not flagged", "{false_negatives} who churned, {true_negatives} who stayed"),
     ]
     measured = [(name.format(**metrics), text.format(**metrics)) for name, text in rows]
@@ -125,7 +125,7 @@ def describe_features(shap: dict[str, float], number: int) -> str:
     strongest = sorted(shap.items(), key=lambda item: -item[1])[:number]
     return (
         write_table(("feature", "mean abs. SHAP value"), [(f"`{name}`", f"{value:.4f}") for name, value in strongest])
-        + f"\n\nThe {len(strongest)} strongest of {len(shap)}."
+        + f"\n\nThe {len(strongest)} strongest of {len(shap)} features."
     )
 
 
@@ -134,10 +134,10 @@ def describe_limits(training_set: dict[str, Any]) -> str:
     return "\n".join(
         [
             f"- A user without a payment in {training_set['lookback_days']} days is outside its population.",
-            "- The churn rate moves with the season; compare mean prediction and churn rate before you use the number "
-            "itself rather than the order.",
-            "- Demographics are taken as constant. SHAP values tell what moves the model, not what would keep a user.",
-            "- Segments with few users are not measured; nothing is known of how it treats them.",
+            "- The churn rate moves with the season; compare mean prediction and churn rate before you use the "
+            "probability itself and not just the ranking.",
+            "- Demographics are assumed to be constant. SHAP values explain the model, not what would make a user stay.",
+            "- Segments with few users are not measured: the quality there is unknown.",
         ]
     )
 

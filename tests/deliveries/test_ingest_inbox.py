@@ -104,7 +104,7 @@ def test_a_broken_one_is_moved_aside_with_the_reason_and_stops_no_other(inbox, d
     for path, content in files.items():
         if path.name != ".lock" and "good" not in path.parts:
             assert (inbox / "rejected" / path.relative_to(inbox)).read_bytes() == content
-    # Mended and moved back, it goes in, its old reason beside it.
+    # Corrected and moved back, it is ingested, with its old reason beside it.
     back = (inbox / "rejected/header").rename(inbox / "header")
     shutil.copy(inbox / ".done/good/DEMOGRAFICOS.csv", back)
     assert look(inbox) == [] and listed(inbox) == ["2026-03-01", "2026-03-08"]

@@ -51,7 +51,7 @@ def test_more_missing_values_raise_an_alarm_even_if_known_values_did_not_drift()
     assert drifted(found) == []
     (alarm,) = find_alarms(found, QUIET, PARAMS)
     share = np.isnan(ages).mean()
-    assert alarm.startswith(f"age is missing for {share:.1%} of the users; before, for ")
+    assert alarm.startswith(f"age is missing for {share:.1%} of the users (earlier drops: ")
 
 
 def test_a_column_that_lost_its_values_is_left_out_and_raises_an_alarm():

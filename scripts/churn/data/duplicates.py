@@ -14,7 +14,7 @@ from churn.data.splits import find_lines
 from churn.engines import Engine
 
 DUPLICATE = "is an exact copy of another row (duplicate_payments: drop)"
-REPEATED = "the user stands in the file more than once"
+REPEATED = "the user appears more than once in the file"
 
 
 def must_be_unique(name: str, params: dict[str, Any]) -> bool:

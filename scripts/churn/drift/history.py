@@ -73,13 +73,13 @@ def draw_history(weeks: list[dict[str, Any]], drift_share: float, path: Path) ->
         layout="constrained",
     )
     share.plot(
-        [week.get("drift_share", np.nan) for week in weeks], color=MAIN, marker="o", label="columns that drifted"
+        [week.get("drift_share", np.nan) for week in weeks], color=MAIN, marker="o", label="drifted columns"
     )
     share.axhline(drift_share, color=OTHER, linestyle="--", label="limit")
-    share.set(ylim=(-0.03, 1.03), ylabel="share", title="Each drop beside those before it")
+    share.set(ylim=(-0.03, 1.03), ylabel="share", title="Drift of each drop, compared with earlier drops")
     share.legend(loc="upper left")
     _draw_distances(grid, distances, columns, drops)
-    plt.colorbar(grid.images[0], ax=grid, label="distance, 1 is the limit", extend="max")
+    plt.colorbar(grid.images[0], ax=grid, label="distance / limit", extend="max")
     every = max(1, len(drops) // LONGEST_LABELLED + 1)
     grid.set_xticks(range(0, len(drops), every), drops[::every], rotation=90)
     save_picture(figure, path)

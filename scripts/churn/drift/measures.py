@@ -11,7 +11,7 @@ PREDICTION = "churn_probability"
 NO_VALUE = {
     (True, True): "no value in any of these drops",
     (True, False): "no value in the newest drop",
-    (False, True): "no value in the drops before it",
+    (False, True): "no value in earlier drops",
 }
 
 
@@ -126,8 +126,8 @@ def find_alarms(found: dict[str, Any], target: dict[str, Any], params: dict[str,
         alarms.append(f"The candidate's scores drifted: {_distance(prediction)}.")
     if target["target_drifted"]:
         alarms.append(
-            f"{target['churn_rate']:.1%} churned as of {target['as_of_date']}, {target['churn_rate_before']:.1%} as of "
-            "the dates before it."
+            f"Churn rate {target['churn_rate']:.1%} as of {target['as_of_date']}, {target['churn_rate_before']:.1%} at "
+            "earlier dates."
         )
     return alarms
 
@@ -138,7 +138,7 @@ def _column_alarms(record: dict[str, Any], params: dict[str, Any]) -> list[str]:
         alarms.append(f"{name} drifted: {_distance(record)}.")
     missing, before = record["missing_share"], record["missing_share_before"]
     if abs(missing - before) >= params["missing_threshold"]:
-        alarms.append(f"{name} is missing for {missing:.1%} of the users; before, for {before:.1%}.")
+        alarms.append(f"{name} is missing for {missing:.1%} of the users (earlier drops: {before:.1%}).")
     for category, share in record["new_categories"].items():
         if share >= params["new_category_threshold"]:
             alarms.append(f"{name} has a new category, {category}: {share:.1%} of the users.")

@@ -23,7 +23,7 @@ STYLE = """<style>
 .drift-summary th:first-child, .drift-summary td:first-child {text-align: left}
 .drift-summary .alarm {color: #b42318; font-weight: bold}
 </style>"""
-HEADINGS = ("column", "distance", "limit", "method", "missing", "missing before", "new categories")
+HEADINGS = ("column", "distance", "limit", "method", "missing", "missing earlier", "new categories")
 
 
 def run_evidently(current: pa.Table, reference: pa.Table, week: dict[str, Any], drift_share: float) -> str | None:
@@ -120,7 +120,7 @@ def build_page(metrics: dict[str, Any], week: dict[str, Any], pictures: list[byt
             f'<section class="drift-summary">\n<h1>Drift of {metrics["current_drop"]}</h1>',
             *_alarm_lines(metrics["alarms"]),
             *(f"<p>{html.escape(sentence, quote=False)}</p>" for sentence in summarise(metrics)),
-            *(f'<img alt="Every drop\'s drift" src="data:image/png;base64,{_base64(image)}">' for image in pictures),
+            *(f'<img alt="Drift of every drop" src="data:image/png;base64,{_base64(image)}">' for image in pictures),
             *_table(week["columns"]),
             "</section>\n",
         ]
@@ -137,8 +137,8 @@ def _verdict(metrics: dict[str, Any]) -> str:
     counted = f"{len(drifted)} of {metrics['measured_columns']} columns drifted"
     found = f"{counted}{': ' if drifted else ''}{', '.join(drifted)}."
     if metrics["drift_detected"]:
-        return f"{found} Their share, {share:.3f}, reaches {limit:g}: drift is detected."
-    return f"{found} Their share, {share:.3f}, is below {limit:g}: no drift of the whole."
+        return f"{found} Share of drifted columns {share:.3f}, limit {limit:g}: drift detected."
+    return f"{found} Share of drifted columns {share:.3f}, limit {limit:g}: no drift detected."
 
 
 def _describe_target(metrics: dict[str, Any]) -> str:
@@ -150,7 +150,7 @@ def _describe_target(metrics: dict[str, Any]) -> str:
 
 def _alarm_lines(alarms: list[str]) -> list[str]:
     if not alarms:
-        return ["<p>No alarm.</p>"]
+        return ["<p>No alarms.</p>"]
     return ["<ul>", *(f'<li class="alarm">{html.escape(alarm, quote=False)}</li>' for alarm in alarms), "</ul>"]
 
 

@@ -21,5 +21,5 @@ def describe_gains(gains: dict[str, dict[str, float]]) -> str:
     doubtful = " and ".join(name for name, gain in gains.items() if gain["low"] <= 0)
     return (
         f"The model does NOT beat {doubtful} beyond chance; its ROC AUC exceeds {' and '.join(each)}. "
-        "The simpler score would do as well."
+        "The simpler score is just as good."
     )

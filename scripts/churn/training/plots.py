@@ -87,9 +87,9 @@ def draw_roc(axes: Axes, model: Curve, baseline: Curve) -> None:
     axes.plot(*thin(roc_curve(*baseline)), color=OTHER, label=label)
     axes.plot([0, 1], [0, 1], color=CHANCE, linestyle="--", label="chance: AUC 0.500")
     axes.set(
-        title="Who will churn? ROC curve on the holdout",
-        xlabel="False positive rate: share of the users who stay that is flagged",
-        ylabel="True positive rate: share of the churners that is flagged",
+        title="ROC curve on the holdout",
+        xlabel="False positive rate: share of users who stayed and are flagged",
+        ylabel="True positive rate: share of churners who are flagged",
     )
     _unit_square(axes)
     axes.legend(loc="lower right")
@@ -106,9 +106,9 @@ def draw_precision_recall(axes: Axes, model: Curve, baseline: Curve) -> None:
     rate = float(model[0].mean())
     axes.axhline(rate, color=CHANCE, linestyle="--", label=f"chance, the churn rate: {rate:.3f}")
     axes.set(
-        title="How pure is the list? Precision and recall on the holdout",
-        xlabel="Recall: share of the churners that is flagged",
-        ylabel="Precision: share of the flagged users who churn",
+        title="Precision and recall on the holdout",
+        xlabel="Recall: share of churners who are flagged",
+        ylabel="Precision: share of flagged users who churned",
     )
     _unit_square(axes)
     axes.legend(loc="lower left")
@@ -124,9 +124,9 @@ def draw_calibration(axes: Axes, label: np.ndarray, probability: np.ndarray) -> 
         predicted, happened, error, color=MAIN, marker="o", capsize=3, label="model, with 95% intervals of the rate"
     )
     axes.set(
-        title="Are the probabilities true? Calibration on the holdout",
-        xlabel=f"Predicted probability of churn, mean of each tenth (about {bins[0]['users']} users)",
-        ylabel="Share of the tenth that churned",
+        title="Calibration on the holdout",
+        xlabel=f"Predicted probability of churn, mean of each decile (about {bins[0]['users']} users)",
+        ylabel="Churn rate of the decile",
     )
     _unit_square(axes)
     axes.legend(loc="upper left")
@@ -138,9 +138,9 @@ def draw_gains(axes: Axes, model: Curve, baseline: Curve) -> None:
     axes.plot(*thin(gains_curve(*baseline)), color=OTHER, label="recency, frequency, amount")
     axes.plot([0, 1], [0, 1], color=CHANCE, linestyle="--", label="chance")
     axes.set(
-        title="How many calls find how many churners? Gains on the holdout",
-        xlabel="Share of the users that is flagged, the likeliest to churn first",
-        ylabel="Share of the churners that is among them",
+        title="Cumulative gains on the holdout",
+        xlabel="Share of users flagged, most likely to churn first",
+        ylabel="Share of churners found",
     )
     _unit_square(axes)
     axes.legend(loc="lower right")
@@ -152,7 +152,7 @@ def draw_scores(axes: Axes, label: np.ndarray, probability: np.ndarray) -> None:
     for name, colour in ("stayed", MAIN), ("churned", OTHER):
         axes.stairs([bin[name] for bin in bins], np.linspace(0, 1, SCORE_BINS + 1), color=colour, lw=2, label=name)
     axes.set(
-        title="Do the scores tell them apart? Scores on the holdout",
+        title="Scores on the holdout",
         xlabel="Predicted probability of churn",
         ylabel="Users",
         xlim=(0, 1),
@@ -171,7 +171,7 @@ def draw_segments(axes: Axes, segments: list[dict[str, Any]]) -> None:
     names = [f"{segment['segment']} ({segment['users']:,})" for segment in reversed(segments)]
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(-0.5, len(names) - 0.5)
-    axes.set(title="Is it as good for everybody? Segments of the holdout", xlabel="ROC AUC with its 95% interval")
+    axes.set(title="ROC AUC by segment of the holdout", xlabel="ROC AUC with its 95% interval")
     axes.grid(axis="x", alpha=0.3)
 
 
@@ -190,7 +190,7 @@ def draw_grid(axes: Axes, search: GridSearch) -> None:
     names = [", ".join(f"{name} {result[name]}" for name in search.point) for result in ordered]
     axes.set_yticks(range(len(ordered)), names)
     axes.set(
-        title="Which grid point? Cross-validation on the training rows", xlabel=f"{search.metric} of the held-out fold"
+        title="Grid search: cross-validation on the training rows", xlabel=f"{search.metric} of the held-out fold"
     )
     axes.grid(axis="x", alpha=0.3)
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
