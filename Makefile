@@ -8,8 +8,8 @@ ENGINE ?= duckdb
 ROWS ?= 20000
 FAMILY ?= logistic_regression
 BASE ?= main
-# What `dvc exp show` is to leave out: all but the model's measures and the stages' parameters.
-LESS := ^(?!Experiment|State|roc_auc$$|pr_auc$$|log_loss$$|ece$$|drift_share$$|engine|(clean|build|train|explain|detect)_\w+\.)
+# The columns that `make experiments` hides: all but the model's metrics and the parameters of the stages.
+HIDDEN_COLUMNS := ^(?!Experiment|State|roc_auc$$|pr_auc$$|log_loss$$|ece$$|drift_share$$|engine|(clean|build|train|explain|detect)_\w+\.)
 AT ?= 06:00
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
@@ -89,7 +89,7 @@ why: install ## list what is stale, and why
 	@python -m workflow.freshness why
 
 experiments: install ## list the DVC experiments on this commit, with the metrics and parameters that differ
-	@dvc exp show --md --only-changed --drop '$(LESS)'
+	@dvc exp show --md --only-changed --drop '$(HIDDEN_COLUMNS)'
 
 plots: install ## BASE=main [HEAD=experiment]: draw the curves of both in one HTML page that works offline
 	@python scripts plots "$(BASE)" $(if $(HEAD),"$(HEAD)")
@@ -113,6 +113,7 @@ minio: install ## build MinIO into .tools/ if it is not installed (needs Go)
 	@python scripts minio
 
 test: install-test install-docs install-notebook ## [PART=drift]: the tests but the slow ones, or those of one folder
+	@test -z "$(PART)" || test -d tests/$(PART) || test -d workflow/$(PART)/tests || { echo "ERROR: no tests in tests/$(PART)" >&2; exit 1; }
 	@python -m pytest -m "not slow" $(if $(PART),$(wildcard tests/$(PART) workflow/$(PART)/tests))
 
 test-all: install-test install-docs install-notebook ## all tests, as CI runs them

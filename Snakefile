@@ -1,4 +1,4 @@
-"""Run the stages of dvc.yaml in parallel, then the release rules: from weekly CSV files to a churn model in use."""
+"""Run the stages of dvc.yaml in parallel, then the release steps: from weekly CSV files to a churn model in use."""
 
 import os
 import sys

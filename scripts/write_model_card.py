@@ -62,8 +62,8 @@ def write_model_card(
 def describe_purpose(training_set: dict[str, Any]) -> str:
     """Describe what is predicted, and for whom."""
     return (
-        f"The model predicts the probability that a user makes no payment in the {training_set['horizon_days']} days after an "
-        f"as-of date, for users with at least one payment in the {training_set['lookback_days']} days up to it."
+        "The model predicts the probability that a user makes no payment in the "
+        f"{training_set['horizon_days']} days after an as-of date, for users with at least one payment in the {training_set['lookback_days']} days up to it."
     )
 
 
@@ -91,7 +91,7 @@ def describe_quality(metrics: dict[str, Any]) -> str:
         ("expected calibration error", "{ece:.4f}"),
         ("mean prediction, churn rate", "{mean_prediction:.3f}, {holdout_churn_rate:.3f}"),
         ("lift at 1, 5, 10%", "{lift_at_1_percent:.2f}, {lift_at_5_percent:.2f}, {lift_at_10_percent:.2f}"),
-        ("flagged (probability at least {threshold:.3f})", "{true_positives} who churned, {false_positives} who stayed"),
+        ("flagged (probability {threshold:.3f} or more)", "{true_positives} who churned, {false_positives} who stayed"),
         ("not flagged", "{false_negatives} who churned, {true_negatives} who stayed"),
     ]
     measured = [(name.format(**metrics), text.format(**metrics)) for name, text in rows]
@@ -136,7 +136,7 @@ def describe_limits(training_set: dict[str, Any]) -> str:
             f"- A user without a payment in {training_set['lookback_days']} days is outside its population.",
             "- The churn rate moves with the season; compare mean prediction and churn rate before you use the "
             "probability itself and not just the ranking.",
-            "- Demographics are assumed to be constant. SHAP values explain the model, not what would make a user stay.",
+            "- Demographics are assumed to be constant. SHAP values explain the model, not what makes a user stay.",
             "- Segments with few users are not measured: the quality there is unknown.",
         ]
     )

@@ -1,1 +1,1 @@
-"""Command lines beside the pipeline, one for each make target, run by `python scripts NAME`."""
+"""Command lines beside the pipeline, each the command of a make target of its name, run by `python scripts NAME`."""

@@ -84,7 +84,7 @@ def check_disk() -> str:
     free = shutil.disk_usage(Path.cwd()).free / 1e9
     if free < FREE_GIGABYTES:
         raise FaultError(
-            f"{free:.1f} GB free here", f"free some space: {FREE_GIGABYTES} GB are needed; docs/operations.md"
+            f"{free:.1f} GB free here", f"free some space: {FREE_GIGABYTES} GB are needed; docs/guides/operations.md"
         )
     return f"{free:.0f} GB free here"
 
@@ -154,7 +154,8 @@ def check_alerts() -> str:
     """Check whether Apprise can use each address; nothing is sent."""
     kinds = [name_service(service) for service in open_services()]
     if UNKNOWN in kinds:
-        raise FaultError(explain(UNKNOWN, kinds.index(UNKNOWN) + 1), f"correct {VARIABLE} in .env (docs/alerts.md)")
+        fix = f"correct {VARIABLE} in .env (docs/guides/alerts.md)"
+        raise FaultError(explain(UNKNOWN, kinds.index(UNKNOWN) + 1), fix)
     return ", ".join(kinds) or f"not used: {VARIABLE} is not set"
 
 

@@ -47,10 +47,10 @@ def lock() -> None:
         path.write_text(text)
 
 
-def resolve(output: Path, extras: list[str], *options: object) -> None:
+def resolve(output: Path, extras: list[str]) -> None:
     """Let uv resolve the dependencies, with some extras, into a lock."""
     chosen = [f"--extra={extra}" for extra in extras]
-    answer = subprocess.run([*COMPILE, *chosen, *options, "--output-file", output], stdout=subprocess.DEVNULL)
+    answer = subprocess.run([*COMPILE, *chosen, "--output-file", output], stdout=subprocess.DEVNULL)
     if answer.returncode:
         raise UserError("uv could not resolve pyproject.toml; its message is above. The locks have not changed.")
 

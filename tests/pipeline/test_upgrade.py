@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 from conftest import ROOT, SMALLER, run
@@ -40,9 +41,18 @@ def merge_commands() -> list[str]:
     return [line for line in lines if "upstream" not in line or line.startswith("git merge")]
 
 
+def kept_outputs(repository: Path) -> dict[str, str]:
+    """Return the hashes of clean tables, features, training set and model, which no upgrade may change unannounced."""
+    kept = ("data/clean/.*/payments_clean|data/clean/.*/user_base.parquet|data/features|data/training|models").split(
+        "|"
+    )
+    outs = [out for stage in locked(repository).values() for out in stage["outs"]]
+    return {out["path"]: out["md5"] for out in outs if any(re.match(path, out["path"]) for path in kept)}
+
+
 @pytest.mark.slow
 def test_drops_registry_and_scores_stay(user):
-    outputs = {name: stage["outs"] for name, stage in locked(user).items()}
+    outputs = kept_outputs(user)
     drops, (scores,) = (user / "data/drops.yaml").read_bytes(), user.glob("data/scores/*/scores.csv")
     scored = scores.read_bytes()
     run("git", "fetch", "--quiet", ROOT, "HEAD:refs/remotes/upstream/main", cwd=user)
@@ -54,9 +64,9 @@ def test_drops_registry_and_scores_stay(user):
     assert run("git", "status", "--porcelain", cwd=user).stdout == ""
     assert len(run("git", "rev-list", "--parents", "--max-count=1", "HEAD", cwd=user).stdout.split()) == 3, "a merge"
     run("snakemake", "--cores", "2", cwd=user)
-    assert {name: stage["outs"] for name, stage in locked(user).items()} == outputs
+    assert kept_outputs(user) == outputs
     assert (user / "data/drops.yaml").read_bytes() == drops and scores.read_bytes() == scored
     client = registry(user)
     assert [str(version.version) for version in client.search_model_versions("name = 'churn-model'")] == ["1"]
     assert str(client.get_model_version_by_alias("churn-model", "production").version) == "1"
-    assert "in Production already" in read(user, "reports/release/evaluation.json")["reason"]
+    assert "already in Production" in read(user, "reports/release/evaluation.json")["reason"]
