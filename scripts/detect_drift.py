@@ -29,7 +29,7 @@ from churn.base.files import write_json, write_whole
 from churn.base.params import read_section
 from churn.drift.history import save_history
 from churn.drift.measures import PREDICTION, compare_churn_rates, compare_drops, find_alarms
-from churn.drift.report import build_page, run_evidently, summarise
+from churn.drift.report import build_page, run_evidently, summarize
 from churn.drift.sample import choose_part, read_features
 from churn.scoring.scorer import Scorer, load_scorer
 
@@ -93,7 +93,7 @@ def detect_drift(
         (folder / f"{content['current_drop']}.html").write_text(page, encoding="utf-8")
         write_json(weeks[-1]["columns"], folder / "columns.json")
     write_json(content, metrics)
-    print("\n".join(summarise(content)))
+    print("\n".join(summarize(content)))
 
 
 def add_scores(rows: pa.Table, scorer: Scorer) -> pa.Table:

@@ -85,7 +85,7 @@ def test_a_delivery_is_copied_tracked_and_listed(source, repository, capsys):
     assert everything_in(repository) == before
 
     (source / "PAYMENTS.csv").write_text((source / "PAYMENTS.csv").read_text().replace("12.50", "13.50"))
-    with pytest.raises(UserError, match=r"other content \(PAYMENTS.csv\).*edit its CSVs in .*--replace"):
+    with pytest.raises(UserError, match=r"different content \(PAYMENTS.csv\).*edit its CSVs in .*--replace"):
         ingest(source, repository)
     assert everything_in(repository) == before
     ingest(source, repository, replace=True)
@@ -147,7 +147,7 @@ def test_when_dvc_fails_the_list_does_not_name_the_drop(source, repository):
         ("PAYMENTS.csv", None, "PAYMENTS.csv is missing"),
         ("ACTIVE_USER.csv", "", "ACTIVE_USER.csv is empty"),
         ("DEMOGRAFICOS.csv", "CUS_CUST_ID_BUY,AGE,GENDER,CARD_TYPE\n1,2,F,GOLD\n", "column CITY is missing"),
-        ("DINERO_CUENTA.csv", f"{','.join(FILES['DINERO_CUENTA.csv'])}\n\n", "a header and no row"),
+        ("DINERO_CUENTA.csv", f"{','.join(FILES['DINERO_CUENTA.csv'])}\n\n", "a header but no rows"),
         (
             "PAYMENTS.csv",
             f"{','.join(FILES['PAYMENTS.csv'])}\n\n08/03/2026,S1,1001,12.50,Instore,\n",
@@ -160,7 +160,7 @@ def test_when_dvc_fails_the_list_does_not_name_the_drop(source, repository):
         ),
     ],
 )
-def test_a_file_that_does_not_fit_is_refused_and_nothing_is_written(source, repository, name, content, message):
+def test_a_wrong_file_is_refused_and_nothing_is_written(source, repository, name, content, message):
     (source / name).unlink()
     if content is not None:
         (source / name).write_text(content)
@@ -230,13 +230,13 @@ def test_packed_files_are_unpacked(source, repository):
     assert not any(path.is_symlink() for path in held.iterdir())
 
 
-def test_a_file_that_cannot_be_unpacked_or_is_there_twice_is_named(source, repository):
+def test_a_file_that_cannot_be_unpacked_or_exists_twice_is_named(source, repository):
     text = (source / "PAYMENTS.csv").read_text()
     pack(source / "PAYMENTS.csv", cut=-9)
-    with pytest.raises(UserError, match=r"PAYMENTS.csv.gz cannot be unpacked .*Deliver it again"):
+    with pytest.raises(UserError, match=r"PAYMENTS.csv.gz cannot be unpacked .*Deliver the complete file again"):
         ingest(source, repository)
     (source / "PAYMENTS.csv").write_text(text)
-    with pytest.raises(UserError, match=r"holds PAYMENTS.csv and PAYMENTS.csv.gz"):
+    with pytest.raises(UserError, match=r"has both PAYMENTS.csv and PAYMENTS.csv.gz"):
         ingest(source, repository)
     assert not list((repository / "data/raw").glob("*-*"))
 
@@ -250,6 +250,6 @@ def test_a_file_that_grows_while_it_is_read_is_named(source, repository, monkeyp
             write.write_text(write.read_text() + "1003,1,1,\n")
 
     monkeypatch.setattr(shutil, "copyfile", copy_and_grow)
-    with pytest.raises(UserError, match=r"DINERO_CUENTA.csv changed while it was read"):
+    with pytest.raises(UserError, match=r"DINERO_CUENTA.csv changed while it was copied"):
         ingest(source, repository)
     assert not list((repository / "data/raw").glob("*-*"))

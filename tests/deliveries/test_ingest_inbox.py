@@ -83,7 +83,7 @@ def test_complete_deliveries_go_in_oldest_first_and_are_kept(inbox, deliver, cap
     assert listed(inbox) == ["2026-03-01", "2026-03-08", "2026-03-15"]
 
 
-def test_a_broken_one_is_moved_aside_with_the_reason_and_stops_no_other(inbox, deliver):
+def test_a_broken_delivery_is_rejected_with_the_reason_and_the_others_are_ingested(inbox, deliver):
     deliver("good", "2026-03-08")
     (deliver("header", "2026-03-01") / "DEMOGRAFICOS.csv").write_text("CUS_CUST_ID_BUY,AGE\n1,2\n")
     (deliver("cut", "2026-03-01") / "PAYMENTS.csv").unlink()
@@ -100,7 +100,7 @@ def test_a_broken_one_is_moved_aside_with_the_reason_and_stops_no_other(inbox, d
     reasons = {label.partition(" (")[0]: reason for label, reason in read_rejected(inbox).items()}
     assert "cannot be unpacked" in reasons["cut"] and "column GENDER, CARD_TYPE, CITY is missing" in reasons["header"]
     assert "cannot be read as CSV" in reasons["bytes"]
-    assert "other content (ACTIVE_USER.csv)" in reasons["other content"]
+    assert "different content (ACTIVE_USER.csv)" in reasons["other content"]
     for path, content in files.items():
         if path.name != ".lock" and "good" not in path.parts:
             assert (inbox / "rejected" / path.relative_to(inbox)).read_bytes() == content
@@ -110,7 +110,7 @@ def test_a_broken_one_is_moved_aside_with_the_reason_and_stops_no_other(inbox, d
     assert look(inbox) == [] and listed(inbox) == ["2026-03-01", "2026-03-08"]
 
 
-def test_what_is_on_its_way_is_left_alone_and_told(inbox, deliver, capsys):
+def test_an_arriving_delivery_waits_and_the_reason_is_printed(inbox, deliver, capsys):
     deliver("no marker", ready=False)
     (deliver("lacks one", ready=False) / "PAYMENTS.csv").unlink()
     (deliver("says ready") / "PAYMENTS.csv").unlink()
@@ -147,7 +147,7 @@ def test_what_is_no_deliverys_fault_moves_none(inbox, deliver):
         look(root / "nowhere")
 
 
-def test_the_command_ends_with_1_when_something_was_moved_aside_and_commits_what_went_in(inbox, deliver):
+def test_the_command_fails_after_a_rejection_and_commits_the_ingested_drops(inbox, deliver):
     root = inbox.parent
     deliver("good")
     (deliver("broken") / "ACTIVE_USER.csv").write_text("")
@@ -165,6 +165,17 @@ def test_the_command_ends_with_1_when_something_was_moved_aside_and_commits_what
     answer = run(*COMMAND, cwd=root, CHURN_INBOX="elsewhere")
     assert "good was moved to elsewhere/.done/good." in answer.stdout
     assert len(run("git", "log", "--format=%h", cwd=root).stdout.split()) == 1
+
+
+def test_drops_of_a_project_in_a_subfolder_are_committed(tmp_path, inbox, deliver):
+    deliver("good")
+    project = shutil.copytree(inbox.parent, tmp_path / "monorepo/teams/churn")
+    shutil.rmtree(project / ".git")
+    run("git", "init", "--quiet", cwd=tmp_path / "monorepo")
+    assert "WARNING" not in run(*COMMAND, "--commit", cwd=project).stdout
+    committed = run("git", "show", "--name-only", "--format=%s", cwd=project).stdout.split()
+    paths = ("data/drops.yaml", "data/raw/2026-03-08.dvc")
+    assert committed == ["Drop", "2026-03-08", *(f"teams/churn/{path}" for path in paths)]
 
 
 def start(inbox: Path) -> subprocess.Popen:
@@ -203,5 +214,5 @@ def test_two_at_once_take_turns(inbox, deliver):
     both = [start(inbox), start(inbox)]
     said = [process.communicate()[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
-    assert sorted("Drop 2026-03-08 is in" in text for text in said) == [False, True]
+    assert sorted("Drop 2026-03-08 is now in" in text for text in said) == [False, True]
     assert names_in(inbox / ".done") == ["a"] and listed(inbox) == ["2026-03-08"]

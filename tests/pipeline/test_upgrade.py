@@ -43,9 +43,7 @@ def merge_commands() -> list[str]:
 
 def kept_outputs(repository: Path) -> dict[str, str]:
     """Return the hashes of clean tables, features, training set and model, which no upgrade may change unannounced."""
-    kept = ("data/clean/.*/payments_clean|data/clean/.*/user_base.parquet|data/features|data/training|models").split(
-        "|"
-    )
+    kept = ["data/clean/.*/(payments_clean|user_base).parquet", "data/features", "data/training", "models"]
     outs = [out for stage in locked(repository).values() for out in stage["outs"]]
     return {out["path"]: out["md5"] for out in outs if any(re.match(path, out["path"]) for path in kept)}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from churn.base.command import UserError
 from churn.base.drops import read_list, write_list
-from churn.base.files import write_whole
+from churn.base.files import remove_scratch, write_whole
 from churn.data.contract import FILES, check_header
 from churn.deliveries.date import check_drop_date, choose_drop_date, count_payment_days
 from churn.deliveries.folders import (
@@ -117,6 +117,8 @@ def check_files(source: Path) -> None:
 
 def put_drop(source: Path, folder: Path, replace: bool) -> bool:
     """Copy the five files into the drop's folder and track it with DVC; return whether anything changed."""
+    # A killed process may have left one after its last step.
+    remove_scratch(folder)
     given, held, tracked = file_md5s(source, FILES), held_md5s(folder), tracked_md5(folder)
     if not replace:
         _refuse_other_content(folder, given, held, tracked)

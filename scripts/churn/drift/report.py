@@ -90,7 +90,7 @@ def stabilise(page: str) -> str:
     return DATA_LINE.sub(lambda found: f"{found[1]}{_round_json(found[2])}{found[3]}", page)
 
 
-def summarise(metrics: dict[str, Any]) -> list[str]:
+def summarize(metrics: dict[str, Any]) -> list[str]:
     """Return the content of detect_drift.json in sentences."""
     drop, earlier = metrics["current_drop"], metrics["reference_drops"]
     sentences = [f"Drop {drop}: {metrics['current_rows']:,} users."]
@@ -119,7 +119,7 @@ def build_page(metrics: dict[str, Any], week: dict[str, Any], pictures: list[byt
         [
             f'<section class="drift-summary">\n<h1>Drift of {metrics["current_drop"]}</h1>',
             *_alarm_lines(metrics["alarms"]),
-            *(f"<p>{html.escape(sentence, quote=False)}</p>" for sentence in summarise(metrics)),
+            *(f"<p>{html.escape(sentence, quote=False)}</p>" for sentence in summarize(metrics)),
             *(f'<img alt="Drift of every drop" src="data:image/png;base64,{_base64(image)}">' for image in pictures),
             *_table(week["columns"]),
             "</section>\n",

@@ -10,7 +10,7 @@ from churn.dashboard.cards import NOT_MEASURED, Card, show_cards
 from churn.dashboard.notices import source
 from churn.dashboard.record import Record
 from churn.dashboard.run_files import DRIFT, read_json
-from churn.drift.report import summarise
+from churn.drift.report import summarize
 
 # The report of the stage, or its published copy.
 REPORTS = ("reports/drift/{drop}.html", "drift-reports/{drop}.html")
@@ -46,7 +46,7 @@ def show_verdict(drift: dict[str, Any]) -> None:
     show_cards(*cards)
     for alarm in drift["alarms"]:
         st.warning(alarm)
-    st.write(" ".join(summarise(drift)))
+    st.write(" ".join(summarize(drift)))
 
 
 def show_columns() -> None:
