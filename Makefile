@@ -13,17 +13,17 @@ LESS := ^(?!Experiment|State|roc_auc$$|pr_auc$$|log_loss$$|ece$$|drift_share$$|e
 AT ?= 06:00
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help install minio summary try-alert up down up-containers down-containers push pull migrate-store doctor dashboard notebook run demo ingest inbox schedule scheduled-run clear-demo why experiments plots compare report ledger rollback reproduce test test-all bench bench-model bench-drift bench-freshness lint docs site rulegraph lock
+.PHONY: help install install-test install-docs install-notebook minio summary try-alert up down up-containers down-containers push pull migrate-store doctor dashboard notebook run demo ingest inbox schedule scheduled-run clear-demo why experiments plots compare report ledger rollback reproduce test test-all bench bench-model bench-drift bench-freshness lint docs words site rulegraph lock
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 24
 
-install: ## install everything in requirements.lock into .venv
-	@cmp -s requirements.lock .venv/requirements.lock || { \
-	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 ...")' && \
-	  { $(PYTHON) -m venv .venv || { echo "ERROR: $(PYTHON) cannot make .venv; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; } && \
-	  .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock && \
-	  cp requirements.lock .venv/requirements.lock; }
+# When nothing has changed, this costs no more than the comparison.
+install: ## install what requirements.lock pins into .venv; also install-test, install-docs, install-notebook
+install install-test install-docs install-notebook:
+	@test -x .venv/bin/python && ! test -e .venv/installing && cmp -s requirements.lock .venv/requirements.lock && \
+	  cmp -s requirements$(@:install%=%).lock .venv/requirements$(@:install%=%).lock || \
+	  $(PYTHON) scripts/tools/install.py $(patsubst install-%,%,$(filter install-%,$@))
 
 run: install ## generate demo drops if there are none, run whatever is stale, print the result
 	@python scripts demo --if-missing
@@ -51,7 +51,7 @@ doctor: install ## check Python, Java, packages, disk, S3, MLflow and Spark, and
 dashboard: install ## open only the dashboard, without the other servers
 	@streamlit run scripts/dashboard.py
 
-notebook: install ## open notebooks/production_model.ipynb in JupyterLab
+notebook: install-notebook ## open notebooks/production_model.ipynb in JupyterLab
 	@jupyter lab notebooks/production_model.ipynb
 
 migrate-store: install ## copy the runs and versions in mlflow.db to the MLflow server
@@ -112,10 +112,10 @@ reproduce: install ## VERSION=3: rebuild a registered version from its commit an
 minio: install ## build MinIO into .tools/ if it is not installed (needs Go)
 	@python scripts minio
 
-test: install ## run all tests except the slow ones: about a quarter of an hour on two cores
-	@python -m pytest -m "not slow"
+test: install-test install-docs install-notebook ## [PART=drift]: the tests but the slow ones, or those of one folder
+	@python -m pytest -m "not slow" $(if $(PART),$(wildcard tests/$(PART) workflow/$(PART)/tests))
 
-test-all: install ## run all tests, as CI does
+test-all: install-test install-docs install-notebook ## all tests, as CI runs them
 	@python scripts minio
 	@python -m pytest
 
@@ -131,19 +131,25 @@ bench-drift: install ## USERS=1000000: measure drift over nine weekly drops
 bench-freshness: install ## the overhead of the bridge, compared with DVC and Snakemake alone
 	@PYTHONPATH=. python benchmarks/freshness.py
 
-lint: install ## run ruff, snakefmt and snakemake --lint
-	@ruff check && ruff format --check && snakefmt --check Snakefile workflow/rules && snakemake --lint
+lint: install-test install-docs ## format, types, rules, notebooks without outputs, links of the documents, words to replace
+	@ruff check && ruff format --check
+	@snakefmt --check Snakefile workflow/rules && snakemake --lint
+	@mypy
+	@! git grep -nE '"(execution_count|output_type)": *["0-9]' -- '*.ipynb' || { echo "ERROR: clear the outputs of the notebook before you commit it" >&2; exit 1; }
+	@python scripts words
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet --site-dir .snakemake/site
 
 docs: install ## generate docs/reference from the code
 	@python scripts docs
 
-site: install ## build the documentation as a website that works offline, and check its links: site/index.html
+words: install ## words in code and documents that our language rules replace
+	@python scripts words
+
+site: install-docs ## the documents as a site that works offline, links checked: site/index.html
 	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
 
-rulegraph: install ## redraw the rule graph of the documentation (needs Graphviz)
-	@mkdir -p .snakemake && snakemake all --rulegraph dot > .snakemake/rulegraph.dot && dot -Tsvg -o docs/rulegraph.svg .snakemake/rulegraph.dot
+rulegraph: install ## draw docs/pictures/rulegraph.svg again (needs Graphviz)
+	@mkdir -p .snakemake && snakemake all --rulegraph dot > .snakemake/rulegraph.dot && dot -Tsvg -o docs/pictures/rulegraph.svg .snakemake/rulegraph.dot
 
-# jsonschema takes two seconds to import when it finds rfc3987-syntax, which it does without.
-lock: install ## resolve requirements.lock again from pyproject.toml
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --no-emit-package rfc3987-syntax --extra test --extra docs --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+lock: install ## resolve requirements.lock and the locks of tests, docs and notebooks anew from pyproject.toml
+	@python scripts lock

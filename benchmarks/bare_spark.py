@@ -1,4 +1,4 @@
-"""What a plain PySpark script takes for the fits of train_model: no checks, no scorer, no plots.
+"""Fit the models of train_model in plain PySpark, without checks, scorer or plots: the baseline of the benchmark.
 
 python bare_spark.py TRAIN HOLDOUT PARAMS     prints the holdout's ROC AUC
 """
@@ -41,7 +41,7 @@ def prepare(features: list[str]) -> Pipeline:
 
 
 def main(train: str, holdout: str, params: str) -> None:
-    """Read, cross-validate, fit, fit the three-feature baseline, score the holdout."""
+    """Cross-validate, fit the best point and the three-feature baseline, and score the holdout."""
     section = yaml.safe_load(Path(params).read_text())["train_model"]
     spark = SparkSession.builder.master("local[2]").config("spark.driver.memory", "2g").getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")

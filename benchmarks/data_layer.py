@@ -1,9 +1,9 @@
-"""Speed and memory of a drop from five CSVs to features, beside plain pandas: `make bench USERS=1000000`.
+"""Measure time and memory from five CSVs to features, compared with plain pandas: `make bench USERS=1000000`.
 
 Reads
     scripts/clean_payments.py, build_user_base.py, build_features.py; params.yaml; benchmarks/plain_pandas.py
 Writes
-    a Markdown table to the terminal; everything else into a temporary folder
+    a Markdown table to standard output; other files to a temporary folder
 """
 
 import argparse
@@ -21,7 +21,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 DROP = "2026-06-30"
 PAYMENTS_A_USER = 12
-# One row in ten thousand is bad: an amount below zero.
+# One row in ten thousand is bad: a negative amount.
 PAYMENTS = """
     SELECT DATE '2026-06-30' - (hash(i) % 180)::INTEGER AS FECHA, 'SELLER_' || hash(i * 7) % 5000 AS CUS_CUST_ID_SEL,
         1000000 + hash(i * 3) % {users} AS CUS_CUST_ID_BUY,
@@ -31,7 +31,7 @@ PAYMENTS = """
         CASE WHEN i % 3 > 0 THEN ((hash(i * 13) % 30) / 100.0)::DECIMAL(9, 2) END AS DESCUENTO
     FROM range({payments}) numbers (i)
 """
-# The least that reading the payments can cost: no check, no reject.
+# The minimum cost of reading the payments: no checks, no rejects.
 BARE = """
 import sys, duckdb
 duckdb.execute(f"COPY (FROM read_csv('{sys.argv[1]}')) TO '{sys.argv[2]}' (COMPRESSION zstd, COMPRESSION_LEVEL 1)")
@@ -53,7 +53,7 @@ USERS = {
 
 @dataclass
 class Cost:
-    """What a process took: seconds on the clock, and its peak memory in bytes."""
+    """Cost of a process: wall-clock seconds and peak memory in bytes."""
 
     seconds: float
     peak: int
@@ -70,7 +70,7 @@ def make_drop(raw: Path, users: int) -> None:
 
 
 def measure(*command: object) -> Cost:
-    """Run a command that must succeed; its memory is that of its one process."""
+    """Run a command that must succeed; memory is that of its main process."""
     begin = time.perf_counter()
     process = subprocess.Popen([str(part) for part in command], cwd=ROOT, stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
@@ -81,7 +81,7 @@ def measure(*command: object) -> Cost:
 
 
 def measure_stages(folder: Path, users: int, engine: str) -> tuple[dict[str, Cost], Path]:
-    """Make a drop and run the three stages on it; return what each took, and the drop's CSVs."""
+    """Make a drop and run the three stages; return the cost of each, and the folder of the drop's CSVs."""
     raw = folder / "raw" / DROP
     make_drop(raw, users)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -102,28 +102,30 @@ def measure_stages(folder: Path, users: int, engine: str) -> tuple[dict[str, Cos
         folder / "clean",
     )
     costs = {name: measure(sys.executable, f"scripts/{name}.py", *common, *rest) for name, rest in arguments.items()}
-    return costs | {"the three stages": together(costs)}, raw
+    return costs | {"the three stages": add_up(costs)}, raw
 
 
-def together(costs: dict[str, Cost]) -> Cost:
-    """Return the cost of running one after the other."""
+def add_up(costs: dict[str, Cost]) -> Cost:
+    """Return the cost of running the stages one after the other."""
     return Cost(sum(cost.seconds for cost in costs.values()), max(cost.peak for cost in costs.values()))
 
 
 def main() -> None:
-    """Make a drop, measure, and print the table."""
+    """Make a drop, measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--users", type=int, default=1_000_000, help="users of the drop; each pays twelve times")
     parser.add_argument("--engine", default="duckdb", choices=["duckdb", "spark"], help="default: duckdb")
-    parser.add_argument("--without-pandas", action="store_true", help="leave plain pandas out, where it does not fit")
+    parser.add_argument(
+        "--without-pandas", action="store_true", help="skip plain pandas, for data that do not fit in memory"
+    )
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         few, _ = measure_stages(Path(name, "few"), FEW, args.engine)
         costs, raw = measure_stages(Path(name, "all"), args.users, args.engine)
         size = sum(path.stat().st_size for path in raw.iterdir())
         bare = (sys.executable, "-c", BARE, raw / "PAYMENTS.csv", Path(name, "bare.parquet"))
-        costs[f"the same for {FEW} users, little but starting"] = few["the three stages"]
-        costs["DuckDB alone: payments from CSV to Parquet, no check"] = measure(*bare)
+        costs[f"the same for {FEW} users, mostly start-up"] = few["the three stages"]
+        costs["DuckDB alone: payments from CSV to Parquet, no checks"] = measure(*bare)
         if not args.without_pandas:
             script = Path(__file__).with_name("plain_pandas.py")
             costs["plain pandas"] = measure(sys.executable, script, raw, DROP, Path(name, "plain.parquet"))

@@ -1,9 +1,9 @@
-"""Speed and memory of drift detection: `make bench-drift USERS=1000000`.
+"""Measure time and memory of drift detection: `make bench-drift USERS=1000000`.
 
 Reads
-    scripts/detect_drift.py, params.yaml; models/candidate, which a run of the demo makes
+    scripts/detect_drift.py, params.yaml; models/candidate, from a run of the demo
 Writes
-    a Markdown table to the terminal; everything else into a temporary folder
+    a Markdown table to standard output; other files to a temporary folder
 """
 
 import argparse
@@ -24,7 +24,7 @@ FIRST = date(2026, 1, 4)
 
 
 def write_drops(folder: Path, users: int, drops: int) -> None:
-    """Write the features of weekly drops, of the same users but for one in a hundred, and the list of drops."""
+    """Write the features of weekly drops, in which one user in a hundred changes, and the list of drops."""
     days = [FIRST + timedelta(weeks=week) for week in range(drops)]
     for week, day in enumerate(days):
         rows = make_rows(users, seed=week).drop_columns(["label"])
@@ -39,8 +39,8 @@ def write_drops(folder: Path, users: int, drops: int) -> None:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--users", type=int, default=1_000_000, help="users of each drop (1000000)")
-    parser.add_argument("--drops", type=int, default=9, help="weekly drops, the newest included (9)")
+    parser.add_argument("--users", type=int, default=1_000_000, help="users per drop; default: 1,000,000")
+    parser.add_argument("--drops", type=int, default=9, help="number of weekly drops, including the newest; default: 9")
     args = parser.parse_args()
     if not (ROOT / "models/candidate").exists():
         sys.exit("models/candidate is missing. Make it: make run")
@@ -53,7 +53,7 @@ def main() -> None:
         words = [word for flag, path in (inputs | outs).items() for word in (f"--{flag}", path)]
         cost = measure(sys.executable, "scripts/detect_drift.py", *words)
         content = json.loads((folder / "metrics.json").read_text())
-    print("| users a drop | drops | compared of the newest | seconds | peak memory |\n|---|---|---|---|---|")
+    print("| users per drop | drops | users compared in the newest | seconds | peak memory |\n|---|---|---|---|---|")
     compared = f"{content['current_rows']:,} (one in {content['sampled_part']})"
     print(f"| {args.users:,} | {args.drops} | {compared} | {cost.seconds:.1f} | {cost.peak / 1e9:.2f} GB |")
 

@@ -1,9 +1,9 @@
-"""What the bridge between DVC and Snakemake costs, over what either tool costs alone: `make bench-freshness`.
+"""Measure the overhead of the bridge between DVC and Snakemake over each tool alone: `make bench-freshness`.
 
 Reads
     workflow/freshness/
 Writes
-    a Markdown table to the terminal; everything else into a temporary folder
+    a Markdown table to standard output; other files to a temporary folder
 """
 
 import os
@@ -58,7 +58,7 @@ print(time.perf_counter() - begin)
 
 @dataclass
 class Cost:
-    """What a command and all that it started took: seconds on the clock, seconds of CPU, bytes read."""
+    """Cost of a command and its child processes: wall-clock seconds, CPU seconds, bytes read."""
 
     seconds: float
     cpu: float
@@ -77,7 +77,7 @@ def measure(repository: Repository, *command: str) -> Cost:
 
 
 def alternate(repository: Repository, commands: dict[str, tuple[str, ...]]) -> dict[str, float]:
-    """Return the median seconds of each command, run in turns so that a slow minute of the machine meets all."""
+    """Return the median seconds of each command; they run in turns, so that a slow minute affects all of them."""
     found = {name: [] for name in commands}
     for _ in range(REPEATS):
         for name, command in commands.items():
@@ -86,7 +86,7 @@ def alternate(repository: Repository, commands: dict[str, tuple[str, ...]]) -> d
 
 
 def make_repository(folder: Path, stages: int, seconds: str = "") -> Repository:
-    """Make a repository of stages that do not depend on each other, none of them run."""
+    """Make a repository of independent stages that have not run yet."""
     repository = Repository(folder)
     definition = {"foreach": list(range(stages)), "do": {}}
     definition["do"] = {
@@ -108,8 +108,8 @@ def make_repository(folder: Path, stages: int, seconds: str = "") -> Repository:
     return repository
 
 
-def no_op(repository: Repository) -> list[tuple[str, str]]:
-    """Compare a look through Snakemake at fresh stages with `dvc status` and an empty Snakefile."""
+def measure_no_op(repository: Repository) -> list[tuple[str, str]]:
+    """Compare a Snakemake run on fresh stages with `dvc status` and an empty Snakefile."""
     commands = {
         "dvc status": ("dvc", "status"),
         "snakemake -n --snakefile Empty.smk": ("snakemake", "-n", "--snakefile", "Empty.smk"),
@@ -121,12 +121,15 @@ def no_op(repository: Repository) -> list[tuple[str, str]]:
     rows = [(f"`{name}`, {STAGES} fresh stages", f"{seconds:.2f} s") for name, seconds in found.items()]
     return [
         *rows,
-        ("`snakemake -n` over `dvc status` plus an empty `snakemake -n`", f"{found['snakemake -n'] / alone:.2f} times"),
+        (
+            "`snakemake -n`, relative to `dvc status` plus an empty `snakemake -n`",
+            f"{found['snakemake -n'] / alone:.2f} times",
+        ),
     ]
 
 
-def parsing(repository: Repository) -> list[tuple[str, str]]:
-    """Compare reading the Snakefile with what DVC alone takes for the same question."""
+def measure_parsing(repository: Repository) -> list[tuple[str, str]]:
+    """Compare the time to read the Snakefile with the time DVC alone takes to compute the status."""
     repository.path("parsed.txt").unlink(missing_ok=True)
     dvc = []
     for _ in range(REPEATS):
@@ -134,11 +137,11 @@ def parsing(repository: Repository) -> list[tuple[str, str]]:
         dvc.append(float(repository.command("python", "-c", ASK_DVC)))
     parsed = statistics.median(map(float, repository.read("parsed.txt").split()))
     over = parsed - statistics.median(dvc)
-    return [("reading the Snakefile, over DVC's own time for the same", f"{over:.2f} s ({parsed:.2f} s in all)")]
+    return [("reading the Snakefile, in addition to DVC's own status", f"{over:.2f} s ({parsed:.2f} s in all)")]
 
 
-def each_stage(repository: Repository) -> list[tuple[str, str]]:
-    """Compare running all stages through Snakemake with running their commands."""
+def measure_stages(repository: Repository) -> list[tuple[str, str]]:
+    """Compare running all stages through Snakemake with running only their commands."""
     commands = "\n".join(COMMAND.format(number) for number in range(STAGES))
     rows = []
     alone = measure(repository, "sh", "-c", commands)
@@ -146,17 +149,17 @@ def each_stage(repository: Repository) -> list[tuple[str, str]]:
         repository.write("raw/table.txt", f"changed for {cores}\n")
         through = measure(repository, "snakemake", "--cores", cores)
         over = (through.cpu - alone.cpu) / STAGES
-        cost = f"{through.seconds:.1f} s; {over:.2f} s of CPU a stage over its command"
+        cost = f"{through.seconds:.1f} s; {over:.2f} s of CPU per stage on top of its command"
         rows.append((f"{STAGES} stale stages, `--cores {cores}`", cost))
     repository.write("raw/table.txt", "changed for DVC\n")
     rows.append((f"`dvc repro`, {STAGES} stale stages", f"{measure(repository, 'dvc', 'repro').seconds:.1f} s"))
     return rows
 
 
-def big_data(repository: Repository) -> list[tuple[str, str]]:
-    """Compare what a no-op reads with and without a big raw file that did not change."""
+def measure_big_data(repository: Repository) -> list[tuple[str, str]]:
+    """Compare the bytes that a no-op reads with and without a large unchanged raw file."""
     before = measure(repository, "snakemake", "-n").read
-    # A link: DVC's cache needs no second copy.
+    # A hard link, so that DVC's cache needs no second copy.
     repository.command("dvc", "config", "cache.type", "hardlink")
     with repository.path("raw/big.csv").open("wb") as file:
         file.truncate(GIGABYTES * 1000**3)
@@ -165,28 +168,28 @@ def big_data(repository: Repository) -> list[tuple[str, str]]:
     after = measure(repository, "snakemake", "-n")
     return [
         (
-            f"a no-op with {GIGABYTES} GB of unchanged raw data more",
+            f"a no-op with {GIGABYTES} GB more of unchanged raw data",
             f"{after.seconds:.2f} s; reads {(after.read - before) / 1000:+.0f} kB of {before / 1e6:.0f} MB",
         )
     ]
 
 
-def eight_at_once(folder: Path) -> list[tuple[str, str]]:
-    """Run eight stages of five seconds at the same time."""
+def measure_parallel(folder: Path) -> list[tuple[str, str]]:
+    """Run eight stages of five seconds in parallel."""
     repository = make_repository(folder, 8, seconds=" 5")
     return [("eight stages of 5 s, `--cores 8`", f"{measure(repository, 'snakemake', '--cores', '8').seconds:.1f} s")]
 
 
 def main() -> None:
-    """Measure, and print each figure as it comes."""
+    """Measure, and print each result as soon as it is known."""
     print("| what | cost |\n|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         repository = make_repository(Path(folder) / "forty", STAGES)
         repository.command("snakemake", "--cores", "2")
-        for measured in no_op, parsing, each_stage, big_data:
+        for measured in measure_no_op, measure_parsing, measure_stages, measure_big_data:
             for what, cost in measured(repository):
                 print(f"| {what} | {cost} |", flush=True)
-        for what, cost in eight_at_once(Path(folder) / "eight"):
+        for what, cost in measure_parallel(Path(folder) / "eight"):
             print(f"| {what} | {cost} |")
 
 

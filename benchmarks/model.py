@@ -1,9 +1,9 @@
-"""Speed of training beside a bare PySpark script, and of scoring: `make bench-model ROWS=20000 FAMILY=random_forest`.
+"""Measure training, compared with plain PySpark, and scoring: `make bench-model ROWS=20000 FAMILY=random_forest`.
 
 Reads
     scripts/train_model.py, register_candidate.py; params.yaml; benchmarks/bare_spark.py
 Writes
-    Markdown tables to the terminal; everything else into a temporary folder
+    Markdown tables to standard output; other files to a temporary folder
 """
 
 import argparse
@@ -31,7 +31,7 @@ FEATURES = {
     "amounts": ("payments_sum", "saldo_mes_actual", "saldo_mes_previo", "balance_change", "spent_ml"),
     "flags": ("has_investment", "gender_is_female", "avg_discount"),
 }
-# A run of its own, so that nothing is loaded but what scoring needs.
+# Runs in its own process, so that only what scoring needs is loaded.
 SCORE = """
 import sys, time
 import mlflow, pyarrow.parquet as pq
@@ -65,7 +65,7 @@ def make_rows(rows: int, seed: int) -> pa.Table:
 
 
 def seconds(*command: object) -> float:
-    """Return how long a command takes, which must succeed."""
+    """Return how many seconds a command takes; it must succeed."""
     begin = time.perf_counter()
     done = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
@@ -74,7 +74,7 @@ def seconds(*command: object) -> float:
 
 
 def train(folder: Path, name: str, params: Path, master: str = "local[2]") -> tuple[float, dict]:
-    """Run the stage; return how long it took, and its metrics."""
+    """Run the stage; return the seconds it took, and its metrics."""
     outputs = [(f"--{output}", folder / name / output) for output in ("model", "metrics", "plots")]
     inputs = [(f"--{table}", folder / f"{table}.parquet") for table in ("train", "holdout")]
     arguments = [part for pair in inputs + outputs for part in pair]
@@ -83,7 +83,7 @@ def train(folder: Path, name: str, params: Path, master: str = "local[2]") -> tu
 
 
 def score(folder: Path, candidate: Path) -> float:
-    """Save a candidate as it is registered, and score a million rows with it."""
+    """Save a candidate as registration does, and return the seconds that scoring a million rows takes."""
     sys.path.insert(0, str(ROOT / "scripts"))
     from churn.release.candidate import save_scorer
 
@@ -95,10 +95,10 @@ def score(folder: Path, candidate: Path) -> float:
 
 
 def main() -> None:
-    """Make rows, measure, and print the tables."""
+    """Make rows, measure, and print tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=20_000, help="training rows; default: 20,000")
-    parser.add_argument("--family", default="logistic_regression", help="of train_model; default: logistic_regression")
+    parser.add_argument("--family", default="logistic_regression", help="model family; default: logistic_regression")
     args = parser.parse_args()
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["train_model"]["family"] = args.family
@@ -114,10 +114,10 @@ def main() -> None:
         scoring = score(folder, folder / "two" / "model")
     differing = [key for key in metrics if metrics[key] != one_core[key]]
     print(f"{args.family}, {args.rows:,} training rows\n\n| what | seconds |\n|---|---|")
-    print(f"| train_model | {ours:.1f} |\n| the same fits by a bare PySpark script | {bare:.1f} |")
-    print(f"| scoring {SCORED_ROWS:,} rows with the registered model, loaded | {scoring:.2f} |")
-    print(f"\n{ours / bare:.2f} times the bare script's time; holdout ROC AUC {metrics['roc_auc']}")
-    print(f"on one core instead of two, other metrics: {', '.join(differing) or 'none'}")
+    print(f"| train_model | {ours:.1f} |\n| the same fits in plain PySpark | {bare:.1f} |")
+    print(f"| scoring {SCORED_ROWS:,} rows with the registered model, already loaded | {scoring:.2f} |")
+    print(f"\n{ours / bare:.2f} times the time of plain PySpark; holdout ROC AUC {metrics['roc_auc']}")
+    print(f"metrics that differ on one core: {', '.join(differing) or 'none'}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The features of a drop in plain pandas (read_csv, merge, groupby), without checks: what the benchmark compares with.
+"""Compute a drop's features in plain pandas (read_csv, merge, groupby), without checks: the benchmark's baseline.
 
 python benchmarks/plain_pandas.py RAW DROP OUTPUT
 """

@@ -1,17 +1,18 @@
-"""Compute the features of one drop as of its own date.
+"""Compute the features of one drop as of its date.
 
 Reads
     data/clean/<drop>/payments_clean.parquet, user_base.parquet
 Writes
-    churn_features.parquet: user_id (int64), as_of_date (date), card_type (text), the features (float64, null where
+    churn_features.parquet: user_id (int64), as_of_date (date), card_type (text), the features (float64, null if
     unknown); one row for every user with a payment in the lookback; sorted by user
-    build_features/<drop>.json: users with features; payers, and how many of them each user file does not know; users
-    of the files who never pay
+    build_features/<drop>.json: number of users with features; of payers, and of payers missing from each user file; of
+    users in the files who never pay
 """
 
 import argparse
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import ibis.expr.types as ir
 
@@ -26,17 +27,19 @@ from churn.features.definitions import compute_features
 from churn.features.sources import open_drop, read_payments, read_users
 
 
-def build_features(engine: Engine, clean: Path, drop: date, output: Path, metrics: Path, params: dict) -> None:
-    """Write the features of the drop's users, and how the payments and the user files overlap.
+def build_features(
+    engine: Engine, clean: Path, drop: date, output: Path, metrics: Path, params: dict[str, Any]
+) -> None:
+    """Write the features of the drop's users, and count how payments and user files overlap.
 
     Parameters
     ----------
     engine : Engine
-        What runs it.
+        The engine to run on.
     clean : Path
         Folder of the cleaned drops.
     drop : date
-        The drop, and the as-of date.
+        The drop; its date is the as-of date.
     output : Path
         The table to write, a folder of Parquet files.
     metrics : Path
@@ -53,21 +56,21 @@ def build_features(engine: Engine, clean: Path, drop: date, output: Path, metric
     check_lookback(open_drop(engine, clean, drop), drop, lookback_days)
     payments, users = read_payments(engine, clean, drop), read_users(engine, clean, drop)
     features = compute_features(payments, users, drop, drop, lookback_days)
-    number = engine.write(features, output, ["user_id"])
-    write_json({"users": number} | count_users(engine, payments, users), metrics)
+    rows = engine.write(features, output, ["user_id"])
+    write_json({"users": rows} | count_users(engine, payments, users), metrics)
 
 
-def count_users(engine: Engine, payments: ir.Table, users: ir.Table) -> dict:
-    """Count who pays, whom of them the user files do not know, and whom the files know who never pays."""
+def count_users(engine: Engine, payments: ir.Table, users: ir.Table) -> dict[str, Any]:
+    """Count the payers, the payers missing from each user file, and the users in the files who never pay."""
     payers = engine.keep(payments.select(USER).distinct())
     columns = {name: presence_column(name) for name in USER_FILES}
     known = payers.left_join(users.select(USER, *columns.values()), USER)
     missing = [known.count(), *((~known[column].fill_null(False)).sum() for column in columns.values())]
-    ((number, *unknown),) = engine.fetch(known.aggregate(missing))
+    ((paying, *unknown),) = engine.fetch(known.aggregate(missing))
     never = users.anti_join(payers, USER)
     ((silent,),) = engine.fetch(never.aggregate(never.count()))
     return {
-        "payers": number,
+        "payers": paying,
         "payers_unknown_to": {name: int(count) for name, count in zip(columns, unknown, strict=True)},
         "users_who_never_pay": silent,
     }
@@ -78,9 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clean", type=Path, required=True, help="folder of the cleaned drops")
     parser.add_argument("--drop", type=parse_drop, required=True, help="the drop's date, YYYY-MM-DD")
-    parser.add_argument(
-        "--features", type=Path, required=True, help="folder to write <drop>/churn_features.parquet in"
-    )
+    parser.add_argument("--features", type=Path, required=True, help="folder to write <drop>/churn_features.parquet in")
     parser.add_argument("--metrics", type=Path, required=True, help="folder to write <drop>.json in")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     args = parser.parse_args()

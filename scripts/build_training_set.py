@@ -1,18 +1,19 @@
 """Build the training rows and the holdout: features and label at as-of dates in the past.
 
-Which dates, and which drop knows what at each of them: churn.features.as_of.
+How the dates are chosen, and which drop each fact is read from: churn.features.as_of.
 
 Reads
     data/clean/<drop>/payments_clean.parquet, user_base.parquet of every drop in data/drops.yaml
 Writes
-    train.parquet, holdout.parquet: user_id, as_of_date, card_type, the features (float64, null where unknown), label
+    train.parquet, holdout.parquet: user_id, as_of_date, card_type, the features (float64, null if unknown), label
     (int32, 1 churned); sorted by as-of date and user
-    build_training_set.json: the dates, rows and churn rate at each, and the features that no training row knows
+    build_training_set.json: the dates, with rows and churn rate, and the features unknown in every training row
 """
 
 import argparse
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -36,14 +37,14 @@ from churn.features.table import feature_names
 
 
 def build_training_set(
-    engine: Engine, clean: Path, drops: Path, train: Path, holdout: Path, metrics: Path, params: dict
+    engine: Engine, clean: Path, drops: Path, train: Path, holdout: Path, metrics: Path, params: dict[str, Any]
 ) -> None:
     """Write the training rows, the holdout and their metrics.
 
     Parameters
     ----------
     engine : Engine
-        What runs it.
+        The engine to run on.
     clean : Path
         Folder of the cleaned drops.
     drops : Path
@@ -58,7 +59,7 @@ def build_training_set(
     Raises
     ------
     UserError
-        When the history is too short, or the listed dates do not serve.
+        When the history is too short, or the listed dates cannot be used.
     """
     opened = [open_drop(engine, clean, drop) for drop in read_drops(drops)]
     windows = params["lookback_days"], params["horizon_days"]
@@ -75,8 +76,8 @@ def build_training_set(
     print(f"as-of dates: training {', '.join(map(str, training_dates))}; holdout {holdout_date}")
 
 
-def label_features(engine: Engine, clean: Path, drops: list[Drop], as_of: date, params: dict) -> ir.Table:
-    """Compute features and label of one as-of date, each from the drop that knows it."""
+def label_features(engine: Engine, clean: Path, drops: list[Drop], as_of: date, params: dict[str, Any]) -> ir.Table:
+    """Compute the features and labels of one as-of date, each from the right drop (`churn.features.as_of`)."""
     history = earliest_since(drops, as_of)
     check_lookback(history, as_of, params["lookback_days"])
     known = newest_until(drops, as_of) or min(drops, key=lambda drop: drop.date)
@@ -84,7 +85,7 @@ def label_features(engine: Engine, clean: Path, drops: list[Drop], as_of: date, 
     payments = read_payments(engine, clean, history.date)
     features = compute_features(payments, users, known.date, as_of, params["lookback_days"])
     future = earliest_since(drops, as_of + timedelta(days=params["horizon_days"]))
-    # Kept as a table: the union and both counts read it, and it should be computed once.
+    # Computed once, because the union and both counts read it.
     labelled = compute_labels(read_payments(engine, clean, future.date), features, as_of, params["horizon_days"])
     return engine.keep(labelled)
 
@@ -95,9 +96,9 @@ def summarize(
     train_rows: ir.Table,
     training_dates: list[date],
     holdout_date: date,
-    params: dict,
-) -> dict:
-    """Count rows and churners at each date; find the features that no training row knows."""
+    params: dict[str, Any],
+) -> dict[str, Any]:
+    """Count rows and churners at each date, and list the features that are unknown in every training row."""
     features = feature_names(train_rows.columns)
     (known,) = engine.fetch(train_rows.aggregate([train_rows[name].count() for name in features]))
     return {
@@ -110,7 +111,7 @@ def summarize(
     }
 
 
-def _count(engine: Engine, day: date, table: ir.Table) -> dict:
+def _count(engine: Engine, day: date, table: ir.Table) -> dict[str, Any]:
     ((rows, churned),) = engine.fetch(table.aggregate([table.count(), table.label.sum()]))
     if not rows:
         raise UserError(

@@ -1,19 +1,20 @@
-"""Join the four user files of one drop into one row a user.
+"""Join the four user files of one drop into one row per user.
 
 Reads
     data/raw/<drop>/ACTIVE_USER.csv, DEMOGRAFICOS.csv, DINERO_CUENTA.csv, MARKETPLACE_DATA.csv
     (columns: churn.data.contract)
 Writes
-    user_base.parquet: CUS_CUST_ID_BUY, every other column of the four files, null where a file does not know the
-    user, and in_<file> for each, true where it does; sorted by user
+    user_base.parquet: CUS_CUST_ID_BUY, every other column of the four files, null where a file does not contain
+    the user, and in_<file> for each file, true where it does; sorted by user
     user_base_rejects.parquet: file, line, column, reason, raw
-    build_user_base/<drop>.json: for each file its rows in, kept and rejected, and the reasons with their counts
+    build_user_base/<drop>.json: for each file the numbers of rows in, kept and rejected, and of rows per reason
 """
 
 import argparse
 from datetime import date
 from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -23,23 +24,23 @@ from churn.base.drops import parse_drop
 from churn.base.files import scratch_folder
 from churn.base.params import read_params
 from churn.data.contract import USER, USER_FILES, presence_column
-from churn.data.quarantine import read_files, write_accounts, write_rejects
+from churn.data.quarantine import read_files, write_counts, write_rejects
 from churn.engines import Engine, open_engine
 
 
 def build_user_base(
-    engine: Engine, raw: Path, drop: date, user_base: Path, rejects: Path, metrics: Path, params: dict
+    engine: Engine, raw: Path, drop: date, user_base: Path, rejects: Path, metrics: Path, params: dict[str, Any]
 ) -> None:
-    """Write one row for every user whom any of the four files knows.
+    """Write one row for every user in any of the four files.
 
     Parameters
     ----------
     engine : Engine
-        What runs it.
+        The engine to run on.
     raw : Path
         Folder of the drop.
     drop : date
-        The drop; a date in the files that is later makes a bad row.
+        The drop; a later date in the files makes a bad row.
     user_base, rejects : Path
         The table of users, a folder of Parquet files, and the Parquet file of bad rows to write.
     metrics : Path
@@ -50,7 +51,7 @@ def build_user_base(
     Raises
     ------
     UserError
-        As `churn.data.quarantine.read_files` does.
+        See `churn.data.quarantine.read_files`.
     """
     with scratch_folder(user_base) as folder:
         found = read_files(engine, {raw / name: folder / name for name in USER_FILES}, drop, params)
@@ -59,11 +60,11 @@ def build_user_base(
         present = {column: joined[column].fill_null(False) for column in map(presence_column, USER_FILES)}
         engine.write(joined.mutate(**present), user_base, [USER])
     write_rejects({name: bad for name, (_, bad) in found.items()}, rejects)
-    write_accounts({name: account for name, (account, _) in found.items()}, metrics)
+    write_counts({name: counts for name, (counts, _) in found.items()}, metrics)
 
 
 def join_users(one: ir.Table, other: ir.Table) -> ir.Table:
-    """Return one row for every user of two tables."""
+    """Return one row for every user in either table."""
     joined = one.outer_join(other, USER)
     return joined.mutate(**{USER: ibis.coalesce(joined[USER], joined[f"{USER}_right"])}).drop(f"{USER}_right")
 
@@ -71,11 +72,9 @@ def join_users(one: ir.Table, other: ir.Table) -> ir.Table:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--raw", type=Path, required=True, help="folder of the drops; the files in <drop> are read")
+    parser.add_argument("--raw", type=Path, required=True, help="folder of the drops; reads the files in <drop>")
     parser.add_argument("--drop", type=parse_drop, required=True, help="the drop's date, YYYY-MM-DD")
-    parser.add_argument(
-        "--clean", type=Path, required=True, help="folder to write <drop>/user_base*.parquet in"
-    )
+    parser.add_argument("--clean", type=Path, required=True, help="folder to write <drop>/user_base*.parquet in")
     parser.add_argument("--metrics", type=Path, required=True, help="folder to write <drop>.json in")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     args = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Clean the payments of one drop: typed good rows on one side, bad rows with their reason on the other.
+"""Clean one drop's payments: write the good rows, typed, and the bad rows with their reasons.
 
 Reads
     data/raw/<drop>/PAYMENTS.csv (columns: churn.data.contract)
@@ -6,33 +6,34 @@ Writes
     payments_clean.parquet: FECHA (date), CUS_CUST_ID_SEL, CUS_CUST_ID_BUY, SPENT (decimal, 2 digits),
     TPV_SEGMENT_DETAIL, DESCUENTO (decimal, fraction); in the order of the CSV
     payments_rejects.parquet: file, line, column, reason, raw
-    clean_payments/<drop>.json: rows in, kept and rejected, and the reasons with their counts
+    clean_payments/<drop>.json: numbers of rows in, kept and rejected, and of rows per reason
 """
 
 import argparse
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from churn.base.command import run_command
 from churn.base.drops import parse_drop
 from churn.base.params import read_params
-from churn.data.quarantine import read_files, write_accounts, write_rejects
+from churn.data.quarantine import read_files, write_counts, write_rejects
 from churn.engines import Engine, open_engine
 
 
 def clean_payments(
-    engine: Engine, payments: Path, drop: date, clean: Path, rejects: Path, metrics: Path, params: dict
+    engine: Engine, payments: Path, drop: date, clean: Path, rejects: Path, metrics: Path, params: dict[str, Any]
 ) -> None:
-    """Split PAYMENTS.csv into `clean` and `rejects`, and count both.
+    """Split PAYMENTS.csv into good rows (`clean`) and bad rows (`rejects`), and count both.
 
     Parameters
     ----------
     engine : Engine
-        What runs it.
+        The engine to run on.
     payments : Path
         PAYMENTS.csv of the drop.
     drop : date
-        The drop; a payment dated later is a bad row.
+        The drop; a payment after its date is a bad row.
     clean, rejects : Path
         The table of good rows, a folder of Parquet files, and the Parquet file of bad ones to write.
     metrics : Path
@@ -43,21 +44,19 @@ def clean_payments(
     Raises
     ------
     UserError
-        As `churn.data.quarantine.read_files` does.
+        See `churn.data.quarantine.read_files`.
     """
-    account, bad = read_files(engine, {payments: clean}, drop, params)[payments.name]
+    counts, bad = read_files(engine, {payments: clean}, drop, params)[payments.name]
     write_rejects({payments.name: bad}, rejects)
-    write_accounts({payments.name: account}, metrics)
+    write_counts({payments.name: counts}, metrics)
 
 
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--raw", type=Path, required=True, help="folder of the drops; <drop>/PAYMENTS.csv is read")
+    parser.add_argument("--raw", type=Path, required=True, help="folder of the drops; reads <drop>/PAYMENTS.csv")
     parser.add_argument("--drop", type=parse_drop, required=True, help="the drop's date, YYYY-MM-DD")
-    parser.add_argument(
-        "--clean", type=Path, required=True, help="folder to write <drop>/payments_*.parquet in"
-    )
+    parser.add_argument("--clean", type=Path, required=True, help="folder to write <drop>/payments_*.parquet in")
     parser.add_argument("--metrics", type=Path, required=True, help="folder to write <drop>.json in")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     args = parser.parse_args()

@@ -1,24 +1,26 @@
-"""Compare each drop's features with those of the drops before it, and report on the newest.
+"""Compare each drop's features with those of the drops before it, and write a report on the newest.
 
 Reads
     data/drops.yaml, data/features/<drop>/churn_features.parquet, metrics/build_training_set.json, models/candidate
 Writes
-    detect_drift.json: current_drop, reference_drops (dates); current_rows, reference_rows (compared), sampled_part (one
-    user in so many); measured_columns, drifted_columns, drift_share (0 to 1), drift_share_threshold,
+    detect_drift.json: current_drop, reference_drops (dates); current_rows, reference_rows (compared), sampled_part (n:
+    one user in n is sampled); measured_columns, drifted_columns, drift_share (0 to 1), drift_share_threshold,
     drift_detected; prediction_distance, prediction_threshold, prediction_drifted (the candidate's scores); churn_rates
     (by as-of date), churn_rate (of the newest, as_of_date), churn_rate_before (of the training dates),
-    churn_rate_difference, target_threshold, target_drifted; alarms, a sentence each. What cannot be measured is absent,
-    and `reason` says why
-    the report's folder: <newest drop>.html, the same in words and tables above Evidently's report, which opens offline;
-    columns.json, for each column of the newest drop the distance, its limit, missing values and new categories
-    the plots' folder: history.json, distances.json and history.png, all drops from the second on
+    churn_rate_difference, target_threshold, target_drifted; alarms, one sentence each. What cannot be measured is
+    absent, and `reason` says why
+    the report's folder: <newest drop>.html, the same in words and tables above Evidently's report, readable offline;
+    columns.json, for each column of the newest drop its distance, limit, missing values and new categories
+    the plots' folder: history.json, distances.json and history.png, for all drops from the second on
 """
 
 import argparse
 import json
 from collections import deque
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from churn.base.command import run_command
@@ -40,7 +42,7 @@ def detect_drift(
     metrics: Path,
     report: Path,
     plots: Path,
-    params: dict,
+    params: dict[str, Any],
 ) -> None:
     """Measure the drift of every drop and write the metrics, the report on the newest and the history.
 
@@ -49,7 +51,7 @@ def detect_drift(
     features : Path
         Folder of every drop's features.
     drops : Path
-        The list of drops; folders of drops that it does not name are ignored.
+        The list of drops; folders of unlisted drops are ignored.
     training_set : Path
         Metrics of build_training_set, with the churn rate of each as-of date.
     model : Path
@@ -57,7 +59,7 @@ def detect_drift(
     metrics : Path
         JSON file to write.
     report, plots : Path
-        Folders to write; the report's holds one HTML page, named by the newest drop.
+        Folders to write; the report's has one HTML page, named after the newest drop.
     params : dict
         Section detect_drift of params.yaml.
 
@@ -70,7 +72,9 @@ def detect_drift(
     part = choose_part(features, days, params["sample_users"])
     target = compare_churn_rates(json.loads(training_set.read_text()), params["target_threshold"])
     scorer = load_scorer(model / "scorer.onnx")
-    weeks, window, schema = [], deque(maxlen=params["reference_drops"] + 1), None
+    weeks: list[dict[str, Any]] = []
+    window: deque[pa.Table] = deque(maxlen=params["reference_drops"] + 1)
+    schema = None
     for day in days:
         rows = read_features(features, day, part, schema)
         schema = schema or rows.schema
@@ -93,13 +97,15 @@ def detect_drift(
 
 
 def add_scores(rows: pa.Table, scorer: Scorer) -> pa.Table:
-    """Put the candidate's probability of churn beside the features."""
-    scores = scorer.score(rows) if len(rows) else []
+    """Add the candidate's probability of churn as a column."""
+    scores = scorer.score(rows) if len(rows) else np.array([])
     return rows.append_column(PREDICTION, pa.array(scores, pa.float64()))
 
 
-def describe_newest(weeks: list[dict], target: dict, part: int, params: dict) -> dict:
-    """Return the metrics: what was found of the newest drop, in few figures."""
+def describe_newest(
+    weeks: list[dict[str, Any]], target: dict[str, Any], part: int, params: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the metrics of the newest drop."""
     newest = weeks[-1]
     content = {
         "current_drop": newest["drop"],
@@ -133,7 +139,7 @@ def main() -> None:
     parser.add_argument("--training-set", type=Path, required=True, help="metrics of build_training_set")
     parser.add_argument("--model", type=Path, required=True, help="folder of the candidate")
     parser.add_argument("--metrics", type=Path, required=True, help="JSON file to write")
-    parser.add_argument("--report", type=Path, required=True, help="folder to write; it will hold one HTML page")
+    parser.add_argument("--report", type=Path, required=True, help="folder to write, with one HTML page")
     parser.add_argument("--plots", type=Path, required=True, help="folder of the history to write")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     args = parser.parse_args()

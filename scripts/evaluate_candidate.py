@@ -1,20 +1,22 @@
-"""Compare the candidate with the model in Production, both on the candidate's holdout.
+"""Compare the candidate with the model in Production on the candidate's holdout.
 
 Reads
     register_candidate.json, data/training/holdout.parquet, the registry
 Writes
     evaluation.json: candidate and production (version, roc_auc, ece), gain with its interval (null unless another
-    version is in Production), gates (value, limit, passed, told), decision (promote or skip), reason
+    version is in Production), gates (value, limit, passed, message), decision (promote or skip), reason
 """
 
 import argparse
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from churn.base.command import UserError, run_command
 from churn.base.files import write_json
@@ -32,7 +34,7 @@ from churn.release.registry import (
 )
 
 
-def evaluate_candidate(candidate: Path, holdout: Path, evaluation: Path, params: dict) -> None:
+def evaluate_candidate(candidate: Path, holdout: Path, evaluation: Path, params: dict[str, Any]) -> None:
     """Score the holdout with both models and write the decision.
 
     Parameters
@@ -40,7 +42,7 @@ def evaluate_candidate(candidate: Path, holdout: Path, evaluation: Path, params:
     candidate : Path
         Receipt of register_candidate.
     holdout : Path
-        Table of labelled rows.
+        Table with labelled rows.
     evaluation : Path
         The JSON file to write.
     params : dict
@@ -55,64 +57,64 @@ def evaluate_candidate(candidate: Path, holdout: Path, evaluation: Path, params:
     version = json.loads(candidate.read_text())["version"]
     params = params | {"min_delta": read_min_delta(params)}
     with open_registry() as client:
-        production = aliased_version(client, PRODUCTION)
-        production = production and str(production.version)
+        current = aliased_version(client, PRODUCTION)
+        production = None if current is None else str(current.version)
         scores = {one: score_version(one, rows) for one in {version, production} - {None}}
         rolled_back = client.get_model_version(MODEL, version).tags.get(ROLLED_BACK_TAG)
-    # Beside itself a model gains nothing, and need not.
-    rival = None if production == version else scores.get(production)
+    # A model in Production is not compared with itself.
+    rival = None if production in (None, version) else scores[production]
     content = decide(rows, scores[version], rival, params)
     if production == version:
-        content |= {"decision": "skip", "reason": f"Version {version} is in Production already."}
+        content |= {"decision": "skip", "reason": f"Version {version} is already in Production."}
     elif rolled_back is not None:
-        reason = f"Version {version} was rolled back: {rolled_back}. Only make rollback brings it back."
+        reason = f"Version {version} was rolled back: {rolled_back}. Only make rollback can bring it back."
         content |= {"decision": "skip", "reason": reason}
     label = rows["label"].to_numpy()
     content |= {
         "candidate": {"version": version} | describe(label, scores[version]),
-        "production": production and {"version": production} | describe(label, scores[production]),
+        "production": None if production is None else {"version": production} | describe(label, scores[production]),
         "min_delta": params["min_delta"],
     }
     write_json(content, evaluation)
     print(f"{content['decision']}: {content['reason']}")
 
 
-def score_version(version: str, rows: pa.Table) -> np.ndarray:
-    """Return the probability of churn of each row by a registered version's own scorer.
+def score_version(version: str, rows: pa.Table) -> NDArray[np.float64]:
+    """Return each row's probability of churn, by the scorer of a registered version.
 
     Raises
     ------
     UserError
-        When the version cannot be loaded, or needs a column that is gone.
+        When the version cannot be loaded, or needs a column that no longer exists.
     """
     try:
         model, _ = load_version(version)
         return model.predict(rows.select(model.metadata.get_input_schema().input_names()).to_pandas())
-    # Whatever goes wrong inside a model that may be of another time: neither model wins or loses by it.
+    # An old model may fail in any way. That decides nothing between the two models.
     except Exception as error:
         raise UserError(
             f"Version {version} of {MODEL} at {tracking_uri()} cannot score the holdout: {error} Nothing is promoted. "
-            "It may have been trained on a feature that is gone, or its files may be lost: bring them back, or take "
-            f"the alias {PRODUCTION!r} from it in MLflow."
+            "It may need a feature that no longer exists, or its files may be missing: restore them, or remove the "
+            f"alias {PRODUCTION!r} from it in MLflow."
         ) from error
 
 
-def describe(label: np.ndarray, probability: np.ndarray) -> dict[str, float]:
-    """Return what the decision rests on, of one model."""
+def describe(label: NDArray[np.float64], probability: NDArray[np.float64]) -> dict[str, float]:
+    """Return the measures of a model that the decision is based on."""
     return {"roc_auc": roc_auc(label, probability), "ece": calibration_error(label, probability)}
 
 
-def read_min_delta(params: dict) -> float:
-    """Return the gain that a promotion needs: CHURN_PROMOTION_MIN_DELTA, or params.yaml's."""
+def read_min_delta(params: dict[str, Any]) -> float:
+    """Return the gain required for a promotion, from CHURN_PROMOTION_MIN_DELTA or else from params.yaml."""
     text = os.environ.get("CHURN_PROMOTION_MIN_DELTA")
     if not text:
-        return params["min_delta"]
+        return float(params["min_delta"])
     try:
         delta = float(text)
     except ValueError:
         delta = -1.0
     if not 0 <= delta <= 1:
-        raise UserError(f"CHURN_PROMOTION_MIN_DELTA must be a number from 0 to 1, like 0.005; it is {text!r}.")
+        raise UserError(f"CHURN_PROMOTION_MIN_DELTA must be a number from 0 to 1, like 0.005, not {text!r}.")
     return delta
 
 

@@ -1,15 +1,16 @@
-"""Explain the candidate: what each feature adds to a user's log-odds, or probability, of churn, by SHAP.
+"""Explain the candidate with SHAP: what each feature adds to a user's log-odds, or probability, of churn.
 
 Reads
     models/candidate/scorer.onnx; holdout.parquet: user_id and the features
 Writes
-    shap_summary.png: a point for each explained user and feature, the strongest feature first
-    mean_abs_shap.json: feature to mean |SHAP| over the explained users
+    shap_summary.png: a point for each explained user and feature, strongest feature first
+    mean_abs_shap.json: mean |SHAP| over the explained users, by feature
 """
 
 import argparse
 import warnings
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -17,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 with warnings.catch_warnings():
-    # shap 0.51 calls what matplotlib 3.11 is going to deprecate.
+    # shap 0.51 uses an API that matplotlib 3.11 is about to deprecate.
     warnings.simplefilter("ignore", PendingDeprecationWarning)
     import shap
 
@@ -29,7 +30,7 @@ from churn.pictures import save_picture
 from churn.scoring.explanation import Explanation, explain_rows
 
 
-def explain_model(model: Path, holdout: Path, output: Path, params: dict) -> None:
+def explain_model(model: Path, holdout: Path, output: Path, params: dict[str, Any]) -> None:
     """Write the explanation of a sample of the holdout.
 
     Parameters
@@ -46,7 +47,7 @@ def explain_model(model: Path, holdout: Path, output: Path, params: dict) -> Non
     Raises
     ------
     UserError
-        When the holdout lacks a feature of the model.
+        When the holdout lacks one of the model's features.
     """
     rows = choose_sample(pq.read_table(holdout), params["sample_rows"])
     explanation = explain_rows(model / "scorer.onnx", rows)
@@ -57,19 +58,19 @@ def explain_model(model: Path, holdout: Path, output: Path, params: dict) -> Non
         write_json(dict(zip(features, mean_abs.tolist(), strict=True)), folder / "mean_abs_shap.json")
         save_summary(explanation, folder / "shap_summary.png")
     strongest = [features[number] for number in np.argsort(-mean_abs, kind="stable")[:3]]
-    print(f"{len(rows)} users explained; what moves the model most: {', '.join(strongest)}")
+    print(f"{len(rows)} users explained; strongest features: {', '.join(strongest)}")
 
 
 def choose_sample(rows: pa.Table, number: int) -> pa.Table:
-    """Return the rows of the users with the smallest hash: the same users whatever the order of the rows."""
+    """Return the rows with the smallest user hashes: the same users in any order of the rows."""
     order = np.argsort(hash_users(rows["user_id"].to_numpy()), kind="stable")
     return rows.take(order[:number])
 
 
 def save_summary(explanation: Explanation, target: Path) -> None:
-    """Draw every explained user as a point in the row of each feature, the strongest feature first."""
+    """Draw every explained user as a point in each feature's row, strongest feature first."""
     drawn = shap.Explanation(explanation.values, data=explanation.data, feature_names=explanation.features)
-    # The points' jitter comes from NumPy's global generator.
+    # The jitter of the points uses NumPy's global generator.
     np.random.seed(0)
     shap.plots.beeswarm(drawn, max_display=len(explanation.features), show=False, s=6, plot_size=(9, 8))
     plt.title(f"What moves each user's {explanation.unit} of churn", loc="left")

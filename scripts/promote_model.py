@@ -1,17 +1,17 @@
-"""Put the candidate into Production when the evaluation says so; record a skip otherwise.
+"""Promote the candidate to Production if the evaluation says so; otherwise record a skip.
 
 Reads
     evaluation.json, the registry
 Writes
     an entry in the registry's ledger; the aliases `production` and `previous` of churn-model; tags `decision`, `reason`
-    and `evaluation` (all that stands in evaluation.json) of the candidate's version, unless it is in Production already
-    promote_model.json: decision, reason, candidate_version, production_version, previous_version (null: none)
+    and `evaluation` (the content of evaluation.json) of the candidate's version, unless it is already in Production
+    promote_model.json: decision, reason, candidate_version, production_version, previous_version (null for none)
 """
 
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from churn.base.command import UserError, run_command
 from churn.base.files import write_json
@@ -33,13 +33,13 @@ COMPARE_AGAIN = "snakemake --cores 1 --forcerun evaluate_candidate"
 
 
 def promote_model(evaluation: Path, receipt: Path) -> None:
-    """Carry out the decision of the evaluation.
+    """Apply the decision of the evaluation.
 
     Raises
     ------
     UserError
-        When Production is no longer the version that was compared, somebody else promotes at the same time, the
-        candidate was rolled back, or MLflow does not answer.
+        When Production has changed since the comparison, someone else promotes at the same time, the candidate was
+        rolled back, or MLflow does not answer.
     """
     content = json.loads(evaluation.read_text())
     candidate, reason = content["candidate"]["version"], content["reason"]
@@ -60,35 +60,34 @@ def promote_model(evaluation: Path, receipt: Path) -> None:
         },
         receipt,
     )
-    now = f"Production is version {production}." if production else "There is no Production."
+    now = f"Production is version {production}." if production else "No version is in Production."
     print(f"{content['decision']}: {reason} {now}")
 
 
 def promote_candidate(
     client: "MlflowClient", candidate: str, compared: str | None, reason: str, last: Entry | None
 ) -> None:
-    """Put the candidate into Production if that is still the version compared; what it replaces becomes `previous`."""
+    """Promote the candidate if Production is still the version it was compared with, which becomes `previous`."""
     production = version_number(client, PRODUCTION)
     if production == candidate:
         return
     if production != compared:
         raise UserError(
-            f"Production of {MODEL} is version {production} now, but version {compared} was compared with the "
-            f"candidate (version {candidate}). Compare again: {COMPARE_AGAIN}"
+            f"Production of {MODEL} is now version {production}, but the candidate (version {candidate}) was compared "
+            f"with version {compared}. Compare again: {COMPARE_AGAIN}"
         )
     if why := client.get_model_version(MODEL, candidate).tags.get(ROLLED_BACK_TAG):
         raise UserError(
-            f"Version {candidate} of {MODEL} was taken out of Production ({ROLLED_BACK_TAG}: {why}) after it was "
-            f"compared. Compare again: {COMPARE_AGAIN}. To have it back all the same, delete its tag "
-            f"{ROLLED_BACK_TAG} in MLflow."
+            f"Version {candidate} of {MODEL} was rolled back ({ROLLED_BACK_TAG}: {why}) after it was compared. Compare "
+            f"again: {COMPARE_AGAIN}. To promote it anyway, delete its tag {ROLLED_BACK_TAG} in MLflow."
         )
     replaced = production or ""
     move = Move(PROMOTE, replaced, candidate, previous_version=replaced, why=reason)
-    move_production(client, move, last, mend=f"Production must be compared again: {COMPARE_AGAIN}")
+    move_production(client, move, last, advice=f"Compare with the new Production: {COMPARE_AGAIN}")
 
 
-def tag_version(client: "MlflowClient", candidate: str, content: dict) -> None:
-    """Write the decision on the version; one in Production, compared with itself, keeps that of its promotion."""
+def tag_version(client: "MlflowClient", candidate: str, content: dict[str, Any]) -> None:
+    """Write the decision into the version's tags; a version already in Production keeps that of its promotion."""
     itself = content["production"] is not None and content["production"]["version"] == candidate
     if itself and client.get_model_version(MODEL, candidate).tags.get("decision") == PROMOTE:
         return
@@ -98,9 +97,9 @@ def tag_version(client: "MlflowClient", candidate: str, content: dict) -> None:
 
 
 def version_number(client: "MlflowClient", alias: str) -> str | None:
-    """Return the number of the version that an alias points at, None when there is no such alias."""
+    """Return the number of the version that has an alias, None if no version has it."""
     version = aliased_version(client, alias)
-    return version and str(version.version)
+    return None if version is None else str(version.version)
 
 
 def main() -> None:

@@ -1,9 +1,9 @@
-"""Put the newest drop's drift report where people read it, once: by its hash.
+"""Publish the newest drop's drift report, unless the same bytes are already published.
 
 Reads
-    reports/drift/<drop>.html, the address in DRIFT_REPORT_URI (a folder, file:// or s3://; by default drift-reports)
+    reports/drift/<drop>.html; DRIFT_REPORT_URI: a folder, file:// or s3:// (default: drift-reports)
 Writes
-    <DRIFT_REPORT_URI>/<drop>.html, when it is not there already
+    <DRIFT_REPORT_URI>/<drop>.html, unless it is already there
     publish_drift_report.json: drop, uri, sha256
 """
 
@@ -23,34 +23,34 @@ DEFAULT_URI = "drift-reports"
 
 
 def publish_drift_report(report: Path, receipt: Path) -> None:
-    """Publish the report unless the same bytes are there, and write the receipt.
+    """Publish the report unless the same bytes are already there, and write the receipt.
 
     Raises
     ------
     UserError
-        When there is no report, or the address is wrong, closed or does not answer.
+        When there is no report, or the address is wrong, forbidden or does not answer.
     """
     page = find_page(report)
     uri = f"{report_uri().rstrip('/')}/{page.name}"
     content = page.read_bytes()
     try:
         uploaded = put_once(content, uri)
-    except Exception as error:  # every storage library raises errors of its own
+    except Exception as error:  # each storage library raises its own errors
         reason = f"{type(error).__name__}: {error}".rstrip(": .")
         raise UserError(
             f"The drift report cannot be published at {uri}: {reason}. Check DRIFT_REPORT_URI (a folder, or "
             "s3://bucket/prefix), its permissions, and for S3 the AWS_* variables; then run again."
         ) from error
     write_json({"drop": page.stem, "uri": uri, "sha256": hashlib.sha256(content).hexdigest()}, receipt)
-    print(f"{uri}: {'published' if uploaded else 'there already'}")
+    print(f"{uri}: {'published' if uploaded else 'already there'}")
 
 
 def find_page(report: Path) -> Path:
-    """Return the one page in the report's folder."""
+    """Return the only page in the report's folder."""
     pages = sorted(report.glob("*.html"))
     if len(pages) != 1:
         found = ", ".join(page.name for page in pages) or "none"
-        raise UserError(f"{report} must hold one HTML page; found: {found}. Make it again: dvc repro detect_drift")
+        raise UserError(f"{report} must contain one HTML page; found: {found}. Run: dvc repro detect_drift")
     return pages[0]
 
 
@@ -60,7 +60,7 @@ def report_uri() -> str:
 
 
 def put_once(content: bytes, uri: str) -> bool:
-    """Write `content` to `uri` unless it is there; tell whether it was written."""
+    """Write `content` to `uri` unless it is already there; return whether it was written."""
     import fsspec
 
     fs, path = fsspec.url_to_fs(uri)
@@ -71,7 +71,7 @@ def put_once(content: bytes, uri: str) -> bool:
 
 
 def write(fs: "AbstractFileSystem", path: str, content: bytes) -> None:
-    """Write whole or not at all; on S3 as a web page."""
+    """Write the whole file or nothing; on S3 with the content type of a web page."""
     if "s3" in fs.protocol:
         fs.pipe_file(path, content, ContentType="text/html")
         return
@@ -83,7 +83,7 @@ def write(fs: "AbstractFileSystem", path: str, content: bytes) -> None:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--report", type=Path, required=True, help="folder that holds the drift report")
+    parser.add_argument("--report", type=Path, required=True, help="folder with the drift report")
     parser.add_argument("--receipt", type=Path, required=True, help="JSON file to write")
     args = parser.parse_args()
     publish_drift_report(args.report, args.receipt)

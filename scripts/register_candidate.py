@@ -1,10 +1,10 @@
-"""Register the candidate: one MLflow run and one version of the model for each candidate, however often this runs.
+"""Register the candidate: one MLflow run and one model version per candidate, however often this runs.
 
 Reads
     models/candidate, data/training, metrics, plots, reports/explainability and model_card.md, params.yaml, dvc.lock
 Writes
-    a run in the experiment churn_retention, with a child run for each grid point, and a version of churn-model with the
-    model card as its description; run and version are tagged with the candidate's digest
+    a run in the experiment churn_retention with a child run for each grid point, and a version of churn-model with the
+    model card as its description; both are tagged with the candidate's digest
     register_candidate.json: version, run_id, digest, tracking_uri
 """
 
@@ -12,7 +12,7 @@ import argparse
 import json
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
@@ -22,26 +22,36 @@ from churn.base.params import read_params
 from churn.release.candidate import CANDIDATE, CARD, METRICS, PLOTS, TRAINING, save_dataset, save_scorer
 from churn.release.flatten import flatten
 from churn.release.provenance import collect_tags, output_digest
-from churn.release.registry import DIGEST_TAG, EXPERIMENT, MODEL, SQLITE, find_version, open_registry, tracking_uri
+from churn.release.registry import (
+    DIGEST_TAG,
+    EXPERIMENT,
+    MODEL,
+    SQLITE,
+    find_runs,
+    find_version,
+    open_registry,
+    tracking_uri,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
+    from mlflow.entities.model_registry import ModelVersion
 
 DRIFT_FIGURES = ("drift_share", "drift_detected", "prediction_distance", "churn_rate_difference")
-# More does not fit into MLflow's table.
+# The limit of MLflow's table.
 LONGEST_DESCRIPTION = 5000
 
 
-def register_candidate(receipt: Path, params: dict) -> None:
-    """Find or make the candidate's run and version, and write the receipt.
+def register_candidate(receipt: Path, params: dict[str, Any]) -> None:
+    """Find or create the candidate's run and version, and write the receipt.
 
     Parameters
     ----------
     receipt : Path
         The JSON file to write.
     params : dict
-        All of params.yaml, kept with the run.
+        All of params.yaml, which is logged with the run.
 
     Raises
     ------
@@ -51,7 +61,7 @@ def register_candidate(receipt: Path, params: dict) -> None:
     digest = output_digest(str(CANDIDATE))
     with open_registry() as client:
         version = find_version(client, digest)
-        # Another run may have the same candidate: one that was copied from an embedded store.
+        # A run copied from an embedded store may have the same candidate.
         run = client.get_run(version.run_id) if version else find_or_start_run(client, digest)
         log_metrics(client, run.info.run_id)
         if version is None:
@@ -65,7 +75,7 @@ def register_candidate(receipt: Path, params: dict) -> None:
 
 
 def find_or_start_run(client: "MlflowClient", digest: str) -> "Run":
-    """Return the run of this candidate; a run that was killed half-way is taken up again."""
+    """Return the candidate's run: the one that a killed process left unfinished, or a new one."""
     experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment is None:
         beside = Path("mlartifacts").absolute().as_uri() if tracking_uri().startswith(SQLITE) else None
@@ -78,7 +88,7 @@ def find_or_start_run(client: "MlflowClient", digest: str) -> "Run":
 
 
 def log_metrics(client: "MlflowClient", run_id: str) -> None:
-    """Log what the stages measured; drift is named `recent_*` and is absent where it could not be measured."""
+    """Log the metrics of the stages; those of drift are named `recent_*` and absent when drift was not measured."""
     from mlflow.entities import Metric
 
     measured = flatten(json.loads((METRICS / "train_model.json").read_text()))
@@ -91,7 +101,7 @@ def log_metrics(client: "MlflowClient", run_id: str) -> None:
     client.log_batch(run_id, metrics=[Metric(name, value, 0, 0) for name, value in numbers.items()])
 
 
-def log_contents(client: "MlflowClient", run: "Run", params: dict) -> None:
+def log_contents(client: "MlflowClient", run: "Run", params: dict[str, Any]) -> None:
     """Log parameters, training data, explanation, plots, the Spark model and the scorer."""
     from mlflow.entities import Param
 
@@ -99,7 +109,7 @@ def log_contents(client: "MlflowClient", run: "Run", params: dict) -> None:
     client.log_batch(run_id, params=[Param(name, str(value)[:6000]) for name, value in flatten(params).items()])
     client.log_artifact(run_id, str(CARD))
     for folder, name in (Path("reports/explainability"), "explainability"), (PLOTS, "plots"):
-        # File by file: Snakemake leaves a hidden mark of its own in the folders.
+        # File by file: Snakemake leaves a hidden timestamp in the folders.
         for path in sorted(folder.glob("[!.]*")):
             client.log_artifact(run_id, str(path), name)
     client.log_artifacts(run_id, str(CANDIDATE / "spark"), "spark_model")
@@ -111,17 +121,17 @@ def log_contents(client: "MlflowClient", run: "Run", params: dict) -> None:
 
 
 def log_grid(client: "MlflowClient", run: "Run") -> None:
-    """Log a child run for each point of the grid, named by commit and point; one that a killed run left goes on."""
+    """Log a child run for each grid point, named by commit and point; continue those that a killed process left."""
     from mlflow.entities import Metric, Param
 
     trained = json.loads((METRICS / "train_model.json").read_text())
     parent = f"tags.mlflow.parentRunId = '{run.info.run_id}'"
-    # The parent's commit: a killed run may be taken up again at a later one.
+    # The parent's commit: a killed run may be continued at a later one.
     commit = run.data.tags["git_commit"][:7]
-    # Older children are named by the point alone.
+    # Older children are named only by their point.
     children = {
         child.info.run_name.removeprefix(f"{commit} "): child
-        for child in client.search_runs([run.info.experiment_id], parent)
+        for child in find_runs(client, run.info.experiment_id, parent)
     }
     for result in json.loads((PLOTS / "grid.json").read_text()):
         point = {name: result[name] for name in sorted(trained["best_params"])}
@@ -133,8 +143,8 @@ def log_grid(client: "MlflowClient", run: "Run") -> None:
         client.set_terminated(child.info.run_id)
 
 
-def create_version(client: "MlflowClient", run: "Run", digest: str):
-    """Create the version in one call that carries its digest, so that a kill leaves a whole version or none."""
+def create_version(client: "MlflowClient", run: "Run", digest: str) -> "ModelVersion":
+    """Create the version with its digest in one call, so that a kill leaves a whole version or none."""
     if not client.search_registered_models(f"name = '{MODEL}'"):
         client.create_registered_model(MODEL, description="Probability that a user makes no payment in the horizon.")
     card, cut = CARD.read_text(), "\n\n... the rest is in the run's model_card.md"

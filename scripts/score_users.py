@@ -1,64 +1,67 @@
-"""Score the users of a drop with the model in Production, each with the reasons.
+"""Score the users of a drop with the model in Production, with reasons for each user.
 
 Reads
     data/features/<drop>/churn_features.parquet, the registry
 Writes
     scores.parquet: user_id, as_of_date, churn_probability (0 to 1), decile (1: the tenth most likely to churn);
-    reason_1 to reason_3: the features that push the user most, with push_1 to push_3, their SHAP values (above 0:
-    towards churn; in log-odds, of a random forest in probability); model_version; sorted by user
-    scores.csv: the same for people, the likeliest to churn first, rounded to 4 digits
+    reason_1 to reason_3: the features with the largest effect on the score, and push_1 to push_3, their SHAP values
+    (above 0: towards churn; log-odds, but probability for a random forest); model_version; sorted by user
+    scores.csv: the same for people, most likely to churn first, rounded to 4 digits
 """
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pv
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from churn.base.command import UserError, run_command
 from churn.base.files import write_whole
 from churn.release.registry import MODEL, PRODUCTION, aliased_version, load_version, open_registry
+from churn.scoring.deciles import deciles
 from churn.scoring.explanation import Explanation, explain_rows
 
 REASONS = 3
 
 
 def score_users(features: Path, scores: Path) -> None:
-    """Write the probability of churn of every user in `features`, with the reasons.
+    """Write each user's probability of churn, with reasons.
 
     Parameters
     ----------
     features : Path
-        Table of a drop's features.
+        A drop's feature table.
     scores : Path
-        The Parquet file to write; the CSV file is written beside it.
+        The Parquet file to write; the CSV file is written next to it.
 
     Raises
     ------
     UserError
-        When there is no Production, it needs a column that is gone, or MLflow does not answer.
+        When no model is in Production, it needs a column that no longer exists, or MLflow does not answer.
     """
     table = pq.read_table(features)
     with open_registry() as client:
         production = aliased_version(client, PRODUCTION)
         if production is None:
             raise UserError(
-                f"{MODEL} has no version with the alias {PRODUCTION!r}, so nothing can be scored. The gates of "
-                "evaluate_candidate in params.yaml may have held the candidate back (reports/release/evaluation.json "
-                "says which); otherwise run: snakemake --cores all"
+                f"No version of {MODEL} has the alias {PRODUCTION!r}, so nothing can be scored. The candidate may have "
+                "failed a gate of evaluate_candidate in params.yaml (see reports/release/evaluation.json); otherwise "
+                "run: snakemake --cores all"
             )
         model, scorer = load_version(str(production.version))
     needed = model.metadata.get_input_schema().input_names()
     if missing := [name for name in needed if name not in table.column_names]:
         raise UserError(
             f"Version {production.version} of {MODEL} needs the feature {', '.join(missing)}, which {features} lacks. "
-            "Bring it back, or promote a model without it."
+            "Restore it, or promote a model without it."
         )
     probability = model.predict(table.select(needed).to_pandas())
-    columns = {"churn_probability": probability, "decile": deciles(probability)}
+    columns: dict[str, Any] = {"churn_probability": probability, "decile": deciles(probability)}
     columns |= strongest_reasons(explain_rows(scorer, table))
     scored = table.select(["user_id", "as_of_date"])
     for name, values in (columns | {"model_version": [str(production.version)] * len(table)}).items():
@@ -70,32 +73,24 @@ def score_users(features: Path, scores: Path) -> None:
     print(f"{len(table)} users scored with {MODEL} version {production.version}; mean {probability.mean():.3f}")
 
 
-def strongest_reasons(explanation: Explanation) -> dict[str, np.ndarray]:
-    """Return the features that push each user most, whichever way, and their SHAP values, the strongest first."""
+def strongest_reasons(explanation: Explanation) -> dict[str, NDArray[Any]]:
+    """Return for each user the features with the largest SHAP values, up or down, and these values."""
     names = np.array(explanation.features)
     order = np.argsort(-np.abs(explanation.values), axis=1, kind="stable")[:, :REASONS]
     pushes = np.take_along_axis(explanation.values, order, axis=1)
-    columns = {}
+    columns: dict[str, NDArray[Any]] = {}
     for number in range(order.shape[1]):
         columns |= {f"reason_{number + 1}": names[order[:, number]], f"push_{number + 1}": pushes[:, number]}
     return columns
 
 
 def for_people(scored: pa.Table) -> pa.Table:
-    """Sort the likeliest to churn first, and round."""
+    """Sort by falling probability, and round."""
     scored = scored.sort_by([("churn_probability", "descending"), ("user_id", "ascending")])
     for number, field in enumerate(scored.schema):
         if pa.types.is_floating(field.type):
             scored = scored.set_column(number, field.name, pc.round(scored[field.name], 4))
     return scored
-
-
-def deciles(probability: np.ndarray) -> np.ndarray:
-    """Return tenths of the users by falling probability: 1 (most likely to churn) to 10; ties in row order."""
-    order = np.argsort(-probability, kind="stable")
-    tenth = np.empty(len(probability), dtype=np.int32)
-    tenth[order] = np.arange(len(probability)) * 10 // max(len(probability), 1) + 1
-    return tenth
 
 
 def main() -> None:

@@ -1,21 +1,21 @@
 """Tell people once what a run ended in: promote or skip, drift, rejected deliveries.
 
 Reads
-    CHURN_NOTIFY_URLS: where to, as Apprise writes addresses
+    CHURN_NOTIFY_URLS: the receivers' addresses, in Apprise's form
     evaluation.json, promote_model.json, publish_drift_report.json, metrics/detect_drift.json,
     metrics/build_features/<drop>.json; the reasons of rejected deliveries in the inbox
 Writes
     one message to each address, unless it has the same outcome already
-    send_alert.json: title, outcome, rejected, services (kind, told)
+    send_alert.json: title, outcome, rejected, services (service, delivered)
 """
 
 import argparse
-import json
 import os
 from pathlib import Path
+from typing import Any
 
-from churn.alerts.channels import VARIABLE, send_message, strip_logins
-from churn.alerts.summary import describe_drift, describe_model, read
+from churn.alerts.channels import VARIABLE, read_receipt, send_message, strip_logins
+from churn.alerts.summary import describe_drift_and_alarms, describe_model, read_result
 from churn.base.command import UserError, run_command
 from churn.base.files import write_json
 from churn.deliveries.inbox_layout import inbox_folder, read_rejected
@@ -24,50 +24,51 @@ from churn.release.registry import MODEL, tracking_uri
 
 
 def send_alert(root: Path, inbox: Path, receipt: Path) -> None:
-    """Send what is new, and what a service did not take last time; write the receipt.
+    """Send what is new, or resend what a service did not accept last time; write the receipt.
 
-    A service that does not take the message is a warning, and is tried again on the next run.
+    A failed delivery is a warning, and is tried again on the next run.
 
     Parameters
     ----------
     root : Path
         The repository's folder.
     inbox : Path
-        Where deliveries arrive.
+        The folder in which deliveries arrive.
     receipt : Path
-        JSON file; as the last run left it, it tells what was told.
+        JSON file; the last run's receipt says what was delivered.
 
     Raises
     ------
     UserError
-        When CHURN_NOTIFY_URLS is not set, or the pipeline has not run to its end.
+        When CHURN_NOTIFY_URLS is not set, or the pipeline has not finished.
     """
     if not os.environ.get(VARIABLE):
-        raise UserError(f"{VARIABLE} is not set, so there is nobody to tell. Set it in .env, as .env.example explains.")
+        raise UserError(f"{VARIABLE} is not set, so there is no receiver. Set it in .env, as .env.example explains.")
     results = {
-        "evaluation": read(root / "reports/release/evaluation.json"),
-        "promotion": read(root / "reports/release/promote_model.json"),
-        "published": read(root / "reports/release/publish_drift_report.json"),
-        "drift": read(root / "metrics/detect_drift.json"),
+        "evaluation": read_result(root / "reports/release/evaluation.json"),
+        "promotion": read_result(root / "reports/release/promote_model.json"),
+        "published": read_result(root / "reports/release/publish_drift_report.json"),
+        "drift": read_result(root / "metrics/detect_drift.json"),
     }
     outcome, rejected = describe_outcome(results), read_rejected(inbox)
-    last = json.loads(receipt.read_text()) if receipt.exists() else {"outcome": None, "rejected": []}
+    last = read_receipt(receipt) or {"outcome": None, "rejected": []}
     new = {name: reason for name, reason in rejected.items() if name not in last["rejected"]}
     if outcome == last["outcome"] and not new:
-        # Nothing new; a service that did not take the last message gets that one.
+        # Nothing new: only the services that did not accept the last message get it again.
         title, lines, kind = last["title"], last["lines"], last["kind"]
         services = send_message(title, lines, kind, last["services"])
     else:
-        users = read(root / f"metrics/build_features/{outcome['drop']}.json")["payers"]
+        users = read_result(root / f"metrics/build_features/{outcome['drop']}.json")["payers"]
         title, lines, kind = write_message(results, users, new)
         services = send_message(title, lines, kind)
     content = {"title": title, "lines": lines, "kind": kind, "outcome": outcome, "rejected": list(rejected)}
     write_json(content | {"services": services}, receipt)
-    print(f"{title}: told to {', '.join(one['service'] for one in services if one['told']) or 'nobody'}")
+    delivered = [one["service"] for one in services if one["delivered"]]
+    print(f"{title}: delivered to {', '.join(delivered) or 'nobody'}")
 
 
-def describe_outcome(results: dict) -> dict:
-    """Return what makes a run's outcome another one: drop, candidate, Production, drift; not the words for it."""
+def describe_outcome(results: dict[str, Any]) -> dict[str, Any]:
+    """Return what identifies an outcome: drop, candidate, Production, drift. If it changes, a message is sent."""
     promotion, drift = results["promotion"], results["drift"]
     return {
         "drop": drift["current_drop"],
@@ -85,11 +86,11 @@ def write_message(results: dict, users: int, rejected: dict[str, str]) -> tuple[
     Parameters
     ----------
     results : dict
-        The JSON files that the steps wrote.
+        The content of the steps' JSON files.
     users : int
-        Users who pay, in the newest drop.
+        Number of paying users in the newest drop.
     rejected : dict
-        The reason of each delivery that was moved aside and not told of yet.
+        The reason of each rejected delivery that no message has named yet.
     """
     evaluation, promotion, drift = results["evaluation"], results["promotion"], results["drift"]
     alarmed = bool(drift.get("drift_detected") or drift.get("alarms"))
@@ -100,7 +101,7 @@ def write_message(results: dict, users: int, rejected: dict[str, str]) -> tuple[
         f"Candidate: {describe_model(evaluation['candidate'])}",
         f"Production: {describe_model(before) if before else 'none'} before this run; "
         f"{'version ' + promotion['production_version'] if promotion['production_version'] else 'none'} now",
-        f"Drift: {describe_drift(drift)}{list_columns(drift)}",
+        f"Drift: {describe_drift_and_alarms(drift)}{list_columns(drift)}",
         f"Users: {users:,} pay in drop {drift['current_drop']}",
         *(f"Rejected delivery {name}: {reason}" for name, reason in rejected.items()),
         f"Drift report: {results['published']['uri']}",
@@ -111,14 +112,14 @@ def write_message(results: dict, users: int, rejected: dict[str, str]) -> tuple[
     return f"{MODEL}: {', '.join(words)} (drop {drift['current_drop']})", list(map(strip_logins, lines)), kind
 
 
-def list_columns(drift: dict) -> str:
-    """Return the drifted columns in brackets, empty when there is none."""
+def list_columns(drift: dict[str, Any]) -> str:
+    """Return the drifted columns in brackets, "" if no column drifted."""
     columns = drift.get("drifted_columns")
     return f" ({', '.join(columns)})" if columns else ""
 
 
 def link_version(version: str) -> list[str]:
-    """Return the line that links to the candidate, when MLflow is a server."""
+    """Return a line with a link to the candidate if MLflow is a server, otherwise no line."""
     uri = tracking_uri()
     return [f"MLflow: {uri.rstrip('/')}/#/models/{MODEL}/versions/{version}"] if uri.startswith("http") else []
 

@@ -1,16 +1,17 @@
-"""Train the candidate: a Spark ML pipeline, its grid point chosen by cross-validation inside the training rows.
+"""Train the candidate: a Spark ML pipeline; cross-validation on the training rows chooses the grid point.
 
 Reads
-    train.parquet, holdout.parquet: user_id, label (1 churned), card_type and the features (double, null where unknown)
+    train.parquet, holdout.parquet: user_id, label (1 churned), card_type and the features (double, null if unknown)
 Writes
-    the model's folder: spark/ (a PipelineModel on the raw feature columns), scorer.onnx (the same without Spark)
-    the metrics: roc_auc and the rest, all of the holdout, which is scored once; the baselines; what was left out
-    the plots' folder: roc, precision_recall, calibration, gains, score_distribution, segments (all of the holdout) and
+    the model's folder: spark/ (a PipelineModel on the raw feature columns), scorer.onnx (the same model without Spark)
+    the metrics: roc_auc and others on the holdout, which is scored once; the baselines; the features left out
+    the plots' folder: roc, precision_recall, calibration, gains, score_distribution, segments (all on the holdout) and
     grid, as .json and .png
 """
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -44,7 +45,7 @@ def train_model(
     model: Path,
     metrics: Path,
     plots: Path,
-    params: dict,
+    params: dict[str, Any],
     master: str = "local[2]",
     driver_memory: str = "2g",
 ) -> None:
@@ -61,15 +62,15 @@ def train_model(
     params : dict
         Section train_model of params.yaml.
     master : str
-        Where Spark runs; the written bytes do not depend on the number of threads.
+        Where Spark runs; the output's bytes do not depend on the number of threads.
     driver_memory : str
-        Memory of the Spark driver's JVM, as Spark writes it, like `2g`.
+        Memory of the Spark driver's JVM in Spark's notation, such as `2g`.
 
     Raises
     ------
     UserError
-        When the params name what is no feature, no family, or no parameter of it; when a column is missing, a class has
-        hardly a row, users are too few for the folds, no feature tells anything, or there is no Java.
+        When the params name an unknown feature, family or classifier parameter; when a column is missing, a class has
+        fewer than two rows, users are too few for the folds, no feature is usable, or there is no Java.
     """
     family, grid = choose_family(params)
     rows = read_rows(train)
@@ -77,17 +78,17 @@ def train_model(
     fold = assign_folds(rows, params["folds"])
     features, left_out = choose_features(rows, fold, params)
     settings = {"spark.driver.memory": driver_memory} | (LARGE_DATA if len(rows) > ROWS_PER_PARTITION else {})
-    # Beside the model, in the repository: the executors of a cluster see that folder, and not every temporary one.
+    # Next to the model, in the repository: the executors of a cluster see that folder, but maybe not a temporary one.
     with start_spark(master, settings) as spark, scratch_folder(model) as folder:
         frame = load_frame(spark, rows.append_column("fold", pa.array(fold)), folder / "train.parquet")
         if frame.rdd.getNumPartitions() > 1:
-            # What is read many times is shuffled once.
+            # Shuffle once, because the frame is read many times.
             frame = frame.localCheckpoint()
         search = search_grid(frame, features, family, grid, params)
         candidate = fit_pipeline(frame, features, params["log_features"], family, search.point)
         save_candidate(candidate, features, params["log_features"], family, model)
         rfm_logistic = score_rfm_logistic(frame, load_frame(spark, holdout_rows, folder / "holdout.parquet"))
-    # By the scorer, not by Spark: it is what Production will score with.
+    # With the scorer, not with Spark, because Production uses the scorer.
     label, probability = holdout_rows["label"].to_numpy(), load_scorer(model / "scorer.onnx").score(holdout_rows)
     threshold = choose_threshold(search, params)
     with write_whole(plots) as path:
@@ -112,15 +113,15 @@ def train_model(
 
 
 def load_frame(spark: SparkSession, rows: pa.Table, path: Path) -> DataFrame:
-    """Hand a table to Spark through the file `path`; few rows stay in one partition, where sums have one order."""
+    """Pass a table to Spark through the file `path`; a small table stays in one partition, so sums have one order."""
     pq.write_table(rows, path)
     frame = spark.read.schema(from_arrow_schema(rows.schema)).parquet(hadoop_path(path))
     partitions = len(rows) // ROWS_PER_PARTITION
     return frame.repartition(partitions) if partitions > 1 else frame.coalesce(1)
 
 
-def choose_threshold(search: GridSearch, params: dict) -> float:
-    """Return the probability from which a user is flagged, chosen on the training rows alone."""
+def choose_threshold(search: GridSearch, params: dict[str, Any]) -> float:
+    """Return the probability at which users are flagged, chosen only on the training rows."""
     if params["threshold"] == "best_f1":
         return round(best_f1_threshold(search.label, search.probability), 6)
     return float(params["threshold"])
@@ -129,15 +130,15 @@ def choose_threshold(search: GridSearch, params: dict) -> float:
 def save_candidate(
     candidate: PipelineModel, features: list[str], log_features: list[str], family: Family, model: Path
 ) -> None:
-    """Write the Spark model and the scorer."""
+    """Save the Spark model and the scorer."""
     with write_whole(model) as folder:
         folder.mkdir()
         save_spark_model(candidate, folder / "spark")
         export_scorer(folder / "spark", features, log_features, family.write, folder / "scorer.onnx")
 
 
-def describe_training(rows: pa.Table, search: GridSearch, params: dict) -> dict:
-    """Tell what the model learnt from, and which grid point was chosen."""
+def describe_training(rows: pa.Table, search: GridSearch, params: dict[str, Any]) -> dict[str, Any]:
+    """Return the metrics of the training rows and the chosen grid point."""
     return {
         "train_rows": len(rows),
         "train_churn_rate": float(rows["label"].to_numpy().mean()),
@@ -148,8 +149,8 @@ def describe_training(rows: pa.Table, search: GridSearch, params: dict) -> dict:
     }
 
 
-def print_summary(content: dict) -> None:
-    """Say what was trained and how good it is."""
+def print_summary(content: dict[str, Any]) -> None:
+    """Print what was trained and how good it is."""
     if content["features_left_out"]:
         print(f"left out, unknown or constant in the training rows: {', '.join(content['features_left_out'])}")
     print(f"{content['family']} with {content['best_params']}")

@@ -1,4 +1,4 @@
-"""Write the candidate's model card: what it learnt from, how good it is and for whom, what moves it, and its limits.
+"""Write the candidate's model card: its data, its quality overall and by segment, its strongest features, its limits.
 
 Reads
     params.yaml; metrics/build_training_set.json, metrics/train_model.json; segments.json of the plots;
@@ -11,6 +11,7 @@ import argparse
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from churn.base.command import run_command
 from churn.base.files import write_whole
@@ -18,15 +19,17 @@ from churn.base.params import read_section
 from churn.evaluation.gains import describe_gains
 
 
-def write_model_card(training_set: Path, metrics: Path, segments: Path, shap: Path, card: Path, params: dict) -> None:
+def write_model_card(
+    training_set: Path, metrics: Path, segments: Path, shap: Path, card: Path, params: dict[str, Any]
+) -> None:
     """Write the card in Markdown.
 
     Parameters
     ----------
     training_set, metrics : Path
-        What build_training_set and train_model measured.
+        The metrics of build_training_set and of train_model.
     segments : Path
-        The measures of each segment of the holdout.
+        The metrics of each segment of the holdout.
     shap : Path
         Mean |SHAP| of each feature.
     card : Path
@@ -34,38 +37,38 @@ def write_model_card(training_set: Path, metrics: Path, segments: Path, shap: Pa
     params : dict
         Section write_model_card of params.yaml.
     """
-    training_set, metrics, segments, shap = (
+    data, quality, by_segment, strengths = (
         json.loads(path.read_text()) for path in (training_set, metrics, segments, shap)
     )
     parts = [
         "# Model card of the churn model",
-        describe_purpose(training_set),
+        describe_purpose(data),
         "## Data",
-        describe_data(training_set, metrics),
+        describe_data(data, quality),
         "## How good it is",
-        describe_quality(metrics),
+        describe_quality(quality),
         "## For whom",
-        describe_segments(segments),
+        describe_segments(by_segment),
         "## What moves it",
-        describe_features(shap, params["strongest_features"]),
+        describe_features(strengths, params["strongest_features"]),
         "## Limits",
-        describe_limits(training_set),
+        describe_limits(data),
     ]
     with write_whole(card) as path:
         path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    print(f"{metrics['family']}, {len(metrics['features'])} features, ROC AUC {metrics['roc_auc']:.4f}")
+    print(f"{quality['family']}, {len(quality['features'])} features, ROC AUC {quality['roc_auc']:.4f}")
 
 
-def describe_purpose(training_set: dict) -> str:
-    """Tell what is predicted, for whom."""
+def describe_purpose(training_set: dict[str, Any]) -> str:
+    """Describe what is predicted, and for whom."""
     return (
         f"It gives the probability that a user makes no payment in the {training_set['horizon_days']} days after an "
         f"as-of date, for users with at least one payment in the {training_set['lookback_days']} days up to it."
     )
 
 
-def describe_data(training_set: dict, metrics: dict) -> str:
-    """Tell how many rows of which dates, and how many of them churned."""
+def describe_data(training_set: dict[str, Any], metrics: dict[str, Any]) -> str:
+    """Describe the rows and the churn rate at each as-of date, and the features left out."""
     holdout = training_set["holdout_date"]
     rows = [
         (date, "holdout" if date == holdout else "training", f"{found['rows']:,}", f"{found['churn_rate']:.1%}")
@@ -78,8 +81,8 @@ def describe_data(training_set: dict, metrics: dict) -> str:
     )
 
 
-def describe_quality(metrics: dict) -> str:
-    """Tell the family, the holdout's measures, and the verdict beside the baselines."""
+def describe_quality(metrics: dict[str, Any]) -> str:
+    """Describe the family, the metrics on the holdout, and the comparison with the baselines."""
     point = ", ".join(f"{name} {value}" for name, value in metrics["best_params"].items())
     rows = [
         ("ROC AUC", "{roc_auc:.4f} (95% interval {roc_auc_low:.4f} to {roc_auc_high:.4f})"),
@@ -91,17 +94,17 @@ def describe_quality(metrics: dict) -> str:
         ("flagged from {threshold:.3f} on", "{true_positives} who churned, {false_positives} who stayed"),
         ("not flagged", "{false_negatives} who churned, {true_negatives} who stayed"),
     ]
-    told = [(name.format(**metrics), text.format(**metrics)) for name, text in rows]
+    measured = [(name.format(**metrics), text.format(**metrics)) for name, text in rows]
     return (
         f"Family {metrics['family']} ({point}), chosen by {metrics['cv_metric']} in cross-validation "
         f"({metrics['cv_score']:.4f}). On the holdout, which is later than all training rows and was scored once:\n\n"
-        + table(("measure", "value"), told)
+        + table(("measure", "value"), measured)
         + f"\n\n{describe_gains(metrics['gain_over_baselines'])}"
     )
 
 
-def describe_segments(segments: list[dict]) -> str:
-    """Tell how good it is in each segment."""
+def describe_segments(segments: list[dict[str, Any]]) -> str:
+    """Describe the quality in each segment."""
     rows = [
         (
             segment["segment"],
@@ -118,7 +121,7 @@ def describe_segments(segments: list[dict]) -> str:
 
 
 def describe_features(shap: dict[str, float], number: int) -> str:
-    """Name the features that move it most."""
+    """List the strongest features."""
     strongest = sorted(shap.items(), key=lambda item: -item[1])[:number]
     return (
         table(("feature", "mean abs. SHAP value"), [(f"`{name}`", f"{value:.4f}") for name, value in strongest])
@@ -126,8 +129,8 @@ def describe_features(shap: dict[str, float], number: int) -> str:
     )
 
 
-def describe_limits(training_set: dict) -> str:
-    """Tell what it must not be taken for."""
+def describe_limits(training_set: dict[str, Any]) -> str:
+    """Describe what the model must not be used for."""
     return "\n".join(
         [
             f"- A user without a payment in {training_set['lookback_days']} days is outside its population.",

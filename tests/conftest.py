@@ -1,6 +1,9 @@
 """What the tests share: the scripts as a user calls them, and a small repository to run the pipeline in."""
 
+import contextlib
 import fcntl
+import importlib
+import io
 import os
 import shutil
 import socket
@@ -25,6 +28,8 @@ ENVIRONMENT = {
     "GIT_COMMITTER_NAME": "Tester",
     "GIT_COMMITTER_EMAIL": "tester@localhost",
 }
+# What keeps make from installing anything: the packages are those of this Python.
+INSTALLED = [part for of in ("", "-test", "-docs", "-notebook") for part in ("--assume-old", f"install{of}")]
 # A grid of two points and two folds are a search; the default's would be trained again in many tests.
 SMALLER = {"regParam: [0.1, 0.03, 0.003]": "regParam: [0.03, 0.003]", "folds: 3 ": "folds: 2 "}
 
@@ -51,6 +56,32 @@ def run_script(name: str, *arguments: object, fails: bool = False, cwd: Path = R
     is_tool = (ROOT / "scripts" / "tools" / f"{name}.py").exists()
     command = [ROOT / "scripts", name] if is_tool else [ROOT / "scripts" / f"{name}.py"]
     return run(sys.executable, *warnings, *command, *arguments, cwd=cwd, fails=fails)
+
+
+def call_script(name: str, *arguments: object, fails: bool = False) -> subprocess.CompletedProcess:
+    """Run a step's command line in this process, for tests that need neither a new process nor its environment.
+
+    A UserError is printed as `run_command` prints it; any other error ends the test.
+    """
+    from churn.base.command import UserError
+
+    script, code = importlib.import_module(name), 0
+    output, messages = io.StringIO(), io.StringIO()
+    with (
+        contextlib.redirect_stdout(output),
+        contextlib.redirect_stderr(messages),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.chdir(ROOT)
+        patch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
+        try:
+            script.main()
+        except UserError as error:
+            print(f"ERROR: {error}", file=sys.stderr)
+            code = 1
+    answer = subprocess.CompletedProcess([name, *arguments], code, output.getvalue(), messages.getvalue())
+    assert (code != 0) is fails, f"{answer.args}\n{answer.stdout}\n{answer.stderr}"
+    return answer
 
 
 def shared(path: str) -> Path:
@@ -105,11 +136,16 @@ def copy_repository(target: Path) -> Path:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests on the shared stack as slow and put them first: then one worker has them, and no two wait."""
+    """Mark the tests on the shared stack as slow, and order all tests so that the two workers rarely wait.
+
+    Each worker begins with one half of the list. The tests that share a stack or the finished demo are in the first
+    half, so that the second worker has other tests while the first starts the stack or runs the demo.
+    """
     for item in items:
         if "shared_stack" in item.fixturenames:
             item.add_marker(pytest.mark.slow)
-    items.sort(key=lambda item: "shared_stack" not in item.fixturenames)
+    shared_first = ("shared_stack", "demo")
+    items.sort(key=lambda item: [name not in item.fixturenames for name in shared_first])
 
 
 @pytest.fixture(scope="session")
@@ -138,6 +174,14 @@ def demo(demo_repository, tmp_path_factory):
 @pytest.fixture
 def demo_copy(demo, tmp_path):
     return shutil.copytree(demo, tmp_path / "repository", symlinks=True)
+
+
+@pytest.fixture(scope="session")
+def two_models(demo, tmp_path_factory):
+    """The demo on the branch main, and on the branch less a worse model, trained once for all tests."""
+    from two_models import make_two_models
+
+    return make_once(tmp_path_factory, "two_models", lambda folder: make_two_models(demo, folder))
 
 
 @pytest.fixture(scope="session")

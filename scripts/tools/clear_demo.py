@@ -1,12 +1,12 @@
-"""Take the demo's drops out, so that one's own first drop starts clean.
+"""Remove the demo's drops, to start with your own.
 
 Removes
-    data/raw/<drop>/ and its DVC pointer for each drop in data/drops.yaml, and all that the pipeline made from them:
+    data/raw/<drop>/ and its DVC pointer for each drop in data/drops.yaml, and everything made from them:
     dvc.lock, cleaned data, features, training set, scores, candidate, metrics, plots, reports
 Writes
-    data/drops.yaml: the source none, no drop
+    data/drops.yaml: source none, no drops
 Keeps
-    DVC's cache, the MLflow store, and published drift reports
+    DVC's cache, the MLflow store and published drift reports
 """
 
 import argparse
@@ -33,26 +33,26 @@ OUTPUTS = (
 
 
 def clear_demo(root: Path) -> None:
-    """Remove the demo's drops and what was made from them.
+    """Remove the demo's drops and everything made from them.
 
     Parameters
     ----------
     root : Path
-        The repository.
+        The project's folder.
 
     Raises
     ------
     UserError
-        When the list names one's own drops.
+        When the list contains your own drops.
     """
     source, drops = read_list(root / LISTING)
     if source == "own":
         raise UserError(
-            f"{root / LISTING} lists your own drops, not the demo's; nothing was removed. To take out one of yours: "
+            f"{root / LISTING} lists your own drops, not the demo's; nothing was removed. To remove one of your drops: "
             f"dvc remove {RAW}/<drop>.dvc, then delete its line and its folder."
         )
     if source == "none":
-        print("There is no demo drop to take out.")
+        print("There are no demo drops to remove.")
         return
     for path in OUTPUTS:
         remove(root / path)
@@ -60,14 +60,14 @@ def clear_demo(root: Path) -> None:
         remove_scratch(folder)
         remove(folder)
         remove(pointer_of(folder))
-    # The list comes last: until then it says demo, and running this again goes on from there.
+    # The list comes last: until then it says demo, so running this again after a kill finishes the work.
     write_list(root / LISTING, "none", [])
-    print(f"{len(drops)} demo drops and what was made from them are gone (DVC's cache and the MLflow store are kept).")
-    print("Next: make ingest SOURCE=<folder of five CSVs>, or make demo to have the demo back.")
+    print(f"Removed {len(drops)} demo drops and their results (DVC's cache and the MLflow store are kept).")
+    print("Next: make ingest SOURCE=<folder of five CSVs>, or make demo to restore the demo.")
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder, if it is there."""
+    """Remove a file or a folder, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -77,7 +77,7 @@ def remove(path: Path) -> None:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--root", type=Path, default=Path(), help="the repository (this folder)")
+    parser.add_argument("--root", type=Path, default=Path(), help="the project's folder (default: here)")
     clear_demo(parser.parse_args().root)
 
 

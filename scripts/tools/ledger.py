@@ -1,9 +1,9 @@
-"""Show the ledger of Production as a table: who put which version in or took it out, when and why.
+"""Print the ledger of Production as a table: who promoted or rolled back which version, when and why.
 
 Reads
     the registry
 Writes
-    nothing but lines to the terminal
+    lines on the terminal
 """
 
 import argparse
@@ -26,17 +26,14 @@ def show_ledger() -> list[str]:
     with open_registry() as client:
         entries = read_entries(client)
     if not entries:
-        return [f"The ledger is empty: nothing was promoted to Production of {MODEL} yet."]
+        return [f"The ledger is empty: no version of {MODEL} has been promoted yet."]
     table = [HEADER, *map(describe_entry, entries)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
 
 
 def describe_entry(entry: Entry) -> tuple[str, ...]:
-    """Return an entry's cells; one that does not count, or is not carried out yet, says so before its reason."""
-    state = "" if entry.done else "unfinished. "
-    if not entry.valid:
-        state = f"lost: entry {entry.head} came first. " if entry.action else "made by hand: counts for nothing. "
+    """Return an entry's cells; an entry that is not valid, or not applied yet, says so before its reason."""
     return (
         str(entry.number),
         f"{entry.when:%Y-%m-%d %H:%M:%S}",
@@ -45,7 +42,7 @@ def describe_entry(entry: Entry) -> tuple[str, ...]:
         entry.to_version,
         entry.who,
         entry.git_commit[:7],
-        state + entry.why,
+        ". ".join(text for text in (entry.remark, entry.why) if text),
     )
 
 

@@ -1,21 +1,21 @@
-"""Copy an embedded store's runs, versions and ledger to the MLflow server, so that what the first days made is kept.
+"""Copy an embedded store's runs, versions and ledger to the MLflow server, so that early work is kept.
 
-Whatever is there already is not copied again, so that this can be run twice, or again after a kill; nothing that was
-deleted in the store is copied. A run and a version name their origin in the tag `migrated_from`, and a version when it
-was made in `migrated_created` and its number then in `migrated_version`; a version whose candidate the server has
-registered itself is that version. Versions get the server's next numbers; the ledger and the evaluations name them by
-these, while reasons and model cards stay as they were written.
+What the server already has is not copied again, so this can be run twice, or again after a kill. What was deleted in
+the store is not copied. Copies have tags: runs and versions their origin in `migrated_from`, versions also their date
+of creation in `migrated_created` and their old number in `migrated_version`. A version whose candidate is already
+registered at the server is not copied. Versions get the server's next numbers, which the ledger and the evaluations
+then use; reasons and model cards are copied unchanged.
 
-The aliases and the ledger are copied as long as the server has no Production of its own: its ledger holds nothing but
-entries of this store, and its aliases are those that the last of these has set (none, without an entry) or those of the
-store. That is so of a new server, of one to which this store was copied half-way, and of one where nothing has happened
-since. Otherwise what the server has stays, and the last lines say so. Nobody should promote meanwhile.
+The aliases and the ledger are copied only if the server does not have its own Production: all entries of its ledger
+come from this store, and its aliases are those set by the last of these entries (none, without an entry) or those of
+the store. That is the case for a new server, after an interrupted copy, and after a copy when nothing has happened
+since. Otherwise the server's aliases and ledger are kept, and the last lines say so. Nobody should promote meanwhile.
 
 Reads
     the embedded store and its artifacts; the registry at MLFLOW_TRACKING_URI
 Writes
-    there: runs of the experiment churn_retention with their artifacts, versions of churn-model, its aliases, and
-    entries of the ledger
+    that registry: runs of the experiment churn_retention with their artifacts, versions of churn-model, its aliases,
+    and entries of the ledger
 """
 
 import argparse
@@ -40,16 +40,16 @@ def migrate_store(source: str) -> None:
     Raises
     ------
     UserError
-        When no server is named or it does not answer, the store is not there, or the files of a version are lost.
+        When no server is configured or it does not answer, the store does not exist, or a version's files are missing.
     """
     if not tracking_uri().startswith("http"):
-        told = os.environ.get("MLFLOW_TRACKING_URI")
-        state = f"is {told!r}, which is no server" if told else "is not set"
+        address = os.environ.get("MLFLOW_TRACKING_URI")
+        state = f"is {address!r}, which is not a server" if address else "is not set"
         raise UserError(
             f"MLFLOW_TRACKING_URI {state}, so there is nowhere to copy to. Run make up first, which starts a server "
-            "and names it in .env; or set it to http://host:port."
+            "and writes its address to .env; or set it to http://host:port."
         )
-    # A line for each run that ends and a bar for each file help nobody here.
+    # MLflow would print a line for each finished run and a progress bar for each file.
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     with open_registry() as client:
@@ -59,11 +59,11 @@ def migrate_store(source: str) -> None:
         print(f"version {number} of {source} is version {copy.version} of {tracking_uri()}")
     if kept:
         print(kept)
-    print(f"Copied: {tell_counts(migration.copied)}. There already: {tell_counts(migration.present)}.")
+    print(f"Copied: {describe_counts(migration.copied)}. Already there: {describe_counts(migration.present)}.")
 
 
-def tell_counts(counts: dict[str, int]) -> str:
-    """Tell how many of each kind."""
+def describe_counts(counts: dict[str, int]) -> str:
+    """Return the number of each kind in words."""
     return ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if kind in counts) or "nothing"
 
 

@@ -1,10 +1,10 @@
-"""Take the version in Production out and put the previous one back; the same again undoes it.
+"""Roll back: put the previous version back into Production; doing it again undoes it.
 
 Reads
     the registry
 Writes
-    an entry in the registry's ledger; the aliases `production` and `previous` of churn-model, exchanged; the tag
-    `rolled_back`, with the why, of the version that is taken out
+    an entry in the registry's ledger; the aliases `production` and `previous` of churn-model, swapped; the tag
+    `rolled_back`, with the reason, of the version that leaves Production
 """
 
 import argparse
@@ -19,40 +19,40 @@ if TYPE_CHECKING:
 
 
 def rollback(why: str) -> None:
-    """Exchange the aliases `production` and `previous`.
+    """Swap the aliases `production` and `previous`.
 
     Raises
     ------
     UserError
-        When no reason is given, there is no version to go back to, somebody else moves Production at the same time,
-        or MLflow does not answer.
+        When no reason is given, there is no version to go back to, someone else changes Production at the same time, or
+        MLflow does not answer.
     """
     why = " ".join(why.split())
     if not why:
-        raise UserError('Say why: make rollback WHY="calls went up in Lima". The ledger keeps it.')
+        raise UserError('A reason is required and kept in the ledger: make rollback WHY="calls went up in Lima"')
     with open_registry() as client:
         last = finish_last_entry(client)
-        # Killed and run again, it must not go back to what it took out.
+        # After a kill, the same command must not undo its own rollback.
         if last is None or last.action != ROLLBACK or (last.done and last.why != why):
-            last = exchange_aliases(client, why, last)
-    print(f"Production is version {last.to_version}. Version {last.from_version} was taken out: {last.why}")
-    print("Score the users with it: snakemake --cores 1 --forcerun score_users")
-    print('To undo this, roll back again, with another reason: make rollback WHY="..."')
+            last = swap_aliases(client, why, last)
+    print(f"Production is version {last.to_version}. Version {last.from_version} was rolled back: {last.why}")
+    print("To score the users with it: snakemake --cores 1 --forcerun score_users")
+    print('To undo this, roll back again with another reason: make rollback WHY="..."')
 
 
-def exchange_aliases(client: "MlflowClient", why: str, last: Entry | None) -> Move:
+def swap_aliases(client: "MlflowClient", why: str, last: Entry | None) -> Move:
     """Move Production to the previous version through the ledger; return the move."""
     production, previous = aliased_version(client, PRODUCTION), aliased_version(client, PREVIOUS)
     if production is None:
-        raise UserError(f"{MODEL} has no version in Production: there is nothing to take out.")
+        raise UserError(f"{MODEL} has no version in Production, so there is nothing to roll back.")
     if previous is None or previous.version == production.version:
         raise UserError(
             f"Production of {MODEL} is version {production.version}, and no other version has the alias {PREVIOUS!r}: "
-            "there is nothing to go back to. Give the alias to a version in MLflow, then roll back."
+            "there is no version to go back to. Set the alias on a version in MLflow, then roll back."
         )
     taken_out, put_back = str(production.version), str(previous.version)
     move = Move(ROLLBACK, taken_out, put_back, previous_version=taken_out, why=why)
-    move_production(client, move, last, mend="See what is in Production now: make ledger")
+    move_production(client, move, last, advice="See what is in Production now: make ledger")
     return move
 
 

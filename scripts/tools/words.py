@@ -21,8 +21,9 @@ WORDS = {
     r"misshapen": "malformed",
     r"owed": "undelivered, due",
     r"tells? (whether|how|which|what|why|who|where|when|people|the user|you)": "say, report, return whether",
-    r"told": "said, message, reported",
-    r"(is|are) none": "there is no ..., is not a ...",
+    # In quotes it is a field of files that older versions wrote.
+    r"(?<![\"'])told(?![\"'])": "said, message, reported",
+    r"(is|are) (?-i:none)": "there is no ..., is not a ...",
     r"is no (such )?(family|date|time|number|server|port|feature|parameter|sunday|file|folder|csv)": "is not a ...",
     r"as it came": "(leave it out)",
     r"ended in": "result of",

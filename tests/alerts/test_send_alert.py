@@ -1,4 +1,4 @@
-"""One message a run, to a real web server and a real mail server; nobody learns an address from what is printed."""
+"""One message per outcome, to a real web server and a real mail server; no address is ever printed."""
 
 import json
 import re
@@ -10,9 +10,9 @@ from conftest import ROOT, run
 from demo_pipeline import read
 from message_servers import SECRET, dead_url, mail_url
 
-from churn.alerts.channels import send_message
+from churn.alerts.channels import has_undelivered, send_message
 from churn.alerts.failure import explain_failure
-from churn.alerts.summary import describe_drift
+from churn.alerts.summary import describe_drift_and_alarms
 from send_alert import write_message
 
 # One of Apprise's services, none of those used here, brings a library that imports it.
@@ -47,13 +47,13 @@ def check_no_secret(repository: Path, printed: str) -> None:
     assert not [path for path in files if SECRET.encode() in path.read_bytes()]
 
 
-def test_an_outcome_is_told_once_to_each_service_and_again_only_where_it_failed(demo_copy, web, mail):
+def test_an_outcome_is_sent_once_to_each_service_and_again_only_where_it_failed(demo_copy, web, mail):
     assert "send_alert" not in rehearse(demo_copy, "")
     web.status = 500
     urls = f"{mail_url(mail)}, {web.url} {dead_url()}"
     printed = go(demo_copy, urls)
-    assert "WARNING: JSON (address 2 of CHURN_NOTIFY_URLS) did not take the message." in printed
-    assert "WARNING: JSON (address 3 of CHURN_NOTIFY_URLS) did not take the message." in printed
+    assert "WARNING: JSON (address 2 of CHURN_NOTIFY_URLS) did not accept the message." in printed
+    assert "WARNING: JSON (address 3 of CHURN_NOTIFY_URLS) did not accept the message." in printed
     ((receivers, message),) = mail.handler.messages
     assert receivers == ["team@example.com"]
     body = message.get_content()
@@ -65,7 +65,7 @@ def test_an_outcome_is_told_once_to_each_service_and_again_only_where_it_failed(
     assert "Drift report: drift-reports/2026-03-22.html" in body
     commit = run("git", "rev-parse", "HEAD", cwd=demo_copy).stdout[:7]
     assert f"Commit: {commit}" in body
-    assert [one["told"] for one in read(demo_copy, RECEIPT)["services"]] == [True, False, False]
+    assert [one["delivered"] for one in read(demo_copy, RECEIPT)["services"]] == [True, False, False]
     check_no_secret(demo_copy, printed)
 
     web.status = 200
@@ -74,11 +74,11 @@ def test_an_outcome_is_told_once_to_each_service_and_again_only_where_it_failed(
     (posted,) = web.messages
     assert (posted["title"], posted["message"].splitlines()) == (message["subject"], body.splitlines())
     assert "Train" not in printed and "address 3" in printed and "address 2" not in printed
-    # Without the dead one there is nothing to try again.
+    # Without the dead address, nothing is left to retry.
     urls = f"{mail_url(mail)}, {web.url}"
     send(demo_copy, urls)
     assert "Nothing to be done" in rehearse(demo_copy, urls)
-    # A delivery that was moved aside is news, once.
+    # A rejected delivery is sent once.
     (demo_copy / "inbox/rejected/2026-03-29").mkdir(parents=True)
     (demo_copy / "inbox/rejected/2026-03-29/reason.txt").write_text("PAYMENTS.csv is missing.\n")
     assert "send_alert" in rehearse(demo_copy, urls)
@@ -88,7 +88,7 @@ def test_an_outcome_is_told_once_to_each_service_and_again_only_where_it_failed(
     send(demo_copy, urls)
     assert [one["title"] for one in web.messages[1:]] == ["churn-model: promote, rejected delivery (drop 2026-03-22)"]
     assert re.search(r"Rejected delivery 2026-03-29 \(.*\): PAYMENTS.csv is missing.", web.messages[1]["message"])
-    # The same outcome in other words: a comparison that is made again finds the candidate in Production.
+    # A repeated comparison finds the candidate in Production: the same outcome in other words.
     change(demo_copy / "reports/release/evaluation.json", decision="skip", reason="In Production already.")
     send(demo_copy, urls)
     assert len(mail.handler.messages) == len(web.messages) == 2
@@ -97,12 +97,12 @@ def test_an_outcome_is_told_once_to_each_service_and_again_only_where_it_failed(
     assert mail.handler.messages[2][1]["subject"] == "churn-model: skip (drop 2026-03-22)"
 
 
-def test_a_failure_is_told_once_a_run_with_the_rule_and_its_error(demo_repository, tmp_path, web):
+def test_a_failure_is_sent_once_a_run_with_the_rule_and_its_error(demo_repository, tmp_path, web):
     repository = shutil.copytree(demo_repository, tmp_path / "repository", symlinks=True)
     payments = repository / "data/raw/2026-03-22/PAYMENTS.csv"
     payments.write_text(payments.read_text().replace("2026-", "32026-"))
     printed = go(repository, f"{web.url} {dead_url()}", fails=True)
-    assert "WARNING: JSON (address 2 of CHURN_NOTIFY_URLS) did not take the message." in printed
+    assert "WARNING: JSON (address 2 of CHURN_NOTIFY_URLS) did not accept the message." in printed
     (message,) = web.messages
     assert message["title"] == "churn-model: failure of clean_payments" and message["type"] == "failure"
     log = "logs/clean_payments/2026-03-22.log"
@@ -116,17 +116,31 @@ def test_a_failure_is_told_once_a_run_with_the_rule_and_its_error(demo_repositor
     assert len(web.messages) == 2
 
 
+def test_a_receipt_of_an_older_release_is_not_sent_again(demo_copy, web):
+    """Its field `delivered` was called `told`."""
+    send(demo_copy, web.url)
+    receipt = demo_copy / RECEIPT
+    content = json.loads(receipt.read_text())
+    for delivered in (True, False):
+        services = [{"service": "JSON", "told": delivered}]
+        receipt.write_text(json.dumps(content | {"services": services}))
+        assert has_undelivered(receipt) is not delivered
+        send(demo_copy, web.url)
+        assert len(web.messages) == (1 if delivered else 2)
+        assert read(demo_copy, RECEIPT)["services"] == [{"service": "JSON", "delivered": True}]
+
+
 @pytest.mark.parametrize("wrong", [f"jsn://{SECRET}", SECRET, "mailto://", "://", "json://[::1"])
-def test_an_address_that_is_none_is_a_warning_and_the_others_are_told(wrong, web, monkeypatch, capfd):
+def test_a_wrong_address_is_a_warning_and_the_others_get_the_message(wrong, web, monkeypatch, capfd):
     monkeypatch.setenv("CHURN_NOTIFY_URLS", f"{wrong}, {web.url}")
-    told = send_message("title", ["a line", "another"], "info")
-    assert told == [{"service": "unknown", "told": False}, {"service": "JSON", "told": True}]
+    results = send_message("title", ["a line", "another"], "info")
+    assert results == [{"service": "unknown", "delivered": False}, {"service": "JSON", "delivered": True}]
     printed = "".join(capfd.readouterr())
     assert "Apprise cannot use address 1 of CHURN_NOTIFY_URLS" in printed and SECRET not in printed
     assert web.messages[0]["message"] == "a line\nanother"
 
 
-def test_without_an_address_there_is_nobody_to_tell(tmp_path):
+def test_without_an_address_nothing_is_sent(tmp_path):
     script = ROOT / "scripts" / "send_alert.py"
     message = run("python", script, "--receipt", tmp_path / "receipt.json", cwd=tmp_path, fails=True).stderr
     assert message.startswith("ERROR: CHURN_NOTIFY_URLS is not set")
@@ -159,7 +173,7 @@ def test_the_title_says_drift_and_the_lines_name_columns_alarms_and_links(tmp_pa
         "No gain.",
         "Candidate: version 3, ROC AUC 0.8123",
         "Production: version 2, ROC AUC 0.8000 before this run; version 2 now",
-        f"Drift: {describe_drift(results['drift'])} (age, spent_ml)",
+        f"Drift: {describe_drift_and_alarms(results['drift'])} (age, spent_ml)",
         "Users: 1,234 pay in drop 2026-03-29",
         "Drift report: s3://reports/2026-03-29.html",
         "MLflow: http://mlflow.example.com:5000/#/models/churn-model/versions/3",
@@ -171,7 +185,7 @@ def test_the_title_says_drift_and_the_lines_name_columns_alarms_and_links(tmp_pa
     assert any(line.startswith("Drift: ") and "there is no earlier drop." in line for line in lines)
 
 
-def test_a_log_without_an_error_line_gives_its_last_one(tmp_path):
+def test_of_a_log_without_an_error_the_last_line_is_sent(tmp_path):
     (tmp_path / "log").write_text("started\nKilled\n\n")
     assert explain_failure([tmp_path / "log"]) == f"Killed ({tmp_path}/log)"
     (tmp_path / "log").write_text("ERROR: 1 of 9 rows are bad. For example:\n  line 3: AGE is 199: 107000,199,F\n")

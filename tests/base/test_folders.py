@@ -1,4 +1,4 @@
-"""The library's folders: what each is for, and which others it may import."""
+"""Every folder of the library says what it is for, and imports only the folders that it may."""
 
 import ast
 import re
@@ -17,7 +17,7 @@ def folder_name(path: Path) -> str:
 
 
 def may_import(folder: Path) -> set[str]:
-    """Return the folders that the docstring of `__init__.py` names; one inside another's engine inherits its rule."""
+    """Return the folders that the docstring of `__init__.py` allows; a folder without a rule inherits its parent's."""
     while not (found := re.search(r"^May import: (.*)\.$", docstring(folder), re.M)):
         folder = folder.parent
     return set() if found[1] == "nothing" else set(found[1].split(", "))
@@ -28,11 +28,11 @@ def docstring(folder: Path) -> str:
 
 
 def imported_folders(file: Path) -> set[str]:
-    """Return the folders of the library that a file imports, the innermost of each."""
+    """Return the innermost folders of the library that a file imports."""
     names = {name for name in imported_names(ast.parse(file.read_text())) if name.startswith("churn.")}
     parts = [name.split(".")[1:] for name in names]
     known = {folder_name(folder) for folder in FOLDERS}
-    return {max((one for one in known if "/".join(part).startswith(one)), key=len) for part in parts}
+    return {max((folder for folder in known if "/".join(part).startswith(folder)), key=len) for part in parts}
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=folder_name)
@@ -48,14 +48,14 @@ def test_a_folder_says_what_it_is_for_and_imports_only_what_it_may(folder):
             )
 
 
-def test_the_rules_allow_no_circle():
+def test_the_rules_allow_no_cycle():
     allowed = {folder_name(folder).partition("/")[0]: set() for folder in FOLDERS}
     for folder in FOLDERS:
         top = folder_name(folder).partition("/")[0]
-        allowed[top] |= {one.partition("/")[0] for one in may_import(folder)} - {top}
+        allowed[top] |= {other.partition("/")[0] for other in may_import(folder)} - {top}
     while allowed:
         free = {name for name, others in allowed.items() if not others & allowed.keys()}
-        assert free, f"a circle among {sorted(allowed)}"
+        assert free, f"import cycle among {sorted(allowed)}"
         allowed = {name: others for name, others in allowed.items() if name not in free}
 
 
@@ -67,7 +67,7 @@ def test_no_script_imports_a_script():
         assert not imported & {*names, "tools"}, f"{file.relative_to(ROOT)} imports another script"
 
 
-def test_every_tool_has_a_make_target_of_its_name():
+def test_every_tool_has_a_make_target_of_the_same_name():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
     tools = {file.stem for file in (ROOT / "scripts" / "tools").glob("[!_]*.py")}
     assert tools and {tool.replace("_", "-") for tool in tools} <= targets

@@ -20,7 +20,7 @@ def params(tmp_path):
     return change
 
 
-def test_the_committed_params_are_valid_and_every_stage_gets_its_own_section():
+def test_the_committed_params_are_valid_and_a_stage_reads_its_own_section():
     sections = read_params(ROOT / "params.yaml")
     assert read_section(ROOT / "params.yaml", "build_training_set") == sections["build_training_set"]
 
@@ -45,13 +45,13 @@ def test_the_committed_params_are_valid_and_every_stage_gets_its_own_section():
         ("train_model", "leave_out", ["Age"], "train_model.leave_out"),
     ],
 )
-def test_a_typo_or_a_wrong_value_is_named(params, section, key, value, message):
+def test_an_error_names_the_unknown_key_or_the_wrong_value(params, section, key, value, message):
     with pytest.raises(UserError) as caught:
         params(section, key, value)
     assert message in str(caught.value)
 
 
-def test_a_missing_section_a_missing_file_and_broken_yaml_are_named(tmp_path):
+def test_a_missing_section_a_missing_file_and_invalid_yaml_are_reported(tmp_path):
     path = tmp_path / "params.yaml"
     with pytest.raises(UserError, match="is missing"):
         read_params(path)

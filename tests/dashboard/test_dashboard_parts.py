@@ -5,7 +5,6 @@ import pytest
 
 from churn.dashboard.heuristic import churn_by_silence
 from churn.dashboard.record import hide_password, read_record
-from churn.dashboard.scored import decile_among
 
 
 def test_damaged_store_is_one_sentence(tmp_path, monkeypatch):
@@ -28,9 +27,3 @@ def test_password_is_not_shown():
 def test_heuristic_is_half_at_the_horizon():
     days = np.array([0.0, 30.0, 90.0, np.nan, -1.0])
     np.testing.assert_allclose(churn_by_silence(days, 30), [0.0, 0.5, 0.75, np.nan, np.nan])
-
-
-def test_decile_counts_from_the_highest_scores():
-    scores = np.linspace(0.0, 1.0, 100)
-    assert decile_among(np.array([1.0, 0.995, 0.5, 0.0, -1.0]), scores).tolist() == [1, 1, 6, 10, 10]
-    assert decile_among(np.full(3, 0.5), np.full(3, 0.5)).tolist() == [1, 1, 1]

@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import run_script
+from conftest import call_script
 
 FILES = {
     "ACTIVE_USER.csv": "CUS_CUST_ID_BUY,MAU_MP_1,MAU_ML_1,MAU_ML_2,last_login_mp_date_1",
@@ -17,7 +17,7 @@ GOOD = {
     "DINERO_CUENTA.csv": "1,800.0,700.0,Investing",
     "MARKETPLACE_DATA.csv": "1,430.0,2024-05-28,6",
 }
-# Enough good rows that a few bad ones stay below max_reject_share.
+# Enough good rows to keep a few bad ones below max_reject_share.
 MANY = {
     "ACTIVE_USER.csv": [f"{user},1,1,1," for user in range(100, 200)],
     "DEMOGRAFICOS.csv": [f"{user},,,," for user in range(100, 200)],
@@ -28,12 +28,12 @@ MANY = {
 
 @pytest.fixture
 def build(write_csv, tmp_path):
-    """Build the base of these rows by file; return it by user, and the rejects."""
+    """Build the user base from rows per file; return the base by user, and the rejects."""
 
     def build_user_base(**rows):
         for name, header in FILES.items():
             write_csv(name, header, *rows.get(name.removesuffix(".csv"), [GOOD[name]]), *MANY[name])
-        run_script(
+        call_script(
             "build_user_base",
             *("--raw", tmp_path / "raw", "--drop", "2024-06-15"),
             *("--clean", tmp_path / "clean", "--metrics", tmp_path / "metrics"),
@@ -46,7 +46,7 @@ def build(write_csv, tmp_path):
     return build_user_base
 
 
-def test_the_four_files_become_one_row_a_user(build):
+def test_the_four_files_are_joined_into_one_row_per_user(build):
     users, rejects = build()
     assert rejects == []
     assert users[1] == {
@@ -72,14 +72,14 @@ def test_the_four_files_become_one_row_a_user(build):
     }
 
 
-def test_a_user_whom_one_file_alone_knows_is_kept_with_nulls(build):
+def test_a_user_in_only_one_file_is_kept_with_nulls(build):
     users, _ = build(DINERO_CUENTA=["7,1,2,Pending"])
     assert users[7]["INVERSION"] == "Pending" and users[7]["AGE"] is None
     assert users[7]["in_DINERO_CUENTA"] and not users[7]["in_DEMOGRAFICOS"]
     assert users[1]["AGE"] == 34 and users[1]["INVERSION"] is None
 
 
-def test_plain_meanings_are_normalised_and_others_rejected(build):
+def test_spellings_of_allowed_values_are_normalised_and_other_values_rejected(build):
     money = ["1,1,1,Elegible", "2,1,1, investing ", "3,1,1,WARMUP", "4,1,1,Maybe"]
     people = ["1,,f,,", "2,,M ,,", "3,,X,,", "4,130,F,,"]
     users, rejects = build(DINERO_CUENTA=money, DEMOGRAFICOS=people)
@@ -92,7 +92,7 @@ def test_plain_meanings_are_normalised_and_others_rejected(build):
     ]
 
 
-def test_all_copies_of_a_user_are_rejected(build):
+def test_every_row_of_a_repeated_user_is_rejected(build):
     users, rejects = build(ACTIVE_USER=["1,1,1,1,", "1,2,2,2,", "2,3,3,3,"])
     assert users[1]["MAU_MP_1"] is None and users[2]["MAU_MP_1"] == 3
     assert [(row["line"], row["column"]) for row in rejects] == [(2, "CUS_CUST_ID_BUY"), (3, "CUS_CUST_ID_BUY")]

@@ -5,13 +5,13 @@ from decimal import Decimal
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from conftest import ROOT, run_script
+from conftest import ROOT, call_script, run_script
 
 HEADER = "FECHA,CUS_CUST_ID_SEL,CUS_CUST_ID_BUY,SPENT,TPV_SEGMENT_DETAIL,DESCUENTO"
 GOOD = "2024-05-10,SELLER_1,1001,120.5,Instore,0.05"
 
 
-# What is wrong with a row, the column that is named, and how the reason begins.
+# A bad row, the column that is reported, and the start of the reason.
 BAD_ROWS = [
     ("2024-02-31,S,1,5,Instore,0", "FECHA", "is not a date"),
     ("2024-6-1,S,1,5,Instore,0", "FECHA", "is not a date"),
@@ -37,14 +37,14 @@ BAD_ROWS = [
 
 @pytest.fixture
 def clean(write_csv, tmp_path):
-    """Clean these lines; return the rows kept and rejected, or the message when the stage fails."""
+    """Clean lines of a CSV; return the rows kept and rejected, or the error message if the stage fails."""
 
     def clean_payments(*lines, fails=False, share=1.0, **others):
         params = tmp_path / "params.yaml"
         settings = yaml.safe_load((ROOT / "params.yaml").read_text())
         settings["clean_payments"] |= {"max_reject_share": share, **others}
         params.write_text(yaml.safe_dump(settings))
-        answer = run_script(
+        answer = call_script(
             "clean_payments",
             *("--raw", write_csv("PAYMENTS.csv", *lines).parents[1], "--drop", "2024-06-15", "--params", params),
             *("--clean", tmp_path / "clean", "--metrics", tmp_path / "metrics"),
@@ -61,7 +61,7 @@ def clean(write_csv, tmp_path):
     return clean_payments
 
 
-def test_good_rows_are_typed_and_stay_in_order(clean):
+def test_good_rows_are_typed_and_keep_their_order(clean):
     kept, rejects = clean(HEADER, GOOD, "2024-06-01,S,2,5.00,TopUps,")
     assert rejects == []
     assert kept == [
@@ -95,31 +95,31 @@ def test_each_bad_row_is_set_aside_with_line_column_and_reason(clean):
         assert reject["reason"].startswith(reason)
 
 
-def test_columns_may_come_in_any_order_with_others_among_them(clean):
+def test_columns_may_be_in_any_order_and_unknown_ones_are_ignored(clean):
     kept, _ = clean(
         "SPENT,EXTRA,FECHA,CUS_CUST_ID_BUY,TPV_SEGMENT_DETAIL,DESCUENTO,CUS_CUST_ID_SEL", "5,x,2024-06-01,1,T,0,S"
     )
     assert kept[0]["SPENT"] == 5 and "EXTRA" not in kept[0]
 
 
-def test_columns_that_no_one_asked_for_can_be_refused(clean):
+def test_unknown_columns_can_be_refused(clean):
     message = clean(f"{HEADER},EXTRA", f"{GOOD},x", fails=True, extra_columns="refuse")
     assert "line 1: column EXTRA is not in the contract" in message and "extra_columns" in message
 
 
-def test_equal_payments_are_kept_or_all_but_the_first_rejected(clean, tmp_path):
+def test_duplicate_payments_are_kept_or_all_but_the_first_rejected(clean, tmp_path):
     copies = [GOOD, "2024-06-01,S,2,5,TopUps,", GOOD, "2024-05-10,SELLER_1,1001,120.50,Instore,0.0500"]
     kept, rejects = clean(HEADER, *copies)
     assert len(kept) == 4 and rejects == []
     kept, rejects = clean(HEADER, *copies, duplicate_payments="drop", share=0.0)
     assert len(kept) == 2
     assert [(row["line"], row["column"], row["raw"]) for row in rejects] == [(4, None, GOOD), (5, None, copies[3])]
-    account = json.loads((tmp_path / "metrics/2024-06-15.json").read_text())["PAYMENTS.csv"]
-    assert (account["rows_in"], account["kept"], account["rejected"]) == (4, 2, 2)
-    assert list(account["reasons"].values()) == [2]
+    counts = json.loads((tmp_path / "metrics/2024-06-15.json").read_text())["PAYMENTS.csv"]
+    assert (counts["rows_in"], counts["kept"], counts["rejected"]) == (4, 2, 2)
+    assert list(counts["reasons"].values()) == [2]
 
 
-def test_too_many_bad_rows_fail_the_stage_and_are_shown(clean):
+def test_too_many_bad_rows_fail_the_stage_with_examples(clean):
     message = clean(HEADER, *[GOOD] * 8, "2024-06-01,S,1,-5,Instore,0", fails=True, share=0.1)
     assert "1 of 9 rows are bad (11.1%" in message
     assert "line 10: SPENT must be above 0 (1 rows): 2024-06-01,S,1,-5,Instore,0" in message
@@ -130,20 +130,20 @@ def test_too_many_bad_rows_fail_the_stage_and_are_shown(clean):
     ("lines", "message"),
     [
         ((), "is empty. Its first line must be"),
-        ((HEADER,), "holds a header and no row"),
+        ((HEADER,), "has a header but no rows"),
         ((HEADER.replace("SPENT", "AMOUNT"), GOOD), "line 1: column SPENT is missing"),
-        ((f"{HEADER},SPENT", f"{GOOD},1"), "column SPENT stands there more than once"),
+        ((f"{HEADER},SPENT", f"{GOOD},1"), "column SPENT appears more than once"),
         ((HEADER, GOOD, '2024-06-01,"S', 'T",1,5,Instore,0'), '(see line 3: 2024-06-01,"S)'),
         ((HEADER, GOOD, '2024-06-01,"S,1,5,Instore,0', GOOD, GOOD), "a quote is never closed"),
     ],
 )
-def test_an_unreadable_file_is_named_with_the_way_out(clean, lines, message):
+def test_an_error_about_a_file_says_what_to_fix(clean, lines, message):
     assert message in clean(*lines, fails=True)
 
 
-def test_a_missing_file_and_a_wrong_drop_are_named(tmp_path):
+def test_a_missing_file_and_a_wrong_drop_date_are_reported(tmp_path):
     folders = ("--raw", tmp_path, "--clean", tmp_path / "clean", "--metrics", tmp_path / "metrics")
     gone = run_script("clean_payments", "--drop", "2024-06-15", *folders, fails=True)
     assert f"{tmp_path}/2024-06-15/PAYMENTS.csv is missing" in gone.stderr
     wrong = run_script("clean_payments", "--drop", "15.6.2024", *folders, fails=True)
-    assert "'15.6.2024'" in wrong.stderr and "YYYY-MM-DD" in wrong.stderr
+    assert "Not a drop date: '15.6.2024'. Use YYYY-MM-DD." in wrong.stderr

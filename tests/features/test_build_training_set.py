@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from conftest import ROOT, run, run_script, shared
+from conftest import ROOT, call_script, run, shared
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
@@ -34,12 +34,12 @@ def cleaned(tmp_path_factory):
 def clean_drop(folder, drop):
     folders = ("--raw", folder / "raw", "--clean", folder / "clean", "--metrics", folder / "metrics")
     for stage in "clean_payments", "build_user_base":
-        run_script(stage, "--drop", drop, *folders)
+        call_script(stage, "--drop", drop, *folders)
 
 
 def build(folder, output, *drops, fails=False):
     (output / "drops.yaml").write_text(json.dumps({"drops": drops}))
-    answer = run_script(
+    answer = call_script(
         "build_training_set",
         *("--clean", folder / "clean", "--drops", output / "drops.yaml", "--metrics", output / "metrics.json"),
         *("--train", output / "train.parquet", "--holdout", output / "holdout.parquet"),
@@ -48,7 +48,7 @@ def build(folder, output, *drops, fails=False):
     return answer if fails else json.loads((output / "metrics.json").read_text())
 
 
-def test_one_real_drop_gives_three_dates_and_no_undated_fact(cleaned, tmp_path):
+def test_one_drop_gives_three_dates_without_undated_facts(cleaned, tmp_path):
     metrics = build(cleaned, tmp_path, "1998-06-30")
     assert metrics["training_dates"] == ["1998-04-01", "1998-05-01"]
     assert metrics["holdout_date"] == "1998-05-31"
@@ -60,12 +60,12 @@ def test_one_real_drop_gives_three_dates_and_no_undated_fact(cleaned, tmp_path):
     assert keys == sorted(set(keys)), "one row for each date and user, sorted"
 
 
-def test_dates_between_drops_take_each_fact_from_the_drop_that_knows_it(cleaned, tmp_path):
+def test_a_date_before_all_drops_takes_its_facts_from_the_earliest_and_the_newest(cleaned, tmp_path):
     metrics = build(cleaned, tmp_path, "1998-06-16", "1998-06-23", "1998-06-30")
     assert metrics["holdout_date"] == "1998-05-31"
     alone = tmp_path / "alone"
     alone.mkdir()
-    # The date lies before all three drops: the earliest of them knows its payments, the newest its label.
+    # The date is before all three drops: its payments come from the earliest, its label from the newest.
     build(cleaned, alone, "1998-06-16", "1998-06-30")
     part = "holdout.parquet/part-00000.parquet"
     assert (alone / part).read_bytes() == (tmp_path / part).read_bytes()
@@ -81,7 +81,7 @@ def test_a_second_run_writes_the_same_bytes(cleaned, tmp_path):
     assert outputs[0] == outputs[1]
 
 
-def test_a_drop_that_is_not_listed_is_left_alone(cleaned, tmp_path):
+def test_an_unlisted_drop_is_ignored(cleaned, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(cleaned / "clean" / "1998-06-30", folder / "clean" / "1998-06-30")
     alone = build(folder, tmp_path, "1998-06-30")
@@ -89,7 +89,7 @@ def test_a_drop_that_is_not_listed_is_left_alone(cleaned, tmp_path):
     assert build(folder, tmp_path, "1998-06-30") == alone
 
 
-def test_too_little_history_and_an_empty_list_say_what_to_do(tmp_path):
+def test_errors_for_too_little_history_and_an_empty_list_say_what_to_do(tmp_path):
     seed = shared("data/seed")
     shutil.copytree(seed, tmp_path / "raw" / "2024-06-15")
     clean_drop(tmp_path, "2024-06-15")
@@ -99,7 +99,7 @@ def test_too_little_history_and_an_empty_list_say_what_to_do(tmp_path):
     output = tmp_path / "features"
     drop = ("--clean", tmp_path / "clean", "--drop", "2024-06-15", "--features", output)
     drop += ("--metrics", tmp_path / "metrics")
-    message = run_script("build_features", *drop, fails=True).stderr
+    message = call_script("build_features", *drop, fails=True).stderr
     assert "cover 55 days, but a lookback of 90 days" in message and not output.exists()
     assert "lists no drop" in build(tmp_path, tmp_path, fails=True).stderr
 
@@ -129,7 +129,7 @@ def build_here(clean, folder, params=PARAMS):
 
 
 @pytest.mark.parametrize("change", [remove_the_future, alter_the_future, add_a_future])
-def test_whatever_comes_after_a_date_leaves_its_features_as_they_are(cleaned, tmp_path, change):
+def test_the_future_does_not_change_features(cleaned, tmp_path, change):
     clean = shutil.copytree(cleaned / "clean", tmp_path / "clean")
     _, before = build_here(clean, tmp_path / "before")
     for path in clean.glob("*/payments_clean.parquet/*"):
@@ -142,7 +142,7 @@ def test_whatever_comes_after_a_date_leaves_its_features_as_they_are(cleaned, tm
     assert after.drop_columns("label").equals(before.drop_columns("label"))
 
 
-def test_labels_of_chance_cannot_be_learnt(cleaned, tmp_path):
+def test_random_labels_cannot_be_learnt(cleaned, tmp_path):
     train, holdout = build_here(cleaned / "clean", tmp_path)
     names = ["days_since_last_payment", "active_days", "payments_sum", "payments_last_30d"]
     rows = [np.column_stack([np.log1p(table[name].to_numpy()) for name in names]) for table in (train, holdout)]

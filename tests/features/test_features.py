@@ -68,7 +68,7 @@ def table(schema, rows):
 
 @pytest.fixture
 def features():
-    """Compute the features of these payments and users; return them by user."""
+    """Compute the features of payments and users; return them by user."""
 
     def compute(payments, users=(USER,), lookback_days=90):
         expression = compute_features(table(PAYMENTS, payments), table(USERS, users), AS_OF, AS_OF, lookback_days)
@@ -78,7 +78,7 @@ def features():
     return compute
 
 
-def test_every_feature_of_one_user_by_hand(features):
+def test_every_feature_of_one_user_equals_a_calculation_by_hand(features):
     payments = [
         payment(0, spent="0.10", discount="0.10"),
         payment(0, spent="0.20", seller="S2"),
@@ -117,13 +117,13 @@ def test_every_feature_of_one_user_by_hand(features):
     }
 
 
-def test_the_population_is_the_users_with_a_payment_in_the_lookback(features):
+def test_the_population_is_users_with_a_payment_in_the_lookback(features):
     found = features([payment(0, user=1), payment(90, user=2), payment(89, user=3)])
     assert set(found) == {1, 3}
     assert found[3]["age"] is None and found[3]["has_investment"] is None, "unknown is null, never 0"
 
 
-def test_nothing_after_the_as_of_date_touches_a_feature(features):
+def test_payments_after_the_as_of_date_do_not_change_features(features):
     known = [payment(0), payment(40, user=2)]
     later = [payment(-1, spent="999.00"), payment(-30, user=2), payment(-5, user=3)]
     assert features(known) == features(known + later)
@@ -143,7 +143,7 @@ def test_unknown_facts_stay_unknown(features):
         assert row[name] is None
 
 
-def test_of_a_drop_after_the_as_of_date_only_demographics_count():
+def test_only_demographics_are_used_from_a_drop_after_the_as_of_date():
     later = AS_OF + timedelta(days=1)
     expression = compute_features(table(PAYMENTS, [payment(0)]), table(USERS, [USER]), later, AS_OF, 90)
     row = ibis.duckdb.connect().to_pyarrow(expression).to_pylist()[0]
@@ -152,7 +152,7 @@ def test_of_a_drop_after_the_as_of_date_only_demographics_count():
 
 
 @pytest.mark.parametrize("kind", ["payment_features", "user_features"])
-def test_a_feature_that_is_the_label_in_disguise_is_refused(monkeypatch, kind):
+def test_a_feature_that_leaks_the_label_is_refused(monkeypatch, kind):
     payments, users = table(PAYMENTS, [payment(0), payment(-1)]), table(USERS, [USER])
     honest = getattr(feature_module, kind)
 
@@ -168,7 +168,7 @@ def test_a_feature_that_is_the_label_in_disguise_is_refused(monkeypatch, kind):
         compute_features(payments, users, AS_OF, AS_OF, 90)
 
 
-def test_the_label_counts_from_the_day_after_to_the_horizons_last_day():
+def test_the_label_uses_payments_from_the_next_day_to_the_last_day_of_the_horizon():
     payments = [payment(0, user=1), payment(-1, user=2), payment(-30, user=3), payment(-31, user=4)]
     users = ibis.memtable([{"user_id": user} for user in (1, 2, 3, 4)])
     labelled = compute_labels(table(PAYMENTS, payments), users, AS_OF, 30)
@@ -176,7 +176,7 @@ def test_the_label_counts_from_the_day_after_to_the_horizons_last_day():
     assert {row["user_id"]: row["label"] for row in rows} == {1: 1, 2: 0, 3: 0, 4: 1}
 
 
-def test_a_new_feature_shows_up_by_itself(monkeypatch, tmp_path):
+def test_a_new_feature_appears_everywhere_without_further_changes(monkeypatch, tmp_path):
     honest = feature_module.payment_features
 
     def with_one_more(known):
@@ -192,5 +192,5 @@ def test_a_new_feature_shows_up_by_itself(monkeypatch, tmp_path):
     fold = np.array([0, 0, 1, 1])
     used, _ = choose_features(spent, fold, {"leave_out": [], "log_features": ["largest_payment"]})
     assert used == ["age", "largest_payment"]
-    with pytest.raises(UserError, match=r"leave_out .*'large_payment' is no feature .*Did you mean largest_payment"):
+    with pytest.raises(UserError, match=r"leave_out .*'large_payment' is not a feature .*Did you mean largest_payment"):
         choose_features(spent, fold, {"leave_out": ["large_payment"], "log_features": []})

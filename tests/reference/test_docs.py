@@ -8,7 +8,8 @@ import pytest
 import yaml
 from conftest import ROOT, run
 
-PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md"), ROOT / "benchmarks/README.md"])
+BESIDE_CODE = [ROOT / "benchmarks/README.md", ROOT / "workflow/freshness/README.md"]
+PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md"), *BESIDE_CODE])
 SECTIONS = ("guides", "concepts", "reference")
 CODE = re.compile(r"^ *```.*?^ *```|`[^`\n]+`", re.M | re.S)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -85,7 +86,7 @@ def test_a_broken_link_stops_the_build(tmp_path):
 
 
 def outputs() -> set[str]:
-    """Return what the stages and the release rules make, with <drop> for the drop."""
+    """Return the outputs of the stages and of the release rules, with <drop> for the drop."""
     made = set()
     for stage in STAGES.values():
         definition = stage.get("do", stage)
@@ -99,14 +100,24 @@ def outputs() -> set[str]:
 
 def test_every_output_is_on_its_page_and_no_other():
     text = (ROOT / "docs/reference/outputs.md").read_text().partition("\n## On request")[0]
-    told = {path for row in re.findall(r"^\| (`.*?) \|", text, re.M) for path in re.findall(r"`([^`]+)`", row)}
+    documented = {path for row in re.findall(r"^\| (`.*?) \|", text, re.M) for path in re.findall(r"`([^`]+)`", row)}
     beside = {"data/raw/<drop>/", "data/raw/<drop>.dvc", "data/drops.yaml"}
     assert len(outputs()) > 20
-    assert told - beside == {path for path in outputs() if not path.startswith("data/raw/")}
+    assert documented - beside == {path for path in outputs() if not path.startswith("data/raw/")}
 
 
-def test_lists_stand_apart_from_the_text_above_them():
-    """A Git host takes a list right below a line of text for one, the site does not."""
+def test_a_blank_line_separates_a_list_from_the_text_above():
+    """Without the blank line a Git host shows a list, but the site shows text."""
     for page in PAGES:
         text = CODE.sub("", page.read_text())
         assert not re.search(r"^(?![-*|>#]|\d+\.|  )\S.*\n(?:- |\* |1\. )", text, re.M), page
+
+
+def test_the_import_rules_are_those_of_the_folders():
+    table = re.findall(r"^\| `(\w+)` \| (nothing|`\w+`(?:, `\w+`)*) \|$", (ROOT / "CONTRIBUTING.md").read_text(), re.M)
+    documented = {folder: text.replace("`", "") for folder, text in table}
+    declared = {
+        path.parent.name: " ".join(re.search(r"^May import: ([^.]+)\.", path.read_text(), re.M)[1].split())
+        for path in (ROOT / "scripts/churn").glob("*/__init__.py")
+    }
+    assert documented == declared

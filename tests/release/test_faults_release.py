@@ -103,7 +103,7 @@ def test_wrong_logins_and_no_server_are_named(stack, candidate):
     assert "MLflow at http://127.0.0.1:9" in printed and time.monotonic() - began < SECONDS
 
 
-def test_a_slow_link_is_waited_for(stack, candidate):
+def test_a_slow_connection_is_waited_for(stack, candidate):
     with slow_link(stack.variables["CHURN_MLFLOW_PORT"], 200_000) as link:
         stack.run(*REGISTER, cwd=candidate[0], MLFLOW_TRACKING_URI=link.address)
     registered_once(stack, candidate)

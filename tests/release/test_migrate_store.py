@@ -49,7 +49,7 @@ def fill_store(client) -> None:
     client.set_registered_model_alias(MODEL, "production", "2")
     release(receipt)
     client.delete_model_version(MODEL, "2")
-    client.create_model_version(LEDGER, "made by hand")
+    client.create_model_version(LEDGER, "created by hand")
     shutil.copytree(first.source.removeprefix("file://"), "elsewhere")
     client.create_model_version(MODEL, Path("elsewhere").absolute().as_uri(), tags={"made": "by hand"})
     client.set_registered_model_alias(MODEL, "production", "3")
@@ -88,9 +88,9 @@ def server(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     monkeypatch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     monkeypatch.chdir(tmp_path)
-    with run_server(tmp_path / "server.db") as told:
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", told)
-        yield told
+    with run_server(tmp_path / "server.db") as address:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        yield address
 
 
 def address(folder: Path) -> str:
@@ -114,7 +114,7 @@ def describe_runs(uri: str) -> dict[str, dict]:
     for run in runs:
         points = [one for name in run.data.metrics for one in client.get_metric_history(run.info.run_id, name)]
         described[origins[run.info.run_id]] = {
-            "told": (run.info.run_name, run.info.status, run.info.start_time, run.info.end_time),
+            "info": (run.info.run_name, run.info.status, run.info.start_time, run.info.end_time),
             "params": run.data.params,
             "metrics": sorted((point.key, point.step, point.timestamp, point.value) for point in points),
             "tags": {name: text for name, text in run.data.tags.items() if name not in OWN_TAGS},
@@ -142,10 +142,10 @@ def check_server(repository: Path, server: str) -> None:
     runs, copies = describe_runs(address(repository)), describe_runs(server)
     # The model that lies in no run has a run of its own.
     (carrier,) = copies.keys() - runs.keys()
-    assert copies[carrier]["told"][:2] == ("model of version 3", "FINISHED") and copies[carrier]["artifacts"]
+    assert copies[carrier]["info"][:2] == ("model of version 3", "FINISHED") and copies[carrier]["artifacts"]
     assert {name: run for name, run in copies.items() if name != carrier} == runs
     assert sum("model/MLmodel" in run["artifacts"] for run in copies.values()) == 2
-    assert {run["told"][1] for run in runs.values()} == {"FINISHED", "FAILED", "RUNNING"}
+    assert {run["info"][1] for run in runs.values()} == {"FINISHED", "FAILED", "RUNNING"}
     first, last = find_versions(client, MODEL)
     for version, old in (first, "1"), (last, "3"):
         made_from = store.get_model_version(MODEL, old)
@@ -169,17 +169,17 @@ def check_server(repository: Path, server: str) -> None:
     assert last_entry(client).number == 5
     entry = client.get_model_version(LEDGER, "5")
     assert entry.run_id == last.run_id
-    assert entry.description == "rollback: version 2 in the place of version 1. calls went up in Lima"
+    assert entry.description == "rollback: version 2 replaces version 1. calls went up in Lima"
 
 
 def renumbered(tags: dict[str, str]) -> dict[str, str]:
     """Return the evaluation as it must be where version 3 is version 2."""
     if "evaluation" not in tags:
         return {}
-    told = json.loads(tags["evaluation"])
-    assert told["production"]["version"] == "3"
-    told["production"]["version"] = "2"
-    return {"evaluation": json.dumps(told)}
+    evaluation = json.loads(tags["evaluation"])
+    assert evaluation["production"]["version"] == "3"
+    evaluation["production"]["version"] = "2"
+    return {"evaluation": json.dumps(evaluation)}
 
 
 def predict(uri: str, version: str, rows) -> np.ndarray:
@@ -189,14 +189,14 @@ def predict(uri: str, version: str, rows) -> np.ndarray:
 
 
 @pytest.mark.slow
-def test_everything_is_copied_once_and_needs_the_old_folder_no_more(repository, server, capsys):
+def test_everything_is_copied_once_and_the_old_folder_is_no_longer_needed(repository, server, capsys):
     elsewhere = (repository / "elsewhere").rename(repository / "lost")
     with pytest.raises(UserError, match=rf"Version 3 of churn-model .* no model any more at file://{repository}/elsew"):
         migrate_store(address(repository))
     elsewhere.rename(repository / "elsewhere")
     assert MlflowClient(server, server).get_experiment_by_name(EXPERIMENT) is None
     (summary,) = migrate(address(repository), capsys)
-    assert summary == "Copied: 5 runs, 2 versions, 2 aliases, 5 ledger entries. There already: nothing."
+    assert summary == "Copied: 5 runs, 2 versions, 2 aliases, 5 ledger entries. Already there: nothing."
     check_server(repository, server)
     rows = pq.read_table(repository / HOLDOUT)
     before = [predict(address(repository), version, rows) for version in ("1", "3")]
@@ -211,13 +211,13 @@ def test_everything_is_copied_once_and_needs_the_old_folder_no_more(repository, 
     finally:
         away.rename(repository)
     (summary,) = migrate(address(repository), capsys)
-    assert summary == "Copied: nothing. There already: 5 runs, 2 versions, 2 aliases, 5 ledger entries."
+    assert summary == "Copied: nothing. Already there: 5 runs, 2 versions, 2 aliases, 5 ledger entries."
     _, *table = show_ledger()
     assert len(table) == 5 and "lost" not in "".join(table)
 
 
 @pytest.mark.slow
-def test_a_copy_killed_after_each_call_is_whole_in_the_end(repository, server, capsys):
+def test_a_copy_killed_after_each_call_is_complete_in_the_end(repository, server, capsys):
     killer, scripts = conftest.ROOT / "tests" / "support" / "kill_after_each_call.py", conftest.ROOT / "scripts"
     answer = conftest.run(sys.executable, killer, scripts, "migrate_store", cwd=repository, MLFLOW_TRACKING_URI=server)
     assert int(answer.stdout.splitlines()[-1].split()[0]) > 10
@@ -225,7 +225,7 @@ def test_a_copy_killed_after_each_call_is_whole_in_the_end(repository, server, c
 
 
 @pytest.mark.slow
-def test_a_store_that_went_on_is_caught_up_until_the_server_has_a_production_of_its_own(
+def test_a_store_can_be_copied_again_until_the_server_has_its_own_production(
     repository, server, capsys, tmp_path, monkeypatch
 ):
     # Registered at the server before: the same candidate is the same version.
@@ -234,7 +234,7 @@ def test_a_store_that_went_on_is_caught_up_until_the_server_has_a_production_of_
     source, client = address(tmp_path), MlflowClient(server, server)
     shutil.copyfile(repository / "mlflow.db", tmp_path / "mlflow.db")
     (summary,) = migrate(source, capsys)
-    assert summary == "Copied: 5 runs, 1 versions, 2 aliases, 5 ledger entries. There already: 1 versions."
+    assert summary == "Copied: 5 runs, 1 versions, 2 aliases, 5 ledger entries. Already there: 1 versions."
     assert [version.tags.get("migrated_version") for version in find_versions(client, MODEL)] == [None, "3"]
     assert client.get_model_version(MODEL, "1").tags["rolled_back"] == "calls went up in Lima"
     with monkeypatch.context() as patch:
@@ -247,7 +247,7 @@ def test_a_store_that_went_on_is_caught_up_until_the_server_has_a_production_of_
     assert client.get_model_version(MODEL, "2").tags["rolled_back"] == "the calls were counted twice"
     rollback("it was right after all")
     kept, summary = migrate(source, capsys)
-    assert kept.startswith("The server has a Production of its own, which stays: version 2.")
+    assert kept.startswith("The server keeps its own Production: version 2.")
     assert "it is version 1 by the server's numbers" in kept and "Copied: nothing." in summary
     assert aliases(client) == {"production": "2", "previous": "1"}
     assert len(read_entries(client)) == 7
@@ -257,7 +257,7 @@ def aliases(client) -> dict[str, str]:
     return {alias: str(version) for alias, version in client.get_registered_model(MODEL).aliases.items()}
 
 
-def test_what_cannot_be_copied_is_told_in_a_sentence(repository, tmp_path, monkeypatch):
+def test_a_store_that_cannot_be_copied_gives_one_clear_message(repository, tmp_path, monkeypatch):
     def fail(source: str, server: str) -> str:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
         with pytest.raises(UserError) as error:
@@ -269,10 +269,10 @@ def test_what_cannot_be_copied_is_told_in_a_sentence(repository, tmp_path, monke
     nobody = "http://127.0.0.1:9"
     assert "MLFLOW_TRACKING_URI is not set" in fail("sqlite:///mlflow.db", "")
     assert "Run make up first" in fail("sqlite:///mlflow.db", "sqlite:///other.db")
-    assert f"There is no store {tmp_path}/none.db" in fail("sqlite:///none.db", nobody)
+    assert f"The store {tmp_path}/none.db does not exist" in fail("sqlite:///none.db", nobody)
     assert "must name an embedded store" in fail("mlflow.db", nobody)
     (tmp_path / "text.db").write_text("not a database at all, but a text of some length")
     (tmp_path / "empty.db").touch()
     for name in "text.db", "empty.db":
-        assert f"{tmp_path}/{name} is no MLflow store" in fail(f"sqlite:///{name}", nobody)
+        assert f"{tmp_path}/{name} is not an MLflow store" in fail(f"sqlite:///{name}", nobody)
     assert f"MLflow at {nobody}" in fail(address(repository), nobody)

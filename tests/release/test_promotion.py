@@ -1,4 +1,4 @@
-"""Production moves through the ledger, once, whoever is killed."""
+"""Production changes through the ledger, exactly once, even if a process is killed."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ from churn.release.ledger import (
     LEDGER,
     PROMOTE,
     Move,
-    carry_out,
+    apply_entry,
     finish_last_entry,
     last_entry,
     move_production,
@@ -96,20 +96,20 @@ def client(filled_store, tmp_path, monkeypatch):
         yield client
 
 
-def test_promotion_and_rollback_stand_in_the_ledger(client, capsys):
-    assert show_ledger() == ["The ledger is empty: nothing was promoted to Production of churn-model yet."]
+def test_promotion_and_rollback_are_in_the_ledger(client, capsys):
+    assert show_ledger() == ["The ledger is empty: no version of churn-model has been promoted yet."]
     promote(1, None)
     assert promote(2, 1)["previous_version"] == "1"
     assert aliases(client) == {"production": 2, "previous": 1}
     rollback("calls went up\n in Lima")
     printed = capsys.readouterr().out
-    assert "Production is version 1. Version 2 was taken out: calls went up in Lima" in printed
-    assert "scripts", "rollback" in printed
+    assert "Production is version 1. Version 2 was rolled back: calls went up in Lima" in printed
+    assert "--forcerun score_users" in printed
     assert aliases(client) == {"production": 1, "previous": 2}
     assert rolled_back(client, 2) == "calls went up in Lima" and rolled_back(client, 1) is None
     (entry,) = client.search_model_versions(f"name = '{LEDGER}' and tags.`action` = 'rollback'")
     assert entry.run_id == client.get_model_version(MODEL, "1").run_id
-    assert entry.description == "rollback: version 1 in the place of version 2. calls went up in Lima"
+    assert entry.description == "rollback: version 1 replaces version 2. calls went up in Lima"
     rollback("it was the calls that were counted twice")
     assert aliases(client) == {"production": 2, "previous": 1}
     assert rolled_back(client, 2) is None and rolled_back(client, 1) == "it was the calls that were counted twice"
@@ -117,17 +117,17 @@ def test_promotion_and_rollback_stand_in_the_ledger(client, capsys):
 
 def test_the_ledger_is_read_with_one_command(client):
     client.create_registered_model(LEDGER)
-    client.create_model_version(LEDGER, "made by hand")
+    client.create_model_version(LEDGER, "created by hand")
     promote(1, None)
     seen = last_entry(client)
-    move_production(client, Move(PROMOTE, "1", "2", "1", "better"), seen, mend="")
+    move_production(client, Move(PROMOTE, "1", "2", "1", "better"), seen, advice="")
     with pytest.raises(UserError):
-        move_production(client, Move(PROMOTE, "1", "3", "1", "better, too"), seen, mend="")
+        move_production(client, Move(PROMOTE, "1", "3", "1", "better, too"), seen, advice="")
     client.delete_model_version_tag(LEDGER, "3", "done")
     header, *table = run_script("ledger", cwd=Path.cwd()).stdout.splitlines()
     assert header.split() == ["entry", "when", "(UTC)", "action", "from", "to", "who", "commit", "why"]
     assert [row.split()[0] for row in table] == ["1", "2", "3", "4"]
-    assert table[0].endswith("made by hand: counts for nothing.")
+    assert table[0].endswith("created by hand: not valid")
     assert "promote  -     1   " in table[1] and table[1].endswith("Version 1 was compared with None.")
     assert "promote  1     2   " in table[2] and table[2].endswith("unfinished. better")
     assert "promote  1     3   " in table[3] and table[3].endswith("lost: entry 3 came first. better, too")
@@ -135,7 +135,7 @@ def test_the_ledger_is_read_with_one_command(client):
 
 def test_a_candidate_that_is_in_production_or_skipped_writes_no_entry(client, capsys):
     assert promote(1, None, decision="skip")["production_version"] is None
-    assert "There is no Production." in capsys.readouterr().out
+    assert "No version is in Production." in capsys.readouterr().out
     promote(1, None)
     promote(1, None)
     promote(2, 1, decision="skip")
@@ -147,37 +147,40 @@ def test_a_rolled_back_version_does_not_come_back_by_the_same_evaluation(client)
     promote(1, None)
     promote(2, 1)
     rollback("calls went up")
-    with pytest.raises(UserError, match=r"taken out of Production \(rolled_back: calls went up\).*--forcerun evaluate"):
+    with pytest.raises(UserError, match=r"was rolled back \(rolled_back: calls went up\).*--forcerun evaluate"):
         promote(2, 1)
     assert aliases(client)["production"] == 1
 
 
-def test_a_rollback_that_cannot_be_says_why(client):
+def test_an_impossible_rollback_says_why(client):
     message = run_script("rollback", "--why", " ", fails=True, cwd=Path.cwd()).stderr
     assert message.startswith("ERROR: ") and 'make rollback WHY="' in message
     with pytest.raises(UserError, match="no version in Production"):
         rollback("it is bad")
     promote(1, None)
-    with pytest.raises(UserError, match=r"Production of churn-model is version 1.* nothing to go back to"):
+    with pytest.raises(UserError, match=r"Production of churn-model is version 1.* no version to go back to"):
         rollback("it is bad")
     assert moves(client) == [("promote", "", "1", True, True)]
 
 
-def test_an_alias_moved_by_hand_is_the_truth(client):
+def test_an_alias_moved_by_hand_is_kept(client):
     promote(1, None)
     client.set_registered_model_alias(MODEL, "production", "3")
-    with pytest.raises(UserError, match="Production of churn-model is version 3 now, but version 1 was compared"):
+    with pytest.raises(
+        UserError,
+        match=r"Production of churn-model is now version 3, .* was compared with version 1",
+    ):
         promote(2, 1)
     assert aliases(client)["production"] == 3
     promote(2, 3)
     assert aliases(client) == {"production": 2, "previous": 3}
 
 
-def test_of_two_who_saw_the_same_production_the_second_stops(client):
+def test_of_two_promotions_from_the_same_production_the_second_stops(client):
     promote(1, None)
     seen = finish_last_entry(client)
     move_production(client, Move(PROMOTE, "1", "2", "1", "better"), seen, "Compare again.")
-    with pytest.raises(UserError, match=r"was first: entry 2 .*version 2 in the place of version 1.*Compare again\."):
+    with pytest.raises(UserError, match=r"was first: entry 2 .*version 2 replaces version 1.*Compare again\."):
         move_production(client, Move(PROMOTE, "1", "3", "1", "better, too"), seen, "Compare again.")
     assert aliases(client) == {"production": 2, "previous": 1}
     # The lost entry stands in nobody's way.
@@ -185,13 +188,13 @@ def test_of_two_who_saw_the_same_production_the_second_stops(client):
     assert [valid for *_, valid, _ in moves(client)] == [True, True, False, True]
 
 
-def test_a_slow_promoter_whom_another_helped_leaves_the_aliases_as_the_last_entry_says(client):
+def test_a_slow_writer_applies_the_newest_entry_in_the_end(client):
     promote(1, None)
     promote(2, 1)
     slow = last_entry(client)
     rollback("calls went up")
     promote(3, 1)
-    carry_out(client, slow)
+    apply_entry(client, slow)
     assert aliases(client) == {"production": 3, "previous": 1}
 
 
@@ -216,7 +219,7 @@ def test_a_rollback_killed_after_each_call_or_run_twice_is_one_rollback(client):
     assert [action for action, *_ in moves(client)] == ["promote", "promote", "rollback"]
 
 
-def test_a_rollback_that_was_killed_is_finished_by_whatever_comes_next(client, capsys):
+def test_a_killed_rollback_is_finished_by_the_next_command(client, capsys):
     promote(1, None)
     promote(2, 1)
     for finish in (lambda: promote(3, 2), lambda: rollback("another reason")):
@@ -226,10 +229,10 @@ def test_a_rollback_that_was_killed_is_finished_by_whatever_comes_next(client, c
         assert aliases(client) == {"production": 1, "previous": 2}
         assert rolled_back(client, 2) == "calls went up" and rolled_back(client, 1) is None
         assert moves(client)[2:] == [("rollback", "2", "1", True, True)]
-    assert "Version 2 was taken out: calls went up" in capsys.readouterr().out
+    assert "Version 2 was rolled back: calls went up" in capsys.readouterr().out
 
 
-def test_an_entry_whose_version_was_deleted_says_how_to_go_on(client):
+def test_an_entry_whose_version_was_deleted_says_how_to_continue(client):
     promote(1, None)
     promote(2, 1)
     client.delete_model_version_tag(LEDGER, "2", "done")

@@ -1,4 +1,4 @@
-"""Two who move Production at the same moment: one wins, and both are told the truth."""
+"""Two promotions at the same moment: one wins, and both get a true message."""
 
 import contextlib
 import subprocess
@@ -21,7 +21,7 @@ CONTENDER = """
 import sys
 from pathlib import Path
 from churn.base.command import UserError
-from churn.release.ledger import carry_out, last_entry
+from churn.release.ledger import apply_entry, last_entry
 from churn.release.registry import open_registry
 from promote_model import promote_model
 
@@ -30,7 +30,7 @@ def promote(evaluation):
 
 def finish(_):
     with open_registry() as client:
-        carry_out(client, last_entry(client))
+        apply_entry(client, last_entry(client))
     print("finished")
 
 for line in sys.stdin:
@@ -92,7 +92,7 @@ def test_of_two_promoters_at_the_same_moment_exactly_one_wins(client, address): 
     assert sum(not valid for *_, valid, _ in moves(client)) == lost_in_the_ledger
 
 
-def test_two_who_finish_the_same_entry_at_the_same_moment_both_do(client, address):  # noqa: F811
+def test_two_that_finish_the_same_entry_at_the_same_moment_both_succeed(client, address):  # noqa: F811
     """The second promoter of the test above finishes what the first wrote, if it comes between entry and aliases."""
     promote(1, None)
     promote(2, 1)

@@ -29,18 +29,18 @@ def model(tmp_path_factory):
     ]
     graph = helper.make_graph(nodes, "test", inputs, [output], constants)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), folder / "s.onnx")
-    source = ROOT / "scripts" / "churn" / "scorer_model.py"
+    source = ROOT / "scripts" / "churn" / "release" / "mlflow_model.py"
     artifacts = {"scorer": str(folder / "s.onnx")}
     save_model(folder / "model", python_model=source, artifacts=artifacts, pip_requirements=["onnxruntime"])
     return load_model(str(folder / "model"))
 
 
-def test_columns_come_by_name_and_unknown_values_pass(model):
+def test_columns_are_found_by_name_and_unknown_values_are_allowed(model):
     frame = pd.DataFrame({"extra": ["x", "y", "z"], "other": [1, 2, 3], "share": [0.25, np.nan, None]})
     assert model.predict(frame).tolist() == [0.25, 0.5, 0.5]
 
 
-def test_many_rows_keep_their_order_and_no_rows_are_no_error(model):
+def test_many_rows_keep_their_order_and_zero_rows_work(model):
     share = np.random.default_rng(1).random(25_001).round(3)
     frame = pd.DataFrame({"share": share, "other": 0.0})
     assert np.allclose(model.predict(frame), share, atol=1e-6)

@@ -11,24 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from browser import NARROW, WIDE, open_browser
-from conftest import make_once, run
+from conftest import run
+from two_models import PAYING, commit, edit, newest_drop
 
 from churn.revisions.pages import LONGEST, Section, Table, write_markdown
 
 pytestmark = pytest.mark.slow
 LEFT_OUT = "train_model.leave_out"
 HOLDOUT = "data/training/holdout.parquet"
-
-
-def commit(repository, message):
-    run("git", "add", "--all", cwd=repository)
-    run("git", "commit", "--quiet", "--message", message, cwd=repository)
-
-
-def edit(path, before, after):
-    text = path.read_text()
-    assert text.count(before) == 1
-    path.write_text(text.replace(before, after))
 
 
 def compare(repository, *arguments, **options):
@@ -42,37 +32,9 @@ def report(repository, folder, *arguments):
 
 
 @pytest.fixture(scope="module")
-def history(demo, tmp_path_factory):
+def history(two_models):
     """The demo committed as the branch main; on it a branch with a worse model, a broken row and a line of code."""
-
-    def make(folder):
-        shutil.copytree(demo, folder, symlinks=True)
-        run("git", "checkout", "--quiet", "-B", "main", cwd=folder)
-        commit(folder, "The demo has run")
-        run("git", "checkout", "--quiet", "-b", "less", cwd=folder)
-        # Without all that tells when the user paid last, the model must be worse.
-        edit(folder / "params.yaml", "leave_out: [] ", f"leave_out: [{', '.join(PAYING)}] ")
-        drop = newest_drop(folder)
-        with (folder / "data" / "raw" / drop / "PAYMENTS.csv").open("a") as payments:
-            payments.write("not a date,1,2,3.00,a,0\n")
-        run("dvc", "commit", "--force", f"data/raw/{drop}.dvc", cwd=folder)
-        run("dvc", "repro", "train_model", cwd=folder)
-        commit(folder, "A model without dates")
-        with (folder / "scripts" / "show_ledger.py").open("a") as script:
-            script.write("# one line\n")
-        commit(folder, "Code of `no` <b>stage</b>")
-
-    return make_once(tmp_path_factory, "history", make)
-
-
-PAYING = [
-    *("days_since_last_payment", "days_since_first_payment", "payments_last_30d", "payments_last_60d"),
-    *("active_days", "payments_sum", "distinct_sellers", "distinct_segments", "avg_discount"),
-]
-
-
-def newest_drop(repository):
-    return yaml.safe_load((repository / "data/drops.yaml").read_text())["drops"][-1]
+    return two_models
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ def candidate(tmp_path_factory: pytest.TempPathFactory) -> Candidate:
 
 
 @pytest.mark.parametrize("family", PARAMS["grids"])
-def test_values_and_base_value_sum_to_the_model_s_margin(family, tmp_path_factory):
+def test_values_and_base_add_up_to_the_model_s_margin(family, tmp_path_factory):
     candidate = shared_candidate(tmp_path_factory, family)
     rows = pq.read_table(candidate.holdout)
     probability = load_scorer(candidate.model / "scorer.onnx").score(rows)
@@ -33,12 +33,12 @@ def test_values_and_base_value_sum_to_the_model_s_margin(family, tmp_path_factor
     assert np.allclose(explanation.values.sum(axis=1) + explanation.base, margin, atol=1e-6)
 
 
-def test_the_average_training_user_is_explained_by_the_base_value(candidate):
+def test_values_average_to_zero_over_the_training_users(candidate):
     explanation = explain_rows(candidate.model / "scorer.onnx", pq.read_table(candidate.train))
     assert np.allclose(explanation.values.mean(axis=0), 0, atol=1e-5)
 
 
-def test_a_scorer_of_another_make_is_named(candidate, tmp_path):
+def test_a_scorer_that_cannot_be_explained_is_refused(candidate, tmp_path):
     model = onnx.load(candidate.model / "scorer.onnx")
     for node in model.graph.node:
         names = [name.replace("margin", "other") for name in node.output]
@@ -49,7 +49,7 @@ def test_a_scorer_of_another_make_is_named(candidate, tmp_path):
         explain_rows(tmp_path / "scorer.onnx", pq.read_table(candidate.holdout))
 
 
-def test_the_sample_is_the_same_users_in_whatever_order_the_rows_come():
+def test_the_sample_does_not_depend_on_the_order_of_rows():
     rows = pa.table({"user_id": np.arange(1000)})
     sample = choose_sample(rows, 100)
     assert sample == choose_sample(rows.take(np.arange(1000)[::-1]), 100)
@@ -57,7 +57,7 @@ def test_the_sample_is_the_same_users_in_whatever_order_the_rows_come():
     assert 400 < np.mean(sample["user_id"].to_numpy()) < 600
 
 
-def test_the_same_bytes_from_the_command_line_and_from_python(candidate, tmp_path):
+def test_command_line_and_python_write_the_same_bytes(candidate, tmp_path):
     explain_model(candidate.model, candidate.holdout, tmp_path / "here", {"sample_rows": 1000})
     paths = ("--model", candidate.model, "--holdout", candidate.holdout, "--output", tmp_path / "there")
     run_script("explain_model", *paths)
@@ -68,7 +68,7 @@ def test_the_same_bytes_from_the_command_line_and_from_python(candidate, tmp_pat
     assert means["days_since_last_payment"] > means["payments_sum"]
 
 
-def test_a_holdout_without_a_feature_is_named(candidate, tmp_path):
+def test_a_missing_feature_is_reported(candidate, tmp_path):
     pq.write_table(pq.read_table(candidate.holdout).drop_columns(["age"]), tmp_path / "holdout.parquet")
     answer = run_script(
         "explain_model",

@@ -25,7 +25,7 @@ def rows(candidate: Candidate) -> pa.Table:
     return pq.read_table(candidate.holdout)
 
 
-def test_features_are_the_inputs_without_those_left_out(scorer):
+def test_features_are_those_that_were_not_left_out(scorer):
     assert scorer.features == [
         "days_since_last_payment",
         "days_since_first_payment",
@@ -36,7 +36,7 @@ def test_features_are_the_inputs_without_those_left_out(scorer):
     ]
 
 
-def test_frames_and_tables_score_alike_whatever_the_order_of_the_columns(scorer, rows):
+def test_frames_and_tables_give_equal_scores_in_any_order_of_columns(scorer, rows):
     expected = scorer.score(rows)
     assert expected.dtype == np.float64
     assert expected.shape == (len(rows),)
@@ -45,7 +45,7 @@ def test_frames_and_tables_score_alike_whatever_the_order_of_the_columns(scorer,
     assert ((expected > 0) & (expected < 1)).all()
 
 
-def test_unknown_is_none_or_nan_and_counts_as_the_median(scorer, rows):
+def test_none_and_nan_mean_unknown_and_score_as_the_median(scorer, rows):
     one = rows.slice(0, 1).to_pandas()
     with_none = one.assign(active_days=None)
     with_nan = one.assign(active_days=np.nan)
@@ -53,7 +53,7 @@ def test_unknown_is_none_or_nan_and_counts_as_the_median(scorer, rows):
     assert scorer.score(with_nan) != scorer.score(one.assign(active_days=18.0))
 
 
-def test_a_row_scores_the_same_alone_and_among_others(scorer, rows):
+def test_a_row_s_score_does_not_depend_on_other_rows(scorer, rows):
     assert scorer.score(rows.slice(7, 1))[0] == scorer.score(rows)[7]
 
 
@@ -61,6 +61,6 @@ def test_no_rows_give_no_scores(scorer, rows):
     assert scorer.score(rows.slice(0, 0)).shape == (0,)
 
 
-def test_a_missing_column_is_named(scorer, rows):
+def test_a_missing_column_is_reported(scorer, rows):
     with pytest.raises(UserError, match="needs the feature age, which the table lacks"):
         scorer.score(rows.drop_columns(["age"]))

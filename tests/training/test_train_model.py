@@ -17,7 +17,14 @@ from sklearn import metrics
 from churn.base.command import UserError
 from churn.engines.spark.session import start_spark
 from churn.evaluation.gains import describe_gains
-from churn.evaluation.metrics import average_precision, calibration, measure, roc_auc
+from churn.evaluation.metrics import (
+    average_precision,
+    calibration,
+    measure,
+    precision_recall_curve,
+    roc_auc,
+    roc_curve,
+)
 from churn.features.user_hash import hash_users
 from churn.scoring.scorer import load_scorer
 from churn.training.families import choose_family
@@ -45,7 +52,7 @@ def write_rows(folder: Path, rows: pa.Table) -> Path:
 
 
 class TestCandidate:
-    def test_metrics_hold_what_the_release_needs(self, candidate):
+    def test_metrics_contain_what_the_release_needs(self, candidate):
         content = json.loads(candidate.metrics.read_text())
         label = pq.read_table(candidate.holdout)["label"].to_numpy()
         assert content["train_rows"] == 600
@@ -64,7 +71,7 @@ class TestCandidate:
         assert 0.65 < content["baselines"]["recency"] < content["roc_auc"] < 0.9
         assert 0.65 < content["baselines"]["rfm_logistic"] < 0.9
 
-    def test_metrics_are_the_scorer_s(self, candidate):
+    def test_metrics_are_computed_with_the_scorer(self, candidate):
         rows = pq.read_table(candidate.holdout)
         probability = load_scorer(candidate.model / "scorer.onnx").score(rows)
         expected = roc_auc(rows["label"].to_numpy(), probability)
@@ -83,7 +90,7 @@ class TestCandidate:
         assert rows["age"].null_count > 0
         assert np.abs(probability - scorer.score(rows)).max() < 1e-6
 
-    def test_plots_come_as_pictures_and_as_data(self, candidate):
+    def test_plots_are_written_as_pictures_and_as_data(self, candidate):
         names = {path.name for path in candidate.plots.iterdir()}
         kinds = ("roc", "precision_recall", "calibration", "gains", "score_distribution", "segments", "grid")
         assert names == {f"{kind}.{suffix}" for kind in kinds for suffix in ("json", "png")}
@@ -97,7 +104,7 @@ class TestCandidate:
 
     @pytest.mark.slow
     @pytest.mark.parametrize("family", PARAMS["grids"])
-    def test_the_same_bytes_from_another_java_on_one_core(self, family, tmp_path_factory, tmp_path):
+    def test_another_java_and_one_core_give_the_same_bytes(self, family, tmp_path_factory, tmp_path):
         candidate = shared_candidate(tmp_path_factory, family)
         params = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"train_model": PARAMS | {"family": family}}
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
@@ -119,7 +126,7 @@ class TestCandidate:
         assert read_all(again.plots) == read_all(candidate.plots)
         assert again.metrics.read_bytes() == candidate.metrics.read_bytes()
 
-    def test_the_spark_model_holds_nothing_random(self, candidate):
+    def test_the_spark_model_contains_nothing_random(self, candidate):
         files = read_all(candidate.model / "spark")
         assert all(Path(name).name in ("part-00000.txt", "part-00000.parquet") for name in files)
         assert "stages/4_LogisticRegression_000000000004/data/part-00000.parquet" in files
@@ -127,7 +134,7 @@ class TestCandidate:
         assert content["timestamp"] == 0
         assert content["uid"] == "PipelineModel_000000000005"
 
-    def test_numbers_that_spark_saves_without_zeros(self, tmp_path):
+    def test_numbers_are_read_from_dense_and_sparse_vectors_and_matrices(self, tmp_path):
         vectors = [
             Vectors.dense([0.0, 2.0, 0.0]),
             Vectors.sparse(3, [1], [2.0]),
@@ -142,33 +149,33 @@ class TestCandidate:
 
 
 class TestBadInput:
-    def test_a_missing_column_gets_its_near_names(self, tmp_path):
+    def test_a_missing_column_is_reported_with_similar_names(self, tmp_path):
         path = write_rows(tmp_path, make_rows(50, seed=1))
         with pytest.raises(UserError, match=r"no column 'payment_sum'\. Did you mean payments_sum"):
             read_rows(path, ["payment_sum"])
 
-    def test_one_class_only(self, tmp_path):
+    def test_rows_of_one_class_are_refused(self, tmp_path):
         rows = make_rows(50, seed=1)
         path = write_rows(tmp_path, rows.set_column(rows.num_columns - 1, "label", pa.array([1] * 50, pa.int32())))
         with pytest.raises(UserError, match=r"of its 50 rows 50 have the label 1 \(churned\) and 0 the label 0"):
             read_rows(path, ["age"])
 
-    def test_no_rows(self, tmp_path):
+    def test_an_empty_table_is_refused(self, tmp_path):
         with pytest.raises(UserError, match="of its 0 rows"):
             read_rows(write_rows(tmp_path, make_rows(50, seed=1).slice(0, 0)), ["age"])
 
-    def test_too_few_users_for_the_folds(self):
+    def test_too_few_users_for_the_folds_are_refused(self):
         with pytest.raises(UserError, match="5 training users are too few for 3 folds"):
             assign_folds(make_rows(5, seed=1), 3)
 
     @pytest.mark.parametrize("key", ["leave_out", "log_features"])
-    def test_a_name_that_is_no_feature_gets_its_near_names(self, key):
+    def test_an_unknown_feature_is_reported_with_similar_names(self, key):
         rows = make_rows(50, seed=1)
-        message = rf"train_model\.{key} .*'payment_sum' is no feature .*Did you mean payments_sum"
+        message = rf"train_model\.{key} .*'payment_sum' is not a feature .*Did you mean payments_sum"
         with pytest.raises(UserError, match=message):
             choose_features(rows, assign_folds(rows, 2), PARAMS | {key: ["payment_sum"]})
 
-    def test_no_feature_that_tells_anything(self):
+    def test_rows_without_a_usable_feature_are_refused(self):
         rows = make_rows(50, seed=1)
         varying = [
             "days_since_last_payment",
@@ -181,7 +188,7 @@ class TestBadInput:
         with pytest.raises(UserError, match=r"Every feature .*mau_ml_1.* is unknown or constant"):
             choose_features(rows, assign_folds(rows, 2), PARAMS | {"leave_out": varying})
 
-    def test_a_mistake_leaves_nothing_behind(self, tmp_path):
+    def test_an_error_leaves_no_output(self, tmp_path):
         path = write_rows(tmp_path, make_rows(50, seed=1))
         outputs = [tmp_path / name for name in ("model", "metrics", "plots")]
         with pytest.raises(UserError):
@@ -190,19 +197,19 @@ class TestBadInput:
 
 
 class TestFolds:
-    def test_a_user_is_in_one_fold(self):
+    def test_all_rows_of_a_user_are_in_the_same_fold(self):
         rows = make_rows(300, seed=1)
         twice = pa.concat_tables([rows, rows])
         fold = assign_folds(twice, 3)
         assert np.array_equal(fold[:300], fold[300:])
         assert np.bincount(fold).min() > 150
 
-    def test_the_hash_is_fixed_and_spreads(self):
+    def test_the_hash_is_fixed_and_has_no_collisions(self):
         # Computed with SplitMix64's published reference code, seeds 0 and 1.
         assert hash_users(np.array([0, 1])).tolist() == [0xE220A8397B1DCDAF, 0x910A2DEC89025CC1]
         assert len(np.unique(hash_users(np.arange(-1000, 1000)))) == 2000
 
-    def test_a_feature_that_one_fold_alone_knows_is_left_out(self):
+    def test_a_feature_known_in_only_one_fold_is_left_out(self):
         rows = make_rows(300, seed=1)
         fold = assign_folds(rows, 3)
         known_in_one = pa.array(np.where(fold == 1, rows["active_days"].to_numpy(), np.nan), from_pandas=True)
@@ -211,52 +218,60 @@ class TestFolds:
         assert left_out == ["age", "mau_ml_1", "has_investment"]
         assert "active_days" in used
 
-    def test_the_first_of_equally_good_grid_points_wins(self):
+    def test_the_first_of_tied_grid_points_wins(self):
         grid = [{"cv_score": score} for score in (0.69, 0.6995, 0.7, 0.7000001)]
         assert [choose_point(grid, "roc_auc", tolerance) for tolerance in (0, 0.001, 0.1)] == [2, 1, 0]
         assert choose_point(grid, "log_loss", 0) == 0
 
 
 class TestFamilies:
-    def test_an_unknown_family_gets_its_near_names(self):
-        with pytest.raises(UserError, match=r"'random_forrest' is no family. Did you mean random_forest"):
+    def test_an_unknown_family_is_reported_with_similar_names(self):
+        with pytest.raises(UserError, match=r"unknown model family 'random_forrest'\. Did you mean random_forest"):
             choose_family(PARAMS | {"family": "random_forrest"})
 
-    def test_a_parameter_that_the_classifier_lacks_gets_its_near_names(self):
-        with pytest.raises(UserError, match=r"'maxDeph' is no parameter of Spark's RandomForestClassifier.*maxDepth"):
+    def test_an_unknown_classifier_parameter_is_reported_with_similar_names(self):
+        with pytest.raises(
+            UserError, match=r"'maxDeph' is not a parameter of Spark's RandomForestClassifier.*maxDepth"
+        ):
             choose_family(PARAMS | {"family": "random_forest", "grids": {"random_forest": {"maxDeph": [3]}}})
 
-    def test_a_family_without_a_grid(self):
+    def test_a_family_without_a_grid_is_refused(self):
         with pytest.raises(UserError, match="no grid for the family 'random_forest'"):
             choose_family(PARAMS | {"family": "random_forest", "grids": {}})
 
-    def test_a_value_that_spark_refuses_is_named(self, candidate, tmp_path):
+    def test_a_value_that_spark_rejects_is_reported(self, candidate, tmp_path):
         outputs = [tmp_path / name for name in ("model", "metrics", "plots")]
         params = PARAMS | {"grids": {"logistic_regression": {"elasticNetParam": [2.0]}}}
-        with pytest.raises(UserError, match=r"LogisticRegression refuses {'elasticNetParam': 2.0}"):
+        with pytest.raises(UserError, match=r"LogisticRegression rejects {'elasticNetParam': 2.0}"):
             train_model(candidate.train, candidate.holdout, *outputs, params)
         assert not list(tmp_path.iterdir())
 
 
 class TestEvaluation:
-    def test_measures_are_scikit_learn_s(self):
+    def test_metrics_and_curves_equal_scikit_learn_s(self):
         generator = np.random.default_rng(5)
         label = generator.integers(0, 2, 500)
-        # Rounded, so that there are ties.
+        # Rounded to create ties.
         probability = np.round(np.clip(label * 0.2 + generator.random(500) * 0.8, 0.01, 0.99), 2)
         assert roc_auc(label, probability) == pytest.approx(metrics.roc_auc_score(label, probability))
         assert average_precision(label, probability) == pytest.approx(
             metrics.average_precision_score(label, probability)
         )
+        false, true, _ = metrics.roc_curve(label, probability, drop_intermediate=False)
+        assert np.array_equal(roc_curve(label, probability), (false, true))
+        # scikit-learn starts at the lowest score, and adds the point (0, 1).
+        precision, recall, _ = metrics.precision_recall_curve(label, probability)
+        expected = recall[-2::-1], precision[-2::-1]
+        assert np.array_equal(precision_recall_curve(label, probability), expected)
         content = measure(label, probability, 0.5)
         assert content["log_loss"] == pytest.approx(metrics.log_loss(label, probability))
         assert content["brier"] == pytest.approx(metrics.brier_score_loss(label, probability))
 
-    def test_calibration_error_of_a_constant_is_its_distance_from_the_rate(self):
+    def test_the_calibration_error_of_a_constant_is_its_distance_from_the_churn_rate(self):
         label = np.array([0, 1] * 50)
         assert measure(label, np.full(100, 0.6), 0.5)["ece"] == pytest.approx(0.1)
 
-    def test_bins_are_equal_and_few_rows_give_few_bins(self):
+    def test_calibration_bins_have_equal_sizes_and_few_rows_give_few_bins(self):
         label = np.array([0, 1, 1, 0, 1])
         assert [bin["users"] for bin in calibration(label, np.linspace(0, 1, 5))] == [1] * 5
         assert {bin["users"] for bin in calibration(np.tile(label, 20), np.linspace(0, 1, 100))} == {10}

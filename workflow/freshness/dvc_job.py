@@ -52,7 +52,7 @@ def bring_up_to_date(name: str, force: bool) -> int:
     gc.disable()  # the job ends too soon for garbage collection to pay off
     dvc.lock.Lock.lock = take_lock
     _common._dump_data = dump_whole
-    # dvc.lock has no comments to preserve: the parser that drops them is six times as fast.
+    # dvc.lock has no comments to preserve: the parser that ignores them is six times as fast.
     _yaml.parse_yaml_for_update = _yaml.parse_yaml
     dvc.stage.run.cmd_run = run_and_record
     command = ["repro", "--single-item", *(["--force"] if force else []), name]

@@ -58,7 +58,7 @@ class Listings:
         kept = read_listing(digest)
         if kept is not None:
             return kept
-        for listing in self._candidates(item):
+        for listing in self._guesses(item):
             if listing is not None and folder_hash(listing) == digest:
                 self._keep(digest, listing)
                 return listing
@@ -86,7 +86,7 @@ class Listings:
         if not (LISTINGS / digest).exists():
             write_whole(LISTINGS / digest, json.dumps(listing, indent=0))
 
-    def _candidates(self, item: Any) -> Iterator[Listing | None]:
+    def _guesses(self, item: Any) -> Iterator[Listing | None]:
         """Return what the folder may have contained, the cheapest guess first."""
         yield self._cached(item)
         yield self.now(item)

@@ -1,6 +1,6 @@
 # Report the outcome of a run: at the terminal, and to CHURN_NOTIFY_URLS if it is set.
 
-from churn.alerts.channels import is_owed
+from churn.alerts.channels import has_undelivered
 from churn.alerts.failure import explain_failure, send_failure
 from churn.deliveries.inbox_layout import inbox_folder, read_rejected
 
@@ -25,12 +25,13 @@ rule send_alert:
                     "scripts/churn/alerts",
                     "scripts/churn/base",
                     "scripts/churn/deliveries/inbox_layout.py",
+                    "scripts/churn/drift/verdict.py",
                     "scripts/churn/evaluation",
                     "scripts/churn/release",
                 ],
                 makes=["reports/release/send_alert.json"],
                 settings={"rejected": ", ".join(read_rejected(inbox_folder()))},
-                lost=lambda: is_owed(Path("reports/release/send_alert.json")),
+                lost=lambda: has_undelivered(Path("reports/release/send_alert.json")),
             )
             if ALERTS
             else []

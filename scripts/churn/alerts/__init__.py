@@ -1,4 +1,4 @@
-"""Messages to people: the summary of a run, the message of a failure, and the services that receive them.
+"""Messages about runs: the summary, the message about a failure, and the services that deliver them.
 
-May import: base, deliveries, evaluation, release.
+May import: base, deliveries, drift, evaluation, release.
 """

@@ -1,26 +1,29 @@
-"""Short messages to people, by Apprise, to the addresses in CHURN_NOTIFY_URLS.
+"""Send short messages with Apprise to the addresses in CHURN_NOTIFY_URLS.
 
-The addresses hold tokens and passwords: nothing here prints, keeps or raises one. A service is named by its kind and
-its place in the list.
+The addresses contain tokens and passwords: no function here prints, stores or raises one. A service is named by its
+type and its position in the list.
 """
 
 import json
 import logging
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from apprise import NotifyBase
 
 VARIABLE = "CHURN_NOTIFY_URLS"
-TIMEOUT = 30  # seconds, for each service
+TIMEOUT_SECONDS = 30  # for each service
 UNKNOWN = "unknown"
 
 
-def send_message(title: str, lines: list[str], kind: str, told: list[dict] = ()) -> list[dict]:
-    """Send one message to each service that does not have it; warn of those that do not take it.
+def send_message(
+    title: str, lines: list[str], kind: str, earlier: Iterable[dict[str, Any]] = ()
+) -> list[dict[str, Any]]:
+    """Send one message to each service that has not received it; print a warning for each delivery that fails.
 
     Parameters
     ----------
@@ -28,59 +31,76 @@ def send_message(title: str, lines: list[str], kind: str, told: list[dict] = ())
         The message.
     kind : str
         Apprise's type of message: info, success, warning or failure.
-    told : list of dict
-        What an earlier call returned for the same message.
+    earlier : iterable of dict
+        The result of an earlier call for the same message.
 
     Returns
     -------
     list of dict
-        For each address, in order: `service` (its kind; "unknown" when Apprise cannot use the address), `told`.
+        For each address, in order: `service` (its type; "unknown" if Apprise cannot use the address), `delivered`.
     """
     from apprise import Apprise, NotifyFormat
 
-    message = ("\n".join(lines), title, kind, NotifyFormat.TEXT)
-    found = []
+    results, known = [], list(earlier)
     for number, service in enumerate(open_services()):
-        has_it, sender = {"service": name_service(service), "told": True}, Apprise()
-        if has_it not in told[number : number + 1]:
-            sent = service and sender.add(service) and sender.notify(*message, timeout=TIMEOUT)
-            has_it["told"] = bool(sent)
-        found.append(has_it)
-        if not has_it["told"]:
-            print(f"WARNING: {explain(has_it['service'], number + 1)}", flush=True)
-    return found
+        result: dict[str, Any] = {"service": name_service(service), "delivered": True}
+        if result not in known[number : number + 1]:
+            sender = Apprise()
+            result["delivered"] = bool(
+                service
+                and sender.add(service)
+                and sender.notify("\n".join(lines), title, kind, NotifyFormat.TEXT, timeout=TIMEOUT_SECONDS)
+            )
+        results.append(result)
+        if not result["delivered"]:
+            print(f"WARNING: {explain(result['service'], number + 1)}", flush=True)
+    return results
 
 
 def strip_logins(text: str) -> str:
-    """Return a text without the logins that addresses in it hold."""
+    """Return a text without the logins in its addresses."""
     return re.sub(r"(?<=://)[^/\s@]+@", "", text)
 
 
 def open_services() -> "list[NotifyBase | None]":
-    """Return the service of each address, which blanks or commas part; None for what Apprise cannot use."""
+    """Return the service of each address (separated by blanks or commas), None for one that Apprise cannot use."""
     from apprise import Apprise
     from apprise.utils.parse import parse_urls
 
-    # At its louder levels Apprise tells parts of the addresses.
+    # At its more verbose levels, Apprise logs parts of the addresses.
     logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
-    # Word by word: Apprise drops what is no address when it stands beside one.
+    # Word by word: Apprise silently drops a malformed address next to a valid one.
     words = os.environ.get(VARIABLE, "").split()
-    return [Apprise.instantiate(url) for word in words for url in parse_urls(word.strip(",;"))]
+    return [Apprise.instantiate(url) for word in words for url in parse_urls(word.strip(",;"))]  # type: ignore[no-untyped-call]
 
 
 def name_service(service: "NotifyBase | None") -> str:
-    """Return the kind of a service."""
+    """Return the type of a service."""
     return str(service.service_name) if service else UNKNOWN
 
 
 def explain(service: str, number: int) -> str:
-    """Tell why a service does not have a message."""
+    """Return why a service did not receive a message."""
     where = f"address {number} of {VARIABLE}"
     if service == UNKNOWN:
-        return f"Apprise cannot use {where}. One looks like json://host/path, or mailto://user:password@host."
-    return f"{service} ({where}) did not take the message."
+        return f"Apprise cannot use {where}. Examples: json://host/path, mailto://user:password@host."
+    return f"{service} ({where}) did not accept the message."
 
 
-def is_owed(receipt: Path) -> bool:
-    """Tell whether a service still waits for the message of a receipt."""
-    return receipt.exists() and not all(one["told"] for one in json.loads(receipt.read_text())["services"])
+def read_receipt(path: Path) -> dict[str, Any] | None:
+    """Return the receipt of the last message, None if there is none."""
+    if not path.exists():
+        return None
+    receipt: dict[str, Any] = json.loads(path.read_text())
+    # Older receipts name the field `told`.
+    receipt["services"] = [
+        {"service": one["service"], "delivered": one.get("delivered", one.get("told", False))}
+        for one in receipt["services"]
+    ]
+    return receipt
+
+
+def has_undelivered(path: Path) -> bool:
+    """Return whether a service has not received the message of a receipt."""
+    receipt = read_receipt(path)
+    return receipt is not None and not all(one["delivered"] for one in receipt["services"])

@@ -1,6 +1,6 @@
-"""The message that a run failed: what failed, and the first error in its log.
+"""The message about a failed run: what failed, and the first error in its log.
 
-`dvc repro`, which is for people at a terminal, sends none.
+`dvc repro` sends no messages: it is run by someone at a terminal.
 """
 
 from collections.abc import Iterable
@@ -12,12 +12,12 @@ from churn.release.registry import MODEL
 
 
 def send_failure(failures: list[tuple[str, str]]) -> None:
-    """Send one message that names what failed; none when nothing did, as when a run is interrupted.
+    """Send one message that names what failed; send nothing if the list is empty, as after an interrupted run.
 
     Parameters
     ----------
     failures : list of tuple
-        The name of what failed, a rule's for a job, and why.
+        The name of what failed (for a job, its rule) and the reason.
     """
     if failures:
         lines = [strip_logins(f"{name}: {why}") for name, why in sorted(failures)]
@@ -26,14 +26,14 @@ def send_failure(failures: list[tuple[str, str]]) -> None:
 
 
 def explain_failure(logs: Iterable[str]) -> str:
-    """Return what a job's logs say first of its failure, and where they are."""
+    """Return the first error in a job's logs, and their paths."""
     texts = [Path(log).read_text(errors="replace") for log in logs if Path(log).exists()]
     return f"{first_error(''.join(texts))} ({', '.join(map(str, logs)) or 'no log'})"
 
 
 def first_error(text: str) -> str:
-    """Return the first line that begins with ERROR, else the last line; where in the code is nobody's concern."""
+    """Return the first line that begins with ERROR, else the last line; lines of a traceback are skipped."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith('File "')]
     first = next((line for line in lines if line.startswith("ERROR")), lines[-1] if lines else "nothing was printed")
-    # What follows then are rows of the users' data, and no message is a place for those.
+    # User data follows these words, and must not be in a message.
     return first.removesuffix(" For example:")

@@ -1,11 +1,13 @@
-"""The result of a run in a few lines."""
+"""Summarise the result of a run in a few lines."""
 
 import json
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from churn.base.command import UserError
 from churn.base.drops import read_drops
+from churn.drift.verdict import describe_drift
 from churn.evaluation.gains import describe_gains
 from churn.release.registry import tracking_uri
 
@@ -21,15 +23,15 @@ def summarize_run(root: Path) -> list[str]:
     Raises
     ------
     UserError
-        When the pipeline has not run to its end yet.
+        When the pipeline has not finished yet.
     """
-    train, drift = read(root / "metrics/train_model.json"), read(root / "metrics/detect_drift.json")
-    training_set = read(root / "metrics/build_training_set.json")
+    train, drift = read_result(root / "metrics/train_model.json"), read_result(root / "metrics/detect_drift.json")
+    training_set = read_result(root / "metrics/build_training_set.json")
     evaluation, promotion = (
-        read(root / "reports/release/evaluation.json"),
-        read(root / "reports/release/promote_model.json"),
+        read_result(root / "reports/release/evaluation.json"),
+        read_result(root / "reports/release/promote_model.json"),
     )
-    published = read(root / "reports/release/publish_drift_report.json")
+    published = read_result(root / "reports/release/publish_drift_report.json")
     newest = read_drops(root / "data/drops.yaml")[-1]
     production, store = evaluation["production"], tracking_uri()
     rows = [
@@ -40,9 +42,9 @@ def summarize_run(root: Path) -> list[str]:
         ("", f"version {promotion['production_version']} now" if promotion["production_version"] else "none now"),
         ("Holdout", describe_holdout(training_set, train)),
         ("Baselines", describe_baselines(train)),
-        ("Drift", describe_drift(drift)),
+        ("Drift", describe_drift_and_alarms(drift)),
         ("Rows", describe_rows(root, newest)),
-        ("Users", describe_users(read(root / f"metrics/build_features/{newest}.json"))),
+        ("Users", describe_users(read_result(root / f"metrics/build_features/{newest}.json"))),
         ("Look next", f"drift report  {published['uri']}"),
         ("", "model card    reports/model_card.md"),
         ("", "explanation   reports/explainability/shap_summary.png"),
@@ -52,24 +54,24 @@ def summarize_run(root: Path) -> list[str]:
     return [f"{name:<11} {text}" for name, text in rows]
 
 
-def describe_model(model: dict) -> str:
-    """Name a version and its ROC AUC."""
+def describe_model(model: dict[str, Any]) -> str:
+    """Return a version and its ROC AUC in words."""
     return f"version {model['version']}, ROC AUC {model['roc_auc']:.4f}"
 
 
-def describe_gates(gates: list[dict]) -> str:
-    """Tell which gates the candidate passed."""
+def describe_gates(gates: list[dict[str, Any]]) -> str:
+    """Return which gates the candidate passed and failed."""
     return ", ".join(f"{gate['gate']} {'passed' if gate['passed'] else 'FAILED'}" for gate in gates)
 
 
-def describe_baselines(train: dict) -> str:
-    """Tell the baselines' ROC AUC, and whether the model beats them."""
+def describe_baselines(train: dict[str, Any]) -> str:
+    """Return the baselines' ROC AUC, and whether the model is better."""
     aucs = ", ".join(f"{name} {auc:.4f}" for name, auc in sorted(train["baselines"].items()))
     return f"{aucs}. {describe_gains(train['gain_over_baselines'])}"
 
 
-def describe_holdout(training_set: dict, train: dict) -> str:
-    """Tell the holdout's date, size and churn rate."""
+def describe_holdout(training_set: dict, train: dict[str, Any]) -> str:
+    """Return the holdout's date, size and churn rate in words."""
     return (
         f"{train['holdout_rows']:,} users as of {training_set['holdout_date']}; {train['holdout_churn_rate']:.1%} "
         f"churned within {training_set['horizon_days']} days; trained on {train['train_rows']:,} rows as of "
@@ -77,28 +79,25 @@ def describe_holdout(training_set: dict, train: dict) -> str:
     )
 
 
-def describe_drift(drift: dict) -> str:
-    """Tell the drift's verdict, or why there is none."""
+def describe_drift_and_alarms(drift: dict[str, Any]) -> str:
+    """Return the result of drift detection, with the alarms."""
     alarms = f"alarms: {' '.join(drift['alarms'])}" if drift["alarms"] else "no alarm"
-    if "drift_share" not in drift:
-        return f"not measured: {drift['reason']}; {alarms}"
-    verdict = "detected" if drift["drift_detected"] else "none"
-    return f"{verdict}; {drift['drift_share']:.0%} of the columns drifted; {alarms}"
+    return f"{describe_drift(drift)}; {alarms}"
 
 
 def describe_rows(root: Path, drop: date) -> str:
-    """Tell how many rows of a drop's files were kept, and the commonest reasons against the others."""
+    """Return how many rows of a drop's files were kept, and the most common reasons for rejecting the others."""
     stages = ("clean_payments", "build_user_base")
-    accounts = [account for stage in stages for account in read(root / f"metrics/{stage}/{drop}.json").items()]
-    rows_in, kept = (sum(account[field] for _, account in accounts) for field in ("rows_in", "kept"))
-    reasons = [(count, f"{name} {why}") for name, account in accounts for why, count in account["reasons"].items()]
-    told = "; ".join(f"{why}: {count:,}" for count, why in sorted(reasons, key=lambda one: -one[0])[:3])
+    files = [file for stage in stages for file in read_result(root / f"metrics/{stage}/{drop}.json").items()]
+    rows_in, kept = (sum(counts[field] for _, counts in files) for field in ("rows_in", "kept"))
+    reasons = [(count, f"{name} {why}") for name, counts in files for why, count in counts["reasons"].items()]
+    common = "; ".join(f"{why}: {count:,}" for count, why in sorted(reasons, key=lambda one: -one[0])[:3])
     more = "; ..." if len(reasons) > 3 else ""
-    return f"{rows_in:,} in drop {drop}, {kept:,} kept, {rows_in - kept:,} rejected{told and f' ({told}{more})'}"
+    return f"{rows_in:,} in drop {drop}, {kept:,} kept, {rows_in - kept:,} rejected{common and f' ({common}{more})'}"
 
 
-def describe_users(counts: dict) -> str:
-    """Tell who pays, and how the user files and the payments overlap."""
+def describe_users(counts: dict[str, Any]) -> str:
+    """Return how many users pay, and how the user files and the payments overlap."""
     unknown = ", ".join(f"{count:,} not in {name}" for name, count in counts["payers_unknown_to"].items() if count)
     return (
         f"{counts['payers']:,} users pay ({unknown or 'all of them in every user file'}); "
@@ -106,8 +105,9 @@ def describe_users(counts: dict) -> str:
     )
 
 
-def read(path: Path) -> dict:
-    """Return a JSON file's content, or tell the user that the run has not come so far."""
+def read_result(path: Path) -> dict[str, Any]:
+    """Return the content of a JSON file; raise `UserError` if the run has not written it yet."""
     if not path.exists():
-        raise UserError(f"{path} is missing: the pipeline has not run to its end. Run: snakemake --cores all")
-    return json.loads(path.read_text())
+        raise UserError(f"{path} is missing: the pipeline has not finished. Run: snakemake --cores all")
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content

@@ -1,5 +1,5 @@
-"""What every command needs: errors with one clear message, files written whole, params.yaml, the list of drops, git.
-Kept small, because an edit here makes every stage stale.
+"""What every command needs: clear error messages, atomic file writes, params.yaml, the list of drops, git.
+Kept small, because a change here makes every stage stale.
 
 May import: nothing.
 """

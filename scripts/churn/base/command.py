@@ -1,4 +1,4 @@
-"""How every script meets its user: one clear message for a mistake, never a traceback."""
+"""Run a script: an error that the user can fix ends in one clear message, never in a traceback."""
 
 import difflib
 import errno
@@ -15,22 +15,22 @@ DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class UserError(Exception):
-    """A mistake that the user can mend.
+    """An error the user can fix.
 
-    The message says what is wrong, where (file, line or column), which value, and how to mend it.
+    The message says what is wrong, where (file, line or column), which value, and how to fix it.
     """
 
 
 def run_command(main: Callable[[], None]) -> None:
-    """Run a script's `main`; end with exit code 1 and one message when it raises `UserError`.
+    """Run a script's `main`; if it raises `UserError`, print the message and exit with code 1.
 
-    What `.env` says of servers and logins is in the environment then; what was there before wins.
+    Servers and logins from `.env` are added to the environment first; variables that are already set win.
     """
     load_dotenv(ENV_FILE)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("churn").setLevel(logging.INFO)
-    # A step ends soon, and importing MLflow or Evidently makes a million objects that stay: looking for garbage among
-    # them costs a second.
+    # A step is short, and importing MLflow or Evidently creates a million objects that are never freed: collecting
+    # garbage among them would cost a second.
     gc.disable()
     try:
         main()
@@ -39,10 +39,10 @@ def run_command(main: Callable[[], None]) -> None:
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise
-        sys.exit(f"ERROR: {error.strerror}: {error.filename or 'the output'}. Mend that, then run again.")
+        sys.exit(f"ERROR: {error.strerror}: {error.filename or 'the output'}. Fix this, then run again.")
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return what a wrong name may have meant, or all that is known, as a sentence."""
+    """Return a sentence with the known names closest to an unknown one, or with all of them."""
     near = difflib.get_close_matches(name, known, n=3)
-    return f"Did you mean {' or '.join(near)}?" if near else f"Known here: {', '.join(known)}."
+    return f"Did you mean {' or '.join(near)}?" if near else f"Known names: {', '.join(known)}."

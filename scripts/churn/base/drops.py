@@ -1,6 +1,7 @@
 """The list of drops, data/drops.yaml. A drop is one delivery of the five CSVs, named by its ISO date."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
@@ -18,21 +19,21 @@ def read_drops(path: Path) -> list[date]:
     Raises
     ------
     UserError
-        When the list is missing, empty, or holds anything but dates.
+        When the list is missing, empty, or contains anything but dates.
     """
     _, drops = read_list(path)
     if not drops:
-        raise UserError(f"{path} lists no drop. Add one: make ingest SOURCE=<folder of five CSVs>, or make demo.")
+        raise UserError(f"{path} lists no drops. Add one: make ingest SOURCE=<folder of five CSVs>, or make demo.")
     return drops
 
 
 def read_list(path: Path) -> tuple[str, list[date]]:
-    """Return where the drops come from (none, demo or own) and the drops, oldest first; a missing list is none.
+    """Return where the drops come from (none, demo or own) and the drops, oldest first; a missing list is empty.
 
     Raises
     ------
     UserError
-        When the list is no YAML mapping, names another source, or holds anything but dates.
+        When the list is not a YAML mapping, names an unknown source, or contains anything but dates.
     """
     try:
         listed = (yaml.safe_load(path.read_text()) if path.exists() else None) or {}
@@ -46,18 +47,16 @@ def read_list(path: Path) -> tuple[str, list[date]]:
 
 
 def write_list(path: Path, source: str, drops: Iterable[date]) -> None:
-    """Write data/drops.yaml whole; the same drops give the same bytes."""
-    days = "".join(f'\n  - "{day}"' for day in sorted(set(drops)))
+    """Write data/drops.yaml; the same drops give the same bytes."""
+    lines = "".join(f'\n  - "{day}"' for day in sorted(set(drops)))
     with write_whole(path) as new:
-        new.write_text(f"source: {source}\ndrops:{days or ' []'}\n")
+        new.write_text(f"source: {source}\ndrops:{lines or ' []'}\n")
 
 
 def parse_drop(text: str) -> date:
-    """Turn a drop's name into its date; raise `UserError` for any other form than YYYY-MM-DD."""
-    try:
+    """Return the date that names a drop; raise `UserError` unless it is written as YYYY-MM-DD."""
+    with suppress(ValueError):
         day = date.fromisoformat(text)
-    except ValueError:
-        day = None
-    if day is None or day.isoformat() != text:
-        raise UserError(f"A drop is named by its ISO date, YYYY-MM-DD; {text!r} is none.")
-    return day
+        if day.isoformat() == text:
+            return day
+    raise UserError(f"Not a drop date: {text!r}. Use YYYY-MM-DD.")

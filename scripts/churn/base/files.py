@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-# How DuckDB writes every table. A higher level of compression takes longer and saves nothing on these tables.
+# How DuckDB writes every table. Higher compression levels take longer and do not make these tables smaller.
 PARQUET = "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
 
 # Scratch folders begin with this; .dvcignore and .gitignore name it too.
@@ -18,12 +18,12 @@ SCRATCH, LOCK = ".writing-", ".lock"
 
 
 def quote(text: object) -> str:
-    """Return a text, a path or a name as SQL writes a text."""
+    """Return a text, a path or a name as an SQL string literal."""
     return "'" + str(text).replace("'", "''") + "'"
 
 
 def part_path(table: Path, number: int) -> Path:
-    """Return the path of a table's part, from 0: a table is a folder of Parquet files, read in the order of names."""
+    """Return the path of part `number` (from 0) of a table, a folder of Parquet files that are read by name."""
     return table / f"part-{number:05}.parquet"
 
 
@@ -74,10 +74,10 @@ def _locked(path: Path, wait: bool = True) -> Iterator[None]:
 
 @contextmanager
 def write_whole(target: Path) -> Iterator[Path]:
-    """Give a temporary path; move it to `target` when the block succeeds.
+    """Yield a temporary path, and move it to `target` when the block succeeds.
 
-    The path may become a file or a folder. When the block raises, nothing is left behind and an older `target` stays
-    as it was.
+    The path may become a file or a folder. When the block raises, nothing is left behind and an older `target` is
+    unchanged.
     """
     with scratch_folder(target) as folder:
         yield folder / target.name
@@ -87,14 +87,14 @@ def write_whole(target: Path) -> Iterator[Path]:
 
 
 def write_json(content: object, target: Path) -> None:
-    """Write sorted keys and floats rounded to 6 digits, so that equal content gives equal bytes."""
+    """Write JSON with sorted keys and floats rounded to 6 digits, so that equal content gives equal bytes."""
     rounded = round_floats(content, lambda value: round(value, 6))
     with write_whole(target) as path:
         path.write_text(json.dumps(rounded, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 
 def round_floats(content: object, rounded: Callable[[float], float]) -> object:
-    """Return the same lists and dicts with every float in them rounded."""
+    """Return nested lists and dicts with every float rounded."""
     if isinstance(content, float):
         return rounded(content)
     if isinstance(content, dict):

@@ -1,6 +1,7 @@
-"""Read params.yaml through its closed schema: an unknown key or a wrong value is an error."""
+"""Read params.yaml and validate it: the schema is closed, so an unknown key or a wrong value is an error."""
 
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import yaml
@@ -10,19 +11,19 @@ from churn.base.command import UserError, suggest
 SCHEMA = Path(__file__).parents[3] / "workflow" / "schemas" / "params.schema.yaml"
 
 
-def read_params(path: Path) -> dict:
-    """Return all of params.yaml, validated.
+def read_params(path: Path) -> dict[str, Any]:
+    """Return params.yaml, validated.
 
     Raises
     ------
     UserError
-        When the file is missing, is no YAML, or breaks the schema.
+        When the file is missing, is not valid YAML, or breaks the schema.
     """
     try:
-        params = yaml.safe_load(path.read_text())
+        params: dict[str, Any] = yaml.safe_load(path.read_text())
     except FileNotFoundError:
         raise UserError(
-            f"{path} is missing. Run this in the repository's folder, or restore it: git checkout {path}"
+            f"{path} is missing. Run this in the repository's folder, or restore the file: git checkout {path}"
         ) from None
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not valid YAML: {error}") from None
@@ -35,18 +36,21 @@ def read_params(path: Path) -> dict:
     return params
 
 
-def read_section(path: Path, section: str) -> dict:
+def read_section(path: Path, section: str) -> dict[str, Any]:
     """Return one stage's section of params.yaml, after validating the whole file."""
-    return read_params(path)[section]
+    content: dict[str, Any] = read_params(path)[section]
+    return content
 
 
 def _explain(error: jsonschema.ValidationError) -> str:
     where = ".".join(map(str, error.absolute_path)) or "the file"
+    schema: Any = error.schema
     if error.validator == "additionalProperties":
-        known = list(error.schema["properties"])
-        unknown = [key for key in error.instance if key not in known]
+        known = list(schema["properties"])
+        section: Any = error.instance
+        unknown = [key for key in section if key not in known]
         return f"{where}: unknown key {unknown[0]!r}. {suggest(str(unknown[0]), known)}"
     if error.validator == "required":
         return f"{where}: {error.message}. Restore the line from git."
-    meaning = error.schema.get("description")
-    return f"{where}: {error.message}." + (f" It is: {meaning}" if meaning else "")
+    meaning = schema.get("description")
+    return f"{where}: {error.message}." + (f" Meaning: {meaning}" if meaning else "")

@@ -2,11 +2,10 @@
 
 import os
 import urllib.parse
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from churn.base.command import UserError
 from churn.release.ledger import Entry, created_at, read_entries
@@ -19,6 +18,8 @@ from churn.release.registry import (
     ROLLED_BACK_TAG,
     SQLITE,
     aliased_version,
+    find_runs,
+    find_versions,
     open_registry,
     tracking_uri,
 )
@@ -118,7 +119,7 @@ def hide_password(uri: str) -> str:
 
 
 def _read(client: "MlflowClient", address: str) -> Record:
-    found = _search(client.search_model_versions, f"name = '{MODEL}'")
+    found = find_versions(client, MODEL)
     runs = _read_runs(client, {version.run_id for version in found if version.run_id})
     versions = [_describe(version, runs.get(version.run_id)) for version in found]
     versions.sort(key=lambda version: -int(version.number))
@@ -131,24 +132,13 @@ def _read(client: "MlflowClient", address: str) -> Record:
     return Record(address, production=production, previous=previous, versions=versions, entries=read_entries(client))
 
 
-def _search(search: Callable[..., Any], *arguments: object) -> list[Any]:
-    found: list[Any] = []
-    token = None
-    while token != "":
-        page = search(*arguments, page_token=token)
-        found += page
-        token = page.token or ""
-    return found
-
-
 def _read_runs(client: "MlflowClient", wanted: set[str]) -> "dict[str, Run]":
     """Return the runs of the versions by id, without deleted runs."""
     from mlflow.exceptions import MlflowException
 
     experiment = client.get_experiment_by_name(EXPERIMENT)
-    ids = [experiment.experiment_id] if experiment else []
     # One request for all of them; runs of single grid points do not have this tag.
-    found = _search(client.search_runs, ids, f"tags.{DIGEST_TAG} LIKE '%'") if ids else []
+    found = find_runs(client, experiment.experiment_id, f"tags.{DIGEST_TAG} LIKE '%'") if experiment else []
     runs = {run.info.run_id: run for run in found}
     for run_id in wanted - set(runs):
         try:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from churn.dashboard.heuristic import FEATURE, NAME, churn_by_silence
 from churn.dashboard.run_files import FEATURES, SCORES, find_newest, horizon_days, read_table
+from churn.scoring.deciles import deciles
 
 
 @dataclass(frozen=True)
@@ -47,26 +48,6 @@ def score_by_heuristic() -> Scored | None:
     return Scored(_score(path, path.stat().st_mtime_ns, horizon_days()), path, NAME)
 
 
-def decile_among(probability: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Return the decile of each probability among the scores; 1 is the most likely to churn.
-
-    Parameters
-    ----------
-    probability : numpy.ndarray
-        Of any shape.
-    scores : numpy.ndarray
-        The probabilities of the users to compare with, at least one.
-
-    Returns
-    -------
-    numpy.ndarray
-        int64, 1 to 10, of the shape of `probability`; equal probabilities are in the same decile.
-    """
-    ordered = np.sort(scores)
-    above = len(ordered) - np.searchsorted(ordered, probability, side="right")
-    return np.minimum(above * 10 // len(ordered) + 1, 10)
-
-
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _sort(path: Path, written: int) -> pa.Table:
     return read_table(path).sort_by([("churn_probability", "descending"), ("user_id", "ascending")])
@@ -82,7 +63,7 @@ def _score(path: Path, written: int, horizon: int) -> pa.Table:
     table = features.select(["user_id", "as_of_date"])
     columns = {
         "churn_probability": probability,
-        "decile": decile_among(probability, probability) if len(probability) else probability.astype(int),
+        "decile": deciles(probability),
         FEATURE: features[FEATURE],
         "model_version": [NAME] * len(features),
     }

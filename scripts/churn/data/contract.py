@@ -1,4 +1,4 @@
-"""What a delivery's five CSV files must hold: the one declaration of their columns."""
+"""The contract of a delivery's five CSV files: the single declaration of their columns."""
 
 import csv
 from dataclasses import dataclass, field
@@ -19,13 +19,13 @@ class Column:
     type : str
         One of id, whole, money, fraction, date, text.
     unit : str
-        What a number counts; "" for what is no number.
+        Unit of a number; "" for other types.
     required : bool
         An empty value rejects the row.
     minimum, maximum : int or None
-        Bounds, both allowed; `above_zero` excludes 0 itself.
+        Inclusive bounds; `above_zero` excludes 0 itself.
     allowed : tuple of str
-        The values that a text may have (after blanks and case are normalised); empty: any.
+        The values that a text may have (after normalising blanks and case); if empty, any.
     aliases : dict
         Other spellings of allowed values.
     """
@@ -49,14 +49,14 @@ class Type:
     ----------
     sql : str
         Its name in SQL.
-    told : str
-        What to tell the user that a value should be.
+    expected : str
+        What a value should be, in the words of a message.
     pattern : str
-        Which texts are read as it, beyond those that stand as SQL would write the value. Empty: all that SQL reads.
+        Texts to accept in addition to SQL's own notation of the value. If empty, everything that SQL can parse.
     """
 
     sql: str
-    told: str
+    expected: str
     pattern: str = ""
 
 
@@ -120,12 +120,12 @@ USER_FILES = [name for name in FILES if name != "PAYMENTS.csv"]
 
 
 def presence_column(name: str) -> str:
-    """Return the column of the user base that tells whether a file knows the user."""
+    """Return the column of the user base that says whether a file contains the user."""
     return f"in_{Path(name).stem}"
 
 
 def check_header(path: Path, name: str) -> list[str]:
-    """Return the header of a CSV file, in its order, once it is sure that `FILES[name]` can be read from it.
+    """Return a CSV file's header after checking that `FILES[name]` can be read from the file.
 
     Raises
     ------
@@ -152,8 +152,8 @@ def check_header(path: Path, name: str) -> list[str]:
         )
     if "" in header:
         raise UserError(
-            f"{path}, line 1: column {header.index('') + 1} has no name. Take it out of every line, or give it a name."
+            f"{path}, line 1: column {header.index('') + 1} has no name. Remove it from every line, or name it."
         )
     if repeated := sorted({cell for cell in header if header.count(cell) > 1}):
-        raise UserError(f"{path}, line 1: column {', '.join(repeated)} stands there more than once.")
+        raise UserError(f"{path}, line 1: column {', '.join(repeated)} appears more than once.")
     return header

@@ -1,4 +1,4 @@
-"""A CSV file cut at its line ends, to be read by many at a time; and its lines as they stand on the disk."""
+"""Split a CSV file at line ends, so that it can be read in parallel, and look up the lines of records."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ NEWLINE, RETURN = 10, 13
 
 @dataclass(frozen=True)
 class Split:
-    """Whole lines of a CSV file, from byte `begin` up to `end`: the `number`-th split (from 0) after the header."""
+    """Whole lines of a CSV file, from byte `begin` up to `end`; `number` counts the splits from 0."""
 
     path: Path
     number: int
@@ -19,7 +19,7 @@ class Split:
     end: int
 
     def read(self) -> bytes:
-        """Return the lines, the last one with its end."""
+        """Return the lines; the last one also ends in a newline."""
         with self.path.open("rb") as file:
             file.seek(self.begin)
             text = file.read(self.end - self.begin)
@@ -28,29 +28,30 @@ class Split:
 
 @dataclass
 class Lines:
-    """What `find_lines` found; lines are numbered from 1.
+    """The result of `find_lines`; lines are numbered from 1.
 
     Attributes
     ----------
     number : int
-        How many lines there are.
+        The number of lines.
     rows : int
-        How many of them are not empty.
+        The number of lines that are not empty.
     of_records : list of (int, str)
-        Number and text of the line of each record asked for, in their order.
-    misshapen : list of (int, str)
-        The same for the lines that are no record.
+        Number and text of each requested record's line, in the order of the records.
+    malformed : list of (int, str)
+        The same for the malformed lines.
     """
 
     number: int
     rows: int
     of_records: list[tuple[int, str]] = field(default_factory=list)
-    misshapen: list[tuple[int, str]] = field(default_factory=list)
+    malformed: list[tuple[int, str]] = field(default_factory=list)
 
 
 def cut_file(path: Path) -> list[Split]:
-    """Return the splits of a CSV file with a header, in its order; how it is cut depends on its bytes alone."""
-    splits, size = [], path.stat().st_size
+    """Return the splits of a CSV file with a header, in order; they depend only on the file's bytes."""
+    splits: list[Split] = []
+    size = path.stat().st_size
     with path.open("rb") as file:
         begin = len(file.readline())
         while begin < size:
@@ -62,17 +63,17 @@ def cut_file(path: Path) -> list[Split]:
     return splits
 
 
-def find_lines(text: bytes, records: list[int], misshapen: list[int]) -> Lines:
-    """Count the lines of a split, and find those of some records.
+def find_lines(text: bytes, records: list[int], malformed: list[int]) -> Lines:
+    """Count the lines of a split, and find the lines of some records.
 
     Parameters
     ----------
     text : bytes
-        What `Split.read` returned.
+        From `Split.read`.
     records : list of int
-        Records, rising, counted from 0 over the lines that are neither empty nor misshapen.
-    misshapen : list of int
-        Lines, rising, that are no record.
+        Records in ascending order, counted from 0 over the lines that are neither empty nor malformed.
+    malformed : list of int
+        Lines that cannot be parsed as a record, in ascending order.
     """
     codes = np.frombuffer(text, dtype=np.uint8)
     ends = np.flatnonzero(codes == NEWLINE)
@@ -80,10 +81,10 @@ def find_lines(text: bytes, records: list[int], misshapen: list[int]) -> Lines:
     ends -= (ends > starts) & (codes[ends - 1] == RETURN)
     is_row = ends > starts
     found = Lines(len(ends), int(is_row.sum()))
-    of_misshapen = np.array(misshapen, dtype=np.int64) - 1
-    is_row[of_misshapen] = False
+    at_malformed = np.array(malformed, dtype=np.int64) - 1
+    is_row[at_malformed] = False
     row_lines = np.flatnonzero(is_row)
-    of_records = row_lines[[record for record in records if record < len(row_lines)]] if records else []
-    for numbers, into in (of_records, found.of_records), (of_misshapen, found.misshapen):
-        into.extend((int(at) + 1, text[starts[at] : ends[at]].decode("utf-8", "replace")) for at in numbers)
+    at_records = row_lines[np.array([record for record in records if record < len(row_lines)], dtype=np.int64)]
+    for numbers, target in (at_records, found.of_records), (at_malformed, found.malformed):
+        target.extend((int(at) + 1, text[starts[at] : ends[at]].decode("utf-8", "replace")) for at in numbers)
     return found

@@ -1,4 +1,4 @@
-"""Compare a drop with the drops before it: distances, the sample of users, the history, the report.
+"""Measure how a drop differs from the drops before it: the sample of users, distances, the history, the report.
 
 May import: base, features, pictures.
 """

@@ -1,6 +1,7 @@
-"""The drift of every week: as data for `dvc plots`, and as one picture."""
+"""Write the drift of every week: as data for `dvc plots`, and as a picture."""
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,17 +14,17 @@ from churn.pictures import MAIN, OTHER, save_picture
 LONGEST_LABELLED = 30
 
 
-def save_history(weeks: list[dict], drift_share: float, folder: Path) -> None:
-    """Write history.json (a record a week), distances.json (a record a week and column) and history.png.
+def save_history(weeks: list[dict[str, Any]], drift_share: float, folder: Path) -> None:
+    """Write history.json (one record per week), distances.json (one per week and column) and history.png.
 
     Parameters
     ----------
     weeks : list of dict
-        Of each drop from the second on, oldest first: `drop`, what `compare_drops` returned, and `alarms`.
+        For each drop from the second on, oldest first: `drop`, the result of `compare_drops`, and `alarms`.
     drift_share : float
-        Share of the columns from which drift is detected.
+        Drift is detected when at least this share of the columns drifted.
     folder : Path
-        The folder to make. Without a week there is no picture.
+        The folder to create. Without weeks there is no picture.
     """
     folder.mkdir()
     write_json([describe_week(week) for week in weeks], folder / "history.json")
@@ -32,8 +33,8 @@ def save_history(weeks: list[dict], drift_share: float, folder: Path) -> None:
         draw_history(weeks, drift_share, folder / "history.png")
 
 
-def describe_week(week: dict) -> dict:
-    """Return a week in figures; what could not be measured is absent."""
+def describe_week(week: dict[str, Any]) -> dict[str, Any]:
+    """Summarise a week in numbers; what could not be measured is absent."""
     figures = {"drop": week["drop"], "users": week["rows"], "alarms": len(week["alarms"])}
     if "drift_share" in week:
         parts = [record["statistic"] / record["threshold"] for record in week["columns"] if "statistic" in record]
@@ -43,8 +44,8 @@ def describe_week(week: dict) -> dict:
     return figures
 
 
-def list_distances(week: dict) -> list[dict]:
-    """Return the distance of every column that could be measured in a week, the candidate's scores last."""
+def list_distances(week: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the distances of a week's measured columns, with the candidate's scores last."""
     records = [*week["columns"], *([week["prediction"]] if week["prediction"] else [])]
     return [
         {
@@ -58,8 +59,8 @@ def list_distances(week: dict) -> list[dict]:
     ]
 
 
-def draw_history(weeks: list[dict], drift_share: float, path: Path) -> None:
-    """Draw the share of drifted columns week by week, and under it each column's distance as a part of its limit."""
+def draw_history(weeks: list[dict[str, Any]], drift_share: float, path: Path) -> None:
+    """Draw the share of drifted columns per week, and below it each column's distance relative to its limit."""
     distances = [record for week in weeks for record in list_distances(week)]
     columns = list(dict.fromkeys(record["column"] for record in distances))
     drops = [week["drop"] for week in weeks]
@@ -84,7 +85,7 @@ def draw_history(weeks: list[dict], drift_share: float, path: Path) -> None:
     save_picture(figure, path)
 
 
-def _draw_distances(axes: Axes, distances: list[dict], columns: list[str], drops: list[str]) -> None:
+def _draw_distances(axes: Axes, distances: list[dict[str, Any]], columns: list[str], drops: list[str]) -> None:
     of_limit = np.full((len(columns), len(drops)), np.nan)
     for record in distances:
         of_limit[columns.index(record["column"]), drops.index(record["drop"])] = (

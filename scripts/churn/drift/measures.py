@@ -1,10 +1,12 @@
-"""How one drop's features differ from those of the drops before it: distances, missing values, new categories."""
+"""Compare a drop's features with those of earlier drops: distances, missing values, new categories, alarms."""
+
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# The candidate's score of each user, a column beside the features.
+# Name of the column with the candidate's score of each user.
 PREDICTION = "churn_probability"
 NO_VALUE = {
     (True, True): "no value in any of these drops",
@@ -13,8 +15,8 @@ NO_VALUE = {
 }
 
 
-def compare_drops(current: pa.Table, reference: pa.Table, params: dict) -> dict:
-    """Compare a drop with the rows of those before it.
+def compare_drops(current: pa.Table, reference: pa.Table, params: dict[str, Any]) -> dict[str, Any]:
+    """Compare a drop with the rows of earlier drops.
 
     Parameters
     ----------
@@ -26,12 +28,13 @@ def compare_drops(current: pa.Table, reference: pa.Table, params: dict) -> dict:
     Returns
     -------
     dict
-        rows and reference_rows. `columns`, a record for each of the features, and `prediction`, the same for the score,
-        None where it cannot be measured: column, kind, missing_share and missing_share_before (0 to 1), new_categories
-        (share by name); method, statistic (a distance: 0 when nothing changed), threshold and drifted, or `left_out`,
-        the reason. drift_share (0 to 1 of the columns measured), or `reason`, why it cannot be measured.
+        rows and reference_rows; `columns`, a record for each feature; `prediction`, the record of the score, or None if
+        it cannot be measured. A record has: column, kind, missing_share and missing_share_before (0 to 1),
+        new_categories (share by name); and method, statistic (a distance, 0 for no change), threshold and drifted, or
+        `left_out`, the reason why it is not measured. drift_share (0 to 1 of the measured columns), or `reason`, why it
+        cannot be measured.
     """
-    found = {"rows": len(current), "reference_rows": len(reference), "columns": [], "prediction": None}
+    found: dict[str, Any] = {"rows": len(current), "reference_rows": len(reference), "columns": [], "prediction": None}
     if not len(reference):
         return found | {"reason": "there is no earlier drop with users to compare with"}
     records = [compare_column(name, current[name], reference[name], params) for name in current.column_names]
@@ -44,7 +47,9 @@ def compare_drops(current: pa.Table, reference: pa.Table, params: dict) -> dict:
     return found | {"drift_share": sum(record["drifted"] for record in measured) / len(measured)}
 
 
-def compare_column(name: str, current: pa.ChunkedArray, reference: pa.ChunkedArray, params: dict) -> dict:
+def compare_column(
+    name: str, current: pa.ChunkedArray, reference: pa.ChunkedArray, params: dict[str, Any]
+) -> dict[str, Any]:
     """Return the record of one column."""
     kind = "categorical" if _is_category(current) and _is_category(reference) else "numerical"
     missing, before = (_missing_share(values) for values in (current, reference))
@@ -59,14 +64,14 @@ def compare_column(name: str, current: pa.ChunkedArray, reference: pa.ChunkedArr
         return record | {"left_out": reason}
     method, threshold = params[f"{kind}_method"], params[f"{kind}_threshold"]
     statistic = measure_distance(current.drop_null().to_pandas(), reference.drop_null().to_pandas(), kind, method)
-    judged = {"statistic": statistic, "threshold": threshold, "drifted": statistic >= threshold}
-    return record | {"method": method} | judged
+    result = {"statistic": statistic, "threshold": threshold, "drifted": statistic >= threshold}
+    return record | {"method": method} | result
 
 
 def measure_distance(current: pd.Series, reference: pd.Series, kind: str, method: str) -> float:
-    """Return Evidently's distance between two columns of known values; more is more drift."""
-    # The functions behind Evidently's reports. A report draws and correlates every column too, and there is one
-    # comparison for each week of the history: by reports they would take seven times as long.
+    """Return Evidently's distance between two columns without missing values; larger means more drift."""
+    # The functions behind Evidently's reports. A report also plots and correlates every column, and the history has one
+    # comparison per week: with reports it would take seven times as long.
     from evidently.legacy.calculations.stattests.registry import get_stattest
     from evidently.legacy.core import ColumnType
 
@@ -76,22 +81,22 @@ def measure_distance(current: pd.Series, reference: pd.Series, kind: str, method
 
 
 def find_new_categories(current: pa.ChunkedArray, reference: pa.ChunkedArray) -> dict[str, float]:
-    """Return the share of the rows that each value has which was never there before."""
+    """Return the share of rows of each value that did not occur before."""
     known = pc.unique(reference)
     counts = {entry["values"]: entry["counts"] for entry in pc.value_counts(current.drop_null()).to_pylist()}
     new = sorted(set(counts) - set(known.to_pylist()))
     return {name: counts[name] / len(current) for name in new}
 
 
-def compare_churn_rates(training_set: dict, threshold: float) -> dict:
+def compare_churn_rates(training_set: dict[str, Any], threshold: float) -> dict[str, Any]:
     """Compare the churn rate of the newest as-of date with that of the training dates, which are older.
 
     Parameters
     ----------
     training_set : dict
-        metrics/build_training_set.json.
+        Content of metrics/build_training_set.json.
     threshold : float
-        Difference of the rates from which the target drifted.
+        The target drifted if the rates differ by at least this much.
     """
     dates, newest = training_set["as_of_dates"], training_set["holdout_date"]
     older = [dates[day] for day in training_set["training_dates"]]
@@ -109,8 +114,8 @@ def compare_churn_rates(training_set: dict, threshold: float) -> dict:
     }
 
 
-def find_alarms(found: dict, target: dict, params: dict) -> list[str]:
-    """Say in a sentence each what is out of the ordinary in a comparison; none in a quiet week."""
+def find_alarms(found: dict[str, Any], target: dict[str, Any], params: dict[str, Any]) -> list[str]:
+    """Return a sentence for each unusual finding of a comparison; empty in a normal week."""
     alarms = []
     if found.get("drift_share", 0) >= params["drift_share"]:
         alarms.append(f"{found['drift_share']:.0%} of the columns drifted; the limit is {params['drift_share']:.0%}.")
@@ -127,7 +132,7 @@ def find_alarms(found: dict, target: dict, params: dict) -> list[str]:
     return alarms
 
 
-def _column_alarms(record: dict, params: dict) -> list[str]:
+def _column_alarms(record: dict[str, Any], params: dict[str, Any]) -> list[str]:
     name, alarms = record["column"], []
     if record.get("drifted"):
         alarms.append(f"{name} drifted: {_distance(record)}.")
@@ -140,16 +145,16 @@ def _column_alarms(record: dict, params: dict) -> list[str]:
     return alarms
 
 
-def _distance(record: dict) -> str:
+def _distance(record: dict[str, Any]) -> str:
     return f"{record['method']} distance {record['statistic']:.3f}, limit {record['threshold']:g}"
 
 
 def _missing_share(values: pa.ChunkedArray) -> float:
-    return values.null_count / len(values) if len(values) else 1.0
+    return float(values.null_count / len(values)) if len(values) else 1.0
 
 
 def _is_category(values: pa.ChunkedArray) -> bool:
-    # Text, or nothing but 0 and 1.
+    # Text, or only 0 and 1.
     if pa.types.is_string(values.type):
         return True
     return bool(pc.all(pc.is_in(values.drop_null(), pa.array([0.0, 1.0]))).as_py())

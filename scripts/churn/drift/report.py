@@ -1,17 +1,18 @@
-"""The drift report's page: what was compared and found, above Evidently's own report; the same bytes every time."""
+"""Build the drift report's page: a summary above Evidently's own report; equal data give equal bytes."""
 
 import base64
 import html
 import json
 import re
 import warnings
+from typing import Any
 
 import pyarrow as pa
 
 from churn.base.files import round_floats
 
-# Evidently draws its ids at random: UUIDs of version 7, and the name of the page's data. (The UUIDs that belong to its
-# JavaScript are of other versions.)
+# Evidently's random ids: UUIDs of version 7, and the name of the page's data. (The UUIDs in its JavaScript have other
+# versions.)
 RANDOM_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}|metric_[0-9a-f]{32}")
 DATA_LINE = re.compile(r"^( *var \w+ = )(\{.*\})(;)$", re.MULTILINE)
 STYLE = """<style>
@@ -25,17 +26,17 @@ STYLE = """<style>
 HEADINGS = ("column", "distance", "limit", "method", "missing", "missing before", "new categories")
 
 
-def run_evidently(current: pa.Table, reference: pa.Table, week: dict, drift_share: float) -> str | None:
-    """Return Evidently's page on a comparison, None when nothing could be measured.
+def run_evidently(current: pa.Table, reference: pa.Table, week: dict[str, Any], drift_share: float) -> str | None:
+    """Return Evidently's page for a comparison, or None if nothing could be measured.
 
     Parameters
     ----------
     current, reference : pyarrow.Table
-        The features and scores that were compared.
+        The compared features and scores.
     week : dict
-        What `compare_drops` found of them: the columns, methods and thresholds that the page is to have.
+        The result of `compare_drops`, with the columns, methods and thresholds to show.
     drift_share : float
-        Share of the columns from which drift is detected.
+        Drift is detected when at least this share of the columns drifted.
     """
     columns = {record["column"]: record for record in week["columns"] if "statistic" in record}
     if not columns:
@@ -52,7 +53,7 @@ def run_evidently(current: pa.Table, reference: pa.Table, week: dict, drift_shar
         drift_share=drift_share,
     )
     scores = {record["column"]: record for record in [week["prediction"]] if "statistic" in record}
-    of_scores = [
+    score_metrics = [
         ValueDrift(column=name, method=record["method"], threshold=record["threshold"])
         for name, record in scores.items()
     ]
@@ -64,15 +65,15 @@ def run_evidently(current: pa.Table, reference: pa.Table, week: dict, drift_shar
     datasets = [
         Dataset.from_pandas(table.select(names).to_pandas(), DataDefinition(**kinds)) for table in (current, reference)
     ]
-    # One thread, so that sums have the same last digits however many cores there are; nor would more be faster.
+    # One thread, so that sums have the same last digits on any number of cores; more would not be faster.
     with threadpool_limits(1), warnings.catch_warnings():
-        # Evidently correlates the columns, and NumPy warns of those that are constant; the report shows no correlation.
+        # Evidently correlates the columns, and NumPy warns about constant ones; the report does not show correlations.
         warnings.simplefilter("ignore", RuntimeWarning)
-        return Report([preset, *of_scores]).run(*datasets).get_html_str(as_iframe=False)
+        return str(Report([preset, *score_metrics]).run(*datasets).get_html_str(as_iframe=False))
 
 
 def stabilise(page: str) -> str:
-    """Number Evidently's random ids by their order, and round its floats to 6 digits, which every processor agrees on.
+    """Replace Evidently's random ids by numbers, and round its floats to 6 digits, which are equal on every processor.
 
     Parameters
     ----------
@@ -89,8 +90,8 @@ def stabilise(page: str) -> str:
     return DATA_LINE.sub(lambda found: f"{found[1]}{_round_json(found[2])}{found[3]}", page)
 
 
-def summarise(metrics: dict) -> list[str]:
-    """Say in sentences what detect_drift.json says."""
+def summarise(metrics: dict[str, Any]) -> list[str]:
+    """Return the content of detect_drift.json in sentences."""
     drop, earlier = metrics["current_drop"], metrics["reference_drops"]
     sentences = [f"Drop {drop}: {metrics['current_rows']:,} users."]
     if earlier:
@@ -111,8 +112,8 @@ def summarise(metrics: dict) -> list[str]:
     return [*sentences, _describe_target(metrics)]
 
 
-def build_page(metrics: dict, week: dict, pictures: list[bytes], evidently_page: str | None) -> str:
-    """Put alarms, summary, history and table on top of Evidently's page, or make a page of them alone."""
+def build_page(metrics: dict[str, Any], week: dict[str, Any], pictures: list[bytes], evidently_page: str | None) -> str:
+    """Return a page with alarms, summary, history and table, above Evidently's page if there is one."""
     title = f"<title>Drift of {metrics['current_drop']}</title>"
     summary = "\n".join(
         [
@@ -131,7 +132,7 @@ def build_page(metrics: dict, week: dict, pictures: list[bytes], evidently_page:
     return f"{head.replace('</head>', f'{title}{STYLE}</head>')}{body_tag}\n{summary}{rest}\n"
 
 
-def _verdict(metrics: dict) -> str:
+def _verdict(metrics: dict[str, Any]) -> str:
     drifted, share, limit = metrics["drifted_columns"], metrics["drift_share"], metrics["drift_share_threshold"]
     counted = f"{len(drifted)} of {metrics['measured_columns']} columns drifted"
     found = f"{counted}{': ' if drifted else ''}{', '.join(drifted)}."
@@ -140,7 +141,7 @@ def _verdict(metrics: dict) -> str:
     return f"{found} Their share, {share:.3f}, is below {limit:g}: no drift of the whole."
 
 
-def _describe_target(metrics: dict) -> str:
+def _describe_target(metrics: dict[str, Any]) -> str:
     newest, rates = metrics["as_of_date"], metrics["churn_rates"]
     before = ", ".join(f"{rate:.1%} as of {day}" for day, rate in rates.items() if day != newest)
     drifted = "drifted" if metrics["target_drifted"] else "did not drift"
@@ -153,7 +154,7 @@ def _alarm_lines(alarms: list[str]) -> list[str]:
     return ["<ul>", *(f'<li class="alarm">{html.escape(alarm, quote=False)}</li>' for alarm in alarms), "</ul>"]
 
 
-def _table(records: list[dict]) -> list[str]:
+def _table(records: list[dict[str, Any]]) -> list[str]:
     if not records:
         return []
     head = "".join(f"<th>{heading}</th>" for heading in HEADINGS)
@@ -177,5 +178,5 @@ def _base64(content: bytes) -> str:
 
 
 def _round_json(text: str) -> str:
-    # Also to 12 places: what is left of a difference of equals is zero.
+    # First to 12 decimals, so that a tiny difference between equal numbers becomes zero.
     return json.dumps(round_floats(json.loads(text), lambda value: float(f"{round(value, 12):.6g}")))

@@ -1,4 +1,4 @@
-"""Where the data stages run: in DuckDB on this machine, or on Spark. Ibis works with both.
+"""The engines that run the data stages: DuckDB on this machine, or Spark. Ibis compiles the same query for both.
 
 May import: base.
 """
@@ -12,31 +12,32 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Engine(Protocol):
-    """What runs the stages."""
+    """The operations that a data stage needs from DuckDB or Spark."""
 
     def map(self, function: Callable[[T], R], items: list[T]) -> list[R]:
-        """Apply a function to the items, many at a time; return what it returned, in their order."""
+        """Apply a function to the items, many at a time; return the results in the order of the items."""
 
     def read(self, table: Path) -> "ir.Table":
-        """Return a table: a folder of Parquet files."""
+        """Open a table, a folder of Parquet files."""
 
     def keep(self, table: "ir.Table") -> "ir.Table":
-        """Compute a table that is needed more than once."""
+        """Compute a table now, because it is used more than once."""
 
     def fetch(self, table: "ir.Table") -> list[tuple[Any, ...]]:
-        """Return a table's rows, of which there are few."""
+        """Return the rows of a small table."""
 
     def write(self, table: "ir.Table", target: Path, key: Iterable[str]) -> int:
-        """Write a table, whole or not at all, its rows in the order of a key that tells them apart; return how many."""
+        """Write a table atomically, with its rows sorted by a unique key; return the number of rows."""
 
 
 @contextmanager
-def open_engine(params: dict) -> Iterator[Engine]:
-    """Give the engine that params.yaml asks for.
+def open_engine(params: dict[str, Any]) -> Iterator[Engine]:
+    """Open the engine that params.yaml selects.
 
     Parameters
     ----------

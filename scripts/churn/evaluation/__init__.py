@@ -1,4 +1,4 @@
-"""How good a model is: metrics, confidence intervals, segments of users, gains over the baselines.
+"""Measure how good a model is: metrics, confidence intervals, segments of users, gains over the baselines.
 
 May import: base, features.
 """

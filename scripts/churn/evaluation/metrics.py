@@ -1,7 +1,12 @@
-"""How good a probability of churn is: ranking, calibration, what a threshold makes of it, and the curves behind them.
+"""Metrics of a churn probability: ranking, calibration, confusion at a threshold, and the curves for plots.
 
 Labels are 1 for churned and 0 for stayed; labels and probabilities are arrays of shape (rows,).
+
+Why not scikit-learn: importing sklearn.metrics takes two seconds in every training, evaluation and comparison, and its
+ROC AUC of 5,000 rows takes seven times as long. The tests check that the numbers agree.
 """
+
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +17,7 @@ LIFTS = (1, 5, 10)
 
 
 def measure(label: np.ndarray, probability: np.ndarray, threshold: float) -> dict[str, float]:
-    """Return every measure of a probability; a user at or above the threshold is flagged as a churner."""
+    """Return all metrics of a probability; users at or above the threshold are flagged as churners."""
     auc, low, high = auc_interval(label, probability)
     return {
         "roc_auc": auc,
@@ -29,31 +34,31 @@ def measure(label: np.ndarray, probability: np.ndarray, threshold: float) -> dic
 
 
 def roc_auc(label: np.ndarray, score: np.ndarray) -> float:
-    """Return the area under the ROC curve: the chance that a churned user scores above one who stayed."""
+    """Return the area under the ROC curve: the chance that a churned user scores higher than one who stayed."""
     return float(np.trapezoid(*roc_curve(label, score)[::-1]))
 
 
 def average_precision(label: np.ndarray, score: np.ndarray) -> float:
-    """Return the area under the precision-recall curve, as steps: the mean precision over the churned users."""
+    """Return the area under the stepwise precision-recall curve: the mean precision over the churned users."""
     recall, precision = precision_recall_curve(label, score)
     return float(np.sum(np.diff(recall, prepend=0.0) * precision))
 
 
 def log_loss(label: np.ndarray, probability: np.ndarray) -> float:
-    """Return the mean negative logarithm of the probability that was given to what happened."""
-    # A probability of exactly 0 or 1 that is wrong would make the loss infinite.
+    """Return the mean negative log-likelihood of the labels."""
+    # A wrong probability of exactly 0 or 1 would make the loss infinite.
     clipped = np.clip(probability, 1e-7, 1 - 1e-7)
     return float(-np.mean(np.where(label == 1, np.log(clipped), np.log1p(-clipped))))
 
 
 def lift(label: np.ndarray, score: np.ndarray, share: float) -> float:
-    """Return how many times more of the highest-scored share of the users churn than of all."""
+    """Return the churn rate of the highest-scored share of the users, divided by the churn rate of all."""
     flagged = max(1, round(share * len(label)))
     return float(label[np.argsort(-score, kind="stable")[:flagged]].mean() / label.mean())
 
 
 def confusion(label: np.ndarray, flagged: np.ndarray) -> dict[str, int]:
-    """Count the users who were flagged as churners or not, and who churned or stayed."""
+    """Count true and false positives and negatives; positives are users flagged as churners."""
     return {
         "true_positives": int(np.sum(flagged & (label == 1))),
         "false_positives": int(np.sum(flagged & (label == 0))),
@@ -63,7 +68,7 @@ def confusion(label: np.ndarray, flagged: np.ndarray) -> dict[str, int]:
 
 
 def best_f1_threshold(label: np.ndarray, probability: np.ndarray) -> float:
-    """Return the threshold with the highest F1, the harmonic mean of precision and recall."""
+    """Return the threshold with the highest F1 score."""
     true, false, thresholds = _positives(label, probability)
     return float(thresholds[np.argmax(2 * true / (true + false + true[-1]))])
 
@@ -81,13 +86,13 @@ def precision_recall_curve(label: np.ndarray, score: np.ndarray) -> tuple[np.nda
 
 
 def gains_curve(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the share of the users that is flagged and that of the churners among them, from (0, 0) to (1, 1)."""
+    """Return the share of users flagged and the share of churners found, from (0, 0) to (1, 1)."""
     true, false, _ = _positives(label, score)
     return np.concatenate([[0.0], (true + false) / len(label)]), np.concatenate([[0.0], true / true[-1]])
 
 
-def calibration(label: np.ndarray, probability: np.ndarray) -> list[dict]:
-    """Return mean prediction and churn rate of ten groups of equal size, by rising prediction."""
+def calibration(label: np.ndarray, probability: np.ndarray) -> list[dict[str, Any]]:
+    """Return mean prediction and churn rate of ten groups of equal size, in order of the prediction."""
     groups = np.array_split(np.argsort(probability, kind="stable"), min(CALIBRATION_BINS, len(label)))
     return [
         {
@@ -101,13 +106,14 @@ def calibration(label: np.ndarray, probability: np.ndarray) -> list[dict]:
 
 
 def calibration_error(label: np.ndarray, probability: np.ndarray) -> float:
-    """Return the expected calibration error: the mean distance between prediction and churn rate in the ten groups."""
+    """Return the expected calibration error: the mean distance between prediction and churn rate in ten groups."""
     bins = calibration(label, probability)
-    return sum(bin["users"] * abs(bin["mean_prediction"] - bin["churn_rate"]) for bin in bins) / len(label)
+    distances = (bin["users"] * abs(bin["mean_prediction"] - bin["churn_rate"]) for bin in bins)
+    return float(sum(distances) / len(label))
 
 
 def _positives(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Count churned and other users at or above each distinct score, the highest first; return the scores too."""
+    """Return, per distinct score from the highest: churned users at or above it, other such users, and the score."""
     order = np.argsort(-score, kind="stable")
     last_of_score = np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)
     true = np.cumsum(label[order] == 1)[last_of_score]

@@ -1,4 +1,6 @@
-"""The groups of users for which a model is measured by itself: a good average can hide a bad group."""
+"""Measure a model separately for segments of users, because a good average can hide a bad segment."""
+
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -7,8 +9,8 @@ from churn.evaluation.metrics import measure
 from churn.features.table import CATEGORIES
 
 NEW_DAYS = 30
-# Of churned and of other users: with fewer, what is measured is chance.
-LEAST_USERS = 50
+# Required of both churned users and others: with fewer, a metric is mostly noise.
+MIN_USERS = 50
 
 
 def find_segments(rows: pa.Table) -> dict[str, np.ndarray]:
@@ -17,9 +19,9 @@ def find_segments(rows: pa.Table) -> dict[str, np.ndarray]:
     Parameters
     ----------
     rows : pyarrow.Table
-        With the columns of a table of features.
+        With the columns of a feature table.
     """
-    # ASSUME: a user whose first payment of the lookback is younger than a month is new.
+    # ASSUME: a user whose first payment in the lookback is less than a month old is new.
     new = rows["days_since_first_payment"].to_numpy() < NEW_DAYS
     segments = {"users: new": new, "users: old": ~new}
     for category in CATEGORIES:
@@ -28,17 +30,17 @@ def find_segments(rows: pa.Table) -> dict[str, np.ndarray]:
     return segments
 
 
-def measure_segments(rows: pa.Table, probability: np.ndarray, threshold: float) -> list[dict]:
-    """Return a record for each segment: its name, `users`, and the measures; null where there are too few users.
+def measure_segments(rows: pa.Table, probability: np.ndarray, threshold: float) -> list[dict[str, Any]]:
+    """Return a record for each segment: its name, its size and its metrics; null where there are too few users.
 
     Parameters
     ----------
     rows : pyarrow.Table
-        Labelled rows with the columns of a table of features.
+        Labelled rows with the columns of a feature table.
     probability : numpy.ndarray
         Of shape (rows,).
     threshold : float
-        From which a user is flagged.
+        Users with at least this probability are flagged.
     """
     label = rows["label"].to_numpy()
     return [
@@ -50,11 +52,11 @@ def measure_segments(rows: pa.Table, probability: np.ndarray, threshold: float) 
 
 
 def has_enough(label: np.ndarray) -> bool:
-    """Tell whether there are enough churned users and enough others to measure a model by them."""
-    return min(np.sum(label == 1), np.sum(label == 0)) >= LEAST_USERS
+    """Return whether there are enough churned users and enough others to measure a model."""
+    return bool(min(np.sum(label == 1), np.sum(label == 0)) >= MIN_USERS)
 
 
-def _measure(label: np.ndarray, probability: np.ndarray, threshold: float) -> dict:
+def _measure(label: np.ndarray, probability: np.ndarray, threshold: float) -> dict[str, Any]:
     if has_enough(label):
         return measure(label, probability, threshold)
     return {"mean_prediction": float(probability.mean()), "roc_auc": None}

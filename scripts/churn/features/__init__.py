@@ -1,5 +1,4 @@
-"""What the model knows about a user: the features and labels as Ibis expressions, the as-of dates at which they are
-computed, and the columns of a table of features.
+"""Features and labels as Ibis expressions, the as-of dates they are computed for, and the columns of a feature table.
 
 May import: base, data, engines.
 """

@@ -1,12 +1,13 @@
-"""Choose the as-of dates of the training set, and tell which drop knows what at each of them.
+"""Choose the as-of dates of the training set, and the drops to read the facts of each date from.
 
-All facts about a date T come from drops in ways that a later drop never changes:
+The rules below never change a date's facts when a later drop arrives. For an as-of date T:
 
 - payments up to T: the earliest drop dated T or later;
 - undated facts (accesses, balances, marketplace): the newest drop dated T or earlier;
 - the label, payments in (T, T + horizon]: the earliest drop dated T + horizon or later.
 """
 
+import datetime
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -17,27 +18,27 @@ from churn.base.command import UserError
 class Drop:
     """A cleaned drop: its date and the day of its first payment."""
 
-    date: date
-    first_payment: date
+    date: datetime.date
+    first_payment: datetime.date
 
     @property
     def days(self) -> int:
-        """Days of payments that the drop covers, its own date included."""
+        """Days of payments that the drop covers, including its date."""
         return (self.date - self.first_payment).days + 1
 
 
-def earliest_since(drops: list[Drop], day: date) -> Drop | None:
-    """Return the earliest drop dated `day` or later, None when there is none."""
-    return min((drop for drop in drops if drop.date >= day), key=lambda drop: drop.date, default=None)
+def earliest_since(drops: list[Drop], day: date) -> Drop:
+    """Return the earliest drop dated `day` or later; there must be one."""
+    return min((drop for drop in drops if drop.date >= day), key=lambda drop: drop.date)
 
 
 def newest_until(drops: list[Drop], day: date) -> Drop | None:
-    """Return the newest drop dated `day` or earlier, None when there is none."""
+    """Return the newest drop dated `day` or earlier, or None if all are later."""
     return max((drop for drop in drops if drop.date <= day), key=lambda drop: drop.date, default=None)
 
 
 def check_lookback(drop: Drop, as_of: date, lookback_days: int) -> None:
-    """Raise `UserError` unless the drop's payments cover the whole lookback before the as-of date."""
+    """Raise `UserError` unless the drop's payments cover the whole lookback up to the as-of date."""
     if not _covers(drop, as_of - timedelta(days=lookback_days - 1)):
         needed = (drop.date - as_of).days + lookback_days
         raise UserError(
@@ -50,28 +51,28 @@ def check_lookback(drop: Drop, as_of: date, lookback_days: int) -> None:
 def take_as_of_dates(
     drops: list[Drop], listed: list[date], lookback_days: int, horizon_days: int
 ) -> tuple[list[date], date]:
-    """Return the training dates, oldest first, and the holdout date, which is the newest of those listed.
+    """Split listed dates into training dates, oldest first, and the holdout date, the newest.
 
     Raises
     ------
     UserError
-        When a training label would overlap the holdout's features, or a date has no label or no whole lookback.
+        When a training label would overlap the holdout's features, or a date lacks a label or a complete lookback.
     """
     *training, holdout = sorted(listed)
     where, horizon = "build_training_set.as_of_dates in params.yaml", timedelta(days=horizon_days)
     last = max(drop.date for drop in drops) - horizon
     if not training:
-        raise UserError(f"{where} lists {holdout} alone; list at least two dates: the newest is the holdout.")
+        raise UserError(f"{where} lists only {holdout}; list at least two dates: the newest is the holdout.")
     if holdout > last:
         raise UserError(
-            f"{where} lists {holdout}, whose label is not known: it needs payments up to {holdout + horizon}, and the "
-            f"newest drop is of {max(drop.date for drop in drops)}. The latest date with a label is {last}."
+            f"{where} lists {holdout}, which has no label yet: that needs payments up to {holdout + horizon}, but the "
+            f"newest drop is {max(drop.date for drop in drops)}. The latest date with a label is {last}."
         )
     if overlapping := [day for day in training if day > holdout - horizon]:
         raise UserError(
             f"{where} lists {', '.join(map(str, overlapping))}, less than {horizon_days} days before the holdout of "
-            f"{holdout}: the training labels would tell what the holdout's features know. Take them out, or list a "
-            "later holdout."
+            f"{holdout}: the training labels would overlap the holdout's features. Remove them, or list a later "
+            "holdout."
         )
     for day in listed:
         check_lookback(earliest_since(drops, day), day, lookback_days)
@@ -81,9 +82,9 @@ def take_as_of_dates(
 def choose_as_of_dates(drops: list[Drop], lookback_days: int, horizon_days: int) -> tuple[list[date], date]:
     """Choose the training dates and the holdout date.
 
-    The drop dates that have a label serve; the newest is the holdout, and training takes those at least one
-    horizon older, so that no training label overlaps the holdout's features. Where they do not suffice, dates are
-    counted backwards from the newest drop in steps of the horizon, as far as the lookback is covered.
+    Drop dates with a label are used if there are enough: the newest is the holdout, and those at least one horizon
+    older are for training, so that no training label overlaps the holdout's features. Otherwise dates are counted
+    backwards from the newest drop in steps of the horizon, as far as payments cover the lookback.
 
     Returns
     -------

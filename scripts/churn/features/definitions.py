@@ -1,8 +1,8 @@
-"""The features: each a named Ibis expression with its meaning, computed as of a date from what was known then.
+"""The features: each a named Ibis expression with its meaning, computed from what was known at the as-of date.
 
-Every feature is a float64, null where it is unknown. Days are counted up to and including the as-of date; a
-window that a name does not state is the lookback. A feature that is added here is in the tables, the model, the
-drift report, docs/features.md (`make docs`) and the check of params.yaml from then on.
+Every feature is a float64, null if unknown. Days are counted up to and including the as-of date; if a name states no
+window, the window is the lookback. Adding a feature here adds it to the tables, the model, the drift report,
+docs/reference/features.md (`make docs`) and the validation of params.yaml.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ DEMOGRAPHICS = ("AGE", "GENDER", "CARD_TYPE", "CITY")
 
 
 def known_payments(payments: ir.Table, as_of: date, lookback_days: int) -> ir.Table:
-    """Return the payments of the lookback, with `days_ago`; none is later than the as-of date."""
+    """Return the payments of the lookback, up to the as-of date, with the column `days_ago`."""
     first = as_of - timedelta(days=lookback_days - 1)
     known = payments.filter(payments.FECHA.between(first, as_of))
     return known.mutate(days_ago=_days_before(known.FECHA, as_of))
@@ -28,48 +28,52 @@ def known_payments(payments: ir.Table, as_of: date, lookback_days: int) -> ir.Ta
 
 @dataclass(frozen=True)
 class Feature:
-    """An expression, and what it tells."""
+    """An expression and its meaning."""
 
     value: ir.Value
     meaning: str
 
 
 def payment_features(known: ir.Table) -> dict[str, Feature]:
-    """Aggregates over the payments of one user, from `known_payments`."""
+    """Return aggregates of a user's payments, computed from `known_payments`."""
     return {
         "days_since_last_payment": Feature(
-            known.days_ago.min(), "A buyer who is silent for long has often left: the strongest sign in any history."
+            known.days_ago.min(), "A buyer who has been silent for long has often left: usually the strongest signal."
         ),
         "days_since_first_payment": Feature(
-            known.days_ago.max(), "A user who came lately has had less time to settle in. Within the lookback."
+            known.days_ago.max(), "A recent user has had less time to form a habit. Within the lookback."
         ),
-        "payments_last_30d": Feature((known.days_ago < 30).sum(), "Against the lookback's: a habit that fades."),
-        "payments_last_60d": Feature((known.days_ago < 60).sum(), "The same over a longer time."),
+        "payments_last_30d": Feature(
+            (known.days_ago < 30).sum(), "Compared with the whole lookback, shows a habit that fades."
+        ),
+        "payments_last_60d": Feature((known.days_ago < 60).sum(), "The same over a longer window."),
         "active_days": Feature(
             known.FECHA.nunique(), "Days with a payment: three payments on one day are one visit, not three."
         ),
-        # Of decimals, so that no order of adding changes the last digit.
-        "payments_sum": Feature(known.SPENT.sum(), "Money at stake."),
+        # Sums decimals, so that the order of the rows does not change the last digit.
+        "payments_sum": Feature(known.SPENT.sum(), "Amount of money at stake."),
         "avg_discount": Feature(
             known.DESCUENTO.sum().cast("float64") / known.DESCUENTO.count(),
-            "A user held by discounts leaves with them. Mean over the payments whose discount is known.",
+            "A user who stays for discounts leaves when they end. Mean of the known discounts.",
         ),
         "distinct_sellers": Feature(
-            known.CUS_CUST_ID_SEL.nunique(), "Breadth of use: many sellers make a wallet hard to leave."
+            known.CUS_CUST_ID_SEL.nunique(), "Breadth of use: paying many sellers makes a wallet hard to leave."
         ),
-        "distinct_segments": Feature(known.TPV_SEGMENT_DETAIL.nunique(), "The same for kinds of payment."),
+        "distinct_segments": Feature(known.TPV_SEGMENT_DETAIL.nunique(), "Breadth of use: kinds of payment."),
     }
 
 
 def user_features(users: ir.Table, as_of: date) -> dict[str, Feature]:
-    """Facts about one user, from a drop dated at or before the as-of date."""
+    """Return facts about a user, from a drop dated at or before the as-of date."""
     return {
         "mau_mp_1": Feature(users.MAU_MP_1, "Accesses of the wallet app, last month: they fall before payments do."),
         "mau_ml_1": Feature(users.MAU_ML_1, "Accesses of the marketplace app, last month."),
         "mau_ml_2": Feature(users.MAU_ML_2, "Accesses of the marketplace app, the month before."),
         "saldo_mes_actual": Feature(users.PLATA_CUENTA_1, "Highest balance in the wallet, last month."),
         "saldo_mes_previo": Feature(users.PLATA_CUENTA_2, "Highest balance in the wallet, the month before."),
-        "balance_change": Feature(users.PLATA_CUENTA_1 - users.PLATA_CUENTA_2, "A balance that is being emptied."),
+        "balance_change": Feature(
+            users.PLATA_CUENTA_1 - users.PLATA_CUENTA_2, "Negative when a user empties the wallet."
+        ),
         "has_investment": Feature(
             users.INVERSION.isin(["Investing", "Eligible"]), "Invested money ties a user to the wallet."
         ),
@@ -84,10 +88,10 @@ def user_features(users: ir.Table, as_of: date) -> dict[str, Feature]:
 
 
 def user_categories(users: ir.Table) -> dict[str, Feature]:
-    """What groups a user, as text: named in `churn.features.table.CATEGORIES`, and not given to the model."""
+    """Return categories of a user, as text: see `churn.features.table.CATEGORIES`; the model does not use them."""
     return {
         "card_type": Feature(
-            users.CARD_TYPE, "The model is measured for each kind of card, and drift watches for a new one."
+            users.CARD_TYPE, "The model is evaluated for each card type, and drift detection reports new types."
         ),
     }
 
@@ -95,37 +99,37 @@ def user_categories(users: ir.Table) -> dict[str, Feature]:
 def compute_features(
     payments: ir.Table, users: ir.Table, users_drop: date, as_of: date, lookback_days: int
 ) -> ir.Table:
-    """Compute every feature of every user with a payment in the lookback, from what was known on a day.
+    """Compute the features of every user with a payment in the lookback, from what was known at the as-of date.
 
     Parameters
     ----------
     payments : ibis.Table
         Clean payments of a drop dated at or after `as_of`.
     users : ibis.Table
-        User base of a drop, one row a user.
+        User base of a drop, one row per user.
     users_drop : date
-        The date of that drop: when it is after `as_of`, only demographics count.
+        The date of that drop: if it is after `as_of`, only demographics are used.
     as_of : date
-        The day on which the features are known.
+        The as-of date: later payments are ignored.
     lookback_days : int
-        Days of payments that count, `as_of` included.
+        Days of payments to use, including `as_of`.
 
     Returns
     -------
     ibis.Table
-        user_id, as_of_date, the categories and the features; one row a user, in no order.
+        user_id, as_of_date, the categories and the features; one row per user, unordered.
 
     Raises
     ------
     UserError
-        When a feature reads other rows than those known at `as_of`.
+        When a feature reads rows that were not known at `as_of`.
     """
     known = known_payments(payments, as_of, lookback_days)
     known_users = users if users_drop <= as_of else forget_facts(users)
     aggregates, facts = payment_features(known), user_features(known_users, as_of)
     categories = user_categories(known_users)
-    refuse_other_rows(aggregates, known)
-    refuse_other_rows(facts | categories, known_users)
+    check_known_rows(aggregates, known)
+    check_known_rows(facts | categories, known_users)
     paid = known.group_by(USER).aggregate(**_as_floats(aggregates))
     texts = {name: category.value for name, category in categories.items()}
     joined = paid.left_join(known_users.select(USER, **texts, **_as_floats(facts)), USER)
@@ -133,18 +137,18 @@ def compute_features(
     return keyed.select(*KEYS, *categories, *aggregates, *facts)
 
 
-def refuse_other_rows(features: dict[str, Feature], known: ir.Table) -> None:
-    """Raise `UserError` when a feature reaches a table's rows by another way than through those that were known."""
+def check_known_rows(features: dict[str, Feature], known: ir.Table) -> None:
+    """Raise `UserError` if a feature reads any table other than the one with the known rows."""
     for name, feature in features.items():
         if feature.value.op().find(ops.PhysicalTable, filter=lambda node: node is not known.op()):
             raise UserError(
                 f"Feature {name} reads rows that were not known at the as-of date: the label would leak into it. "
-                "Compute it from the table that scripts/churn/features/definitions.py hands to it, and from no other."
+                "Compute it only from the table that is passed to it in scripts/churn/features/definitions.py."
             )
 
 
 def compute_labels(payments: ir.Table, users: ir.Table, as_of: date, horizon_days: int) -> ir.Table:
-    """Tell which users churned: made no payment in the `horizon_days` after the as-of date.
+    """Label the users who churned: made no payment in the `horizon_days` after the as-of date.
 
     Parameters
     ----------
@@ -163,7 +167,7 @@ def compute_labels(payments: ir.Table, users: ir.Table, as_of: date, horizon_day
 
 
 def forget_facts(users: ir.Table) -> ir.Table:
-    """Return the user base with demographics alone, which are taken as constant; the other facts are null."""
+    """Return the user base with all facts but demographics set to null; demographics are assumed constant."""
     # ASSUME: age, gender, card and city do not change over the months that drops cover.
     kept = (USER, *DEMOGRAPHICS)
     return users.mutate(**{column: ibis.null(users[column].type()) for column in users.columns if column not in kept})

@@ -1,4 +1,4 @@
-"""What each feature tells, without any data: for the documentation and for the dashboard's labels."""
+"""List the features and their meanings without reading data: for the documentation and the dashboard's labels."""
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -19,7 +19,7 @@ def describe_users() -> dict[str, Feature]:
 
 
 def describe_categories() -> dict[str, Feature]:
-    """Return what groups users, by name."""
+    """Return the categories of users, by name."""
     return user_categories(_users())
 
 
@@ -28,7 +28,7 @@ def _users() -> ibis.Table:
 
 
 def _column_types(*names: str) -> dict[str, dt.DataType]:
-    """Return the columns of some CSVs with their types."""
+    """Return the columns of CSVs with their types."""
     return {
         column: DuckDBType.from_string(TYPES[spec.type].sql) for name in names for column, spec in FILES[name].items()
     }

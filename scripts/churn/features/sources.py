@@ -1,4 +1,4 @@
-"""Read what clean_payments and build_user_base wrote: data/clean/<drop>/."""
+"""Read data/clean/<drop>/, the outputs of clean_payments and build_user_base."""
 
 from datetime import date
 from pathlib import Path
@@ -16,14 +16,12 @@ def open_drop(engine: Engine, clean: Path, drop: date) -> Drop:
     Raises
     ------
     UserError
-        When the drop holds no payment.
+        When the drop has no payments.
     """
     payments = read_payments(engine, clean, drop)
     ((first_payment,),) = engine.fetch(payments.aggregate(payments.FECHA.min()))
     if first_payment is None:
-        raise UserError(
-            f"Drop {drop} holds no payment that could be read; see data/clean/{drop}/payments_rejects.parquet."
-        )
+        raise UserError(f"Drop {drop} has no valid payments; see data/clean/{drop}/payments_rejects.parquet.")
     return Drop(drop, first_payment)
 
 

@@ -1,10 +1,10 @@
-"""A fixed hash of the user's id: the same user gets the same number on every machine, in every run."""
+"""Hash user ids: the same user gets the same number on every machine and in every run."""
 
 import numpy as np
 
 
 def hash_users(user_id: np.ndarray) -> np.ndarray:
-    """Spread ids evenly over 64 bits.
+    """Hash ids to 64 bits, evenly spread.
 
     Parameters
     ----------
@@ -14,7 +14,7 @@ def hash_users(user_id: np.ndarray) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        uint64 of shape (rows,); different ids get different numbers.
+        uint64 of shape (rows,); different ids get different hashes.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""Pictures drawn without a screen: their colours, and how they are saved.
+"""Draw pictures without a screen: the colours of plots, and how to save them.
 
 May import: nothing.
 """
@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 
 mpl.use("Agg")
 
-# What is looked at, what it is compared with, and what chance alone would give.
+# Colours of the main series, of what it is compared with, and of chance.
 MAIN, OTHER, CHANCE = "#1f6feb", "#d9822b", "#8c8c8c"
 
 
 def save_picture(figure: Figure, target: Path | BinaryIO) -> None:
-    """Write a figure as PNG and close it: without matplotlib's version, so that the bytes tell of the picture alone."""
+    """Save a figure as PNG and close it; leave matplotlib's version out, so that equal pictures have equal bytes."""
     figure.savefig(target, format="png", dpi=110, metadata={"Software": None})
     plt.close(figure)

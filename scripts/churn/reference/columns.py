@@ -22,7 +22,7 @@ def write_columns() -> str:
 def describe_file(name: str) -> list[str]:
     """Return a heading and a table of a file's columns."""
     rows = [
-        f"| `{column}` | {spec.meaning} | {TYPES[spec.type].told} | {spec.unit} | {describe_rules(spec)} |"
+        f"| `{column}` | {spec.meaning} | {TYPES[spec.type].expected} | {spec.unit} | {describe_rules(spec)} |"
         for column, spec in FILES[name].items()
     ]
     return [f"## {name}", "", "| column | meaning | it is | unit | rules |", "|---|---|---|---|---|", *rows, ""]

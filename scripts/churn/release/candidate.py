@@ -1,4 +1,4 @@
-"""The candidate on the disk: where its parts are, and how they are packed for MLflow."""
+"""The candidate's files on disk, and how they are packed for MLflow."""
 
 from pathlib import Path
 
@@ -13,14 +13,14 @@ CARD = Path("reports/model_card.md")
 
 
 def save_dataset(target: Path) -> None:
-    """Write the training and the holdout rows into one file, told apart by the column `split`."""
+    """Write the training and the holdout rows into one file; the column `split` says which is which."""
     splits = {split: pq.read_table(TRAINING / f"{split}.parquet") for split in ("train", "holdout")}
     tables = [table.append_column("split", pa.array([split] * len(table))) for split, table in splits.items()]
     pq.write_table(pa.concat_tables(tables), target)
 
 
 def save_scorer(scorer: Path, rows: pa.Table, target: Path) -> None:
-    """Save the ONNX scorer as an MLflow pyfunc, with signature and, from the first of some rows, input example."""
+    """Save the ONNX scorer as an MLflow pyfunc, with a signature and, from the first rows, an input example."""
     import mlflow
     import numpy
     import onnxruntime
@@ -37,7 +37,7 @@ def save_scorer(scorer: Path, rows: pa.Table, target: Path) -> None:
             inputs=Schema([ColSpec("double", name) for name in features]), outputs=Schema([ColSpec("double")])
         ),
         input_example=rows.select(features).slice(0, 5).to_pandas(),
-        # Stated, because MLflow would spend seconds on finding them out.
+        # Listed here, because MLflow takes seconds to infer them.
         pip_requirements=[
             f"mlflow=={mlflow.__version__}",
             f"numpy=={numpy.__version__}",

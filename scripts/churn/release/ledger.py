@@ -1,9 +1,9 @@
-"""The ledger of Production: who put which version in or took it out, when and why; two at once cannot both win.
+"""The ledger of Production: who promoted or rolled back which version, when and why. Of two at once, only one wins.
 
-MLflow sets an alias without asking what it was before. What it does do whole and in order is to number the versions of
-a registered model 1, 2, 3 ...: so each version of churn-model-ledger is one entry, made in one call that carries all of
-it as tags. An entry says after which one it was written, and is valid when no other valid one stands between. The
-aliases follow the valid entries.
+MLflow sets an alias without checking its old value, so two clients could overwrite each other. But it numbers the
+versions of a registered model 1, 2, 3 ... atomically. So each version of churn-model-ledger is one entry, created in
+one call with all its content as tags. An entry names the entry before it, and is valid when no other valid entry came
+in between. The aliases follow the valid entries.
 """
 
 import getpass
@@ -12,11 +12,11 @@ import socket
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from churn.base.command import UserError
 from churn.release.provenance import current_commit
-from churn.release.registry import MODEL, PREVIOUS, PRODUCTION, ROLLED_BACK_TAG, retry_once
+from churn.release.registry import MODEL, PREVIOUS, PRODUCTION, ROLLED_BACK_TAG, find_versions, retry_once
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 LEDGER = "churn-model-ledger"
 PROMOTE, ROLLBACK = "promote", "rollback"
-# When an entry was made that was copied from another store: MLflow dates the copy.
+# When an entry copied from another store was created: MLflow only knows the date of the copy.
 CREATED_TAG = "migrated_created"
 
 
 @dataclass(frozen=True)
 class Move:
-    """What is to happen to Production: versions of churn-model, "" for none."""
+    """A planned change of Production; the versions are those of churn-model, "" for none."""
 
     action: str
     from_version: str
@@ -41,20 +41,20 @@ class Move:
 
 @dataclass(frozen=True)
 class Entry(Move):
-    """A move as it stands in the ledger.
+    """A move in the ledger.
 
     Attributes
     ----------
     number : int
-        From 1; which of two entries came first.
+        From 1, in the order in which the entries were written.
     after : str
-        The number of the last valid entry that the writer saw, "0" for none.
+        The number of the last valid entry that the writer knew of, "0" for none.
     head : int
-        The last valid entry that really stands before this one.
+        The last valid entry that really precedes this one.
     done : bool
-        Whether the aliases were set.
+        Whether the aliases are set.
     writer : str
-        A name that no other call has: MLflow's client sends a call again when the answer does not come.
+        A unique name for each call: MLflow's client repeats a call when the response is lost.
     """
 
     number: int
@@ -68,19 +68,24 @@ class Entry(Move):
 
     @property
     def valid(self) -> bool:
-        """Whether nobody else was first."""
+        """Whether no other entry came first."""
         return self.after == str(self.head)
+
+    @property
+    def remark(self) -> str:
+        """Why the entry has had no effect, "" when it is valid and applied."""
+        if not self.action:
+            return "created by hand: not valid"
+        if not self.valid:
+            return f"lost: entry {self.head} came first"
+        return "" if self.done else "unfinished"
 
 
 def read_entries(client: "MlflowClient") -> list[Entry]:
-    """Return all entries by number; whether one is valid depends on those before it alone, so all readers agree."""
-    found, token = [], None
-    while token != "":
-        page = client.search_model_versions(f"name = '{LEDGER}'", order_by=["version_number ASC"], page_token=token)
-        found += page
-        token = page.token or ""
-    entries, head = [], 0
-    for version in sorted(found, key=lambda version: int(version.version)):
+    """Return all entries by number; validity depends only on earlier entries, so all readers agree."""
+    entries: list[Entry] = []
+    head = 0
+    for version in find_versions(client, LEDGER):
         entries.append(_parse_entry(version, head))
         if entries[-1].valid:
             head = entries[-1].number
@@ -88,7 +93,7 @@ def read_entries(client: "MlflowClient") -> list[Entry]:
 
 
 def created_at(version: "ModelVersion") -> datetime:
-    """Return when a version was made, also when it was copied from another store."""
+    """Return when a version was created, in its original store if it was copied."""
     if created := version.tags.get(CREATED_TAG):
         return datetime.fromisoformat(created)
     return datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
@@ -101,7 +106,7 @@ def _parse_entry(version: "ModelVersion", head: int) -> Entry:
         head=head,
         done="done" in version.tags,
         when=created_at(version),
-        # A version that somebody made by hand has none of the tags; it is never valid.
+        # A version created by hand has none of these tags, and is never valid.
         **{name: version.tags.get(name, "") for name in texts},
     )
 
@@ -112,19 +117,19 @@ def last_entry(client: "MlflowClient") -> Entry | None:
 
 
 def finish_last_entry(client: "MlflowClient") -> Entry | None:
-    """Carry out the last valid entry if its writer did not come so far; return it as it was found, None without one.
+    """Apply the last valid entry if its writer did not; return it as it was before, None without an entry.
 
-    Call this before reading Production: what is written after that entry has seen what Production was. Aliases that
-    differ from an entry which is done were moved by hand, and stay.
+    Call this before reading Production, so that a move written after this entry knows its effect. Aliases that differ
+    from an entry marked done were moved by hand, and are kept.
     """
     entry = last_entry(client)
     if entry is not None and not entry.done:
-        carry_out(client, entry)
+        apply_entry(client, entry)
     return entry
 
 
-def move_production(client: "MlflowClient", move: Move, last: Entry | None, mend: str) -> None:
-    """Write a move into the ledger and carry it out.
+def move_production(client: "MlflowClient", move: Move, last: Entry | None, advice: str) -> None:
+    """Write a move into the ledger and apply it.
 
     Parameters
     ----------
@@ -132,54 +137,60 @@ def move_production(client: "MlflowClient", move: Move, last: Entry | None, mend
     move : Move
     last : Entry or None
         What `finish_last_entry` returned before Production was read.
-    mend : str
+    advice : str
         What the user can do when another move came first.
 
     Raises
     ------
     UserError
-        When another move came first; nothing but the entry, which counts for nothing, was written then.
+        When another move came first. Then only an entry was written, which is not valid and has no effect.
     """
     after, writer = last.number if last else 0, uuid.uuid4().hex
     _write_entry(client, move, after, writer)
     first = next(entry for entry in read_entries(client) if entry.number > after and entry.valid)
     if first.writer != writer:
         raise UserError(
-            f"{first.who} was first: entry {first.number} of {LEDGER} ({describe_move(first)}. {first.why}) was "
-            f"written at the same time, so version {move.to_version} was not put into Production. {mend}"
+            f"{first.who} was first: entry {first.number} of {LEDGER} ({explain_move(first)}) was written at the same "
+            f"time, so version {move.to_version} was not put into Production. {advice}"
         )
-    carry_out(client, first)
+    apply_entry(client, first)
 
 
 def _write_entry(client: "MlflowClient", move: Move, after: int, writer: str) -> None:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        if not client.search_registered_models(f"name = '{LEDGER}'"):
-            client.create_registered_model(LEDGER, description=f"What happened to Production of {MODEL}: make ledger")
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
+    create_ledger(client)
     version = client.get_model_version(MODEL, move.to_version)
     tags = vars(move) | {"after": str(after), "who": _who(), "git_commit": current_commit(), "writer": writer}
-    client.create_model_version(
-        LEDGER, version.source, version.run_id or None, tags, description=f"{describe_move(move)}. {move.why}"
-    )
+    # MLflow returns a source with every version, though its annotation allows None.
+    source = cast(str, version.source)
+    client.create_model_version(LEDGER, source, version.run_id or None, tags, description=explain_move(move))
 
 
-def carry_out(client: "MlflowClient", entry: Entry) -> None:
-    """Set the aliases as an entry says, then mark it done; each call may be made twice.
+def create_ledger(client: "MlflowClient") -> None:
+    """Create the registered model that holds the entries, unless it exists."""
+    from mlflow.exceptions import MlflowException
 
-    Whoever is slow may find that another finished this entry and wrote the next: then that one is carried out again,
-    so that the aliases end as the last entry says.
+    if client.search_registered_models(f"name = '{LEDGER}'"):
+        return
+    try:
+        client.create_registered_model(LEDGER, description=f"The history of Production of {MODEL}: make ledger")
+    except MlflowException as error:
+        # Another client created it in the meantime.
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def apply_entry(client: "MlflowClient", entry: Entry) -> None:
+    """Set the aliases as an entry says, then mark it done; both are safe to repeat.
+
+    A slow writer may overwrite newer aliases, so the newest valid entry is applied again until there is no newer one.
 
     Raises
     ------
     UserError
-        When a version that the entry names was deleted.
+        When a version that the entry names has been deleted.
     """
     while True:
-        _apply(client, entry)
+        _set_aliases(client, entry)
         newest = last_entry(client)
         if newest is None or newest.number == entry.number:
             break
@@ -187,12 +198,12 @@ def carry_out(client: "MlflowClient", entry: Entry) -> None:
     retry_once(client.set_model_version_tag, LEDGER, str(entry.number), "done", "true")
 
 
-def _apply(client: "MlflowClient", entry: Entry) -> None:
+def _set_aliases(client: "MlflowClient", entry: Entry) -> None:
     from mlflow.exceptions import MlflowException
 
     try:
         if entry.action == ROLLBACK:
-            # Before the aliases: what leaves Production is marked already when it has left.
+            # Before the aliases: a version that has left Production must already be marked.
             retry_once(client.set_model_version_tag, MODEL, entry.from_version, ROLLED_BACK_TAG, entry.why)
             retry_once(client.delete_model_version_tag, MODEL, entry.to_version, ROLLED_BACK_TAG)
         if entry.previous_version:
@@ -202,22 +213,27 @@ def _apply(client: "MlflowClient", entry: Entry) -> None:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         raise UserError(
-            f"Entry {entry.number} of {LEDGER} ({describe_move(entry)}) cannot be carried out: {error.message} Set the "
-            f"aliases of {MODEL} in MLflow by hand, give version {entry.number} of {LEDGER} the tag done=true there, "
-            "then run again."
+            f"Entry {entry.number} of {LEDGER} ({describe_move(entry)}) cannot be applied: {error.message} Set the "
+            f"aliases of {MODEL} in MLflow by hand, set the tag done=true on version {entry.number} of {LEDGER}, then "
+            "run again."
         ) from error
 
 
 def describe_move(move: Move) -> str:
-    """Tell a move in a few words."""
-    replaced = f" in the place of version {move.from_version}" if move.from_version else ""
+    """Return a move in a few words."""
+    replaced = f" replaces version {move.from_version}" if move.from_version else ""
     return f"{move.action}: version {move.to_version}{replaced}"
+
+
+def explain_move(move: Move) -> str:
+    """Return a move with its reason: an entry's description in MLflow."""
+    return f"{describe_move(move)}. {move.why}"
 
 
 def _who() -> str:
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
-        # A container may run under a number that has no name.
+        # In a container, the user id may have no name.
         user = f"user {os.getuid()}"
     return f"{user}@{socket.gethostname()}"

@@ -1,4 +1,4 @@
-"""What an embedded store holds of the pipeline, without what was deleted: runs, versions of the model, the ledger."""
+"""Read an embedded store: the pipeline's runs, the model's versions and the ledger, without deleted ones."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from churn.base.command import UserError
 from churn.release.ledger import LEDGER
-from churn.release.registry import EXPERIMENT, MODEL, SQLITE
+from churn.release.registry import EXPERIMENT, MODEL, SQLITE, find_runs, find_versions
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -33,7 +33,7 @@ class Store:
     model : RegisteredModel or None
         With the aliases.
     versions, entries : list of ModelVersion
-        Of the model and of the ledger, by number.
+        Those of the model and those of the ledger, by number.
     """
 
     uri: str
@@ -45,7 +45,7 @@ class Store:
     entries: "list[ModelVersion]"
 
     def read_metrics(self, run: "Run") -> "list[Metric]":
-        """Return every value of a run's metrics, with step and time."""
+        """Return all values of a run's metrics, with step and time."""
         from mlflow.entities import Metric
 
         with name_store(self.uri):
@@ -60,32 +60,32 @@ class Store:
             return self.client.download_artifacts(run.info.run_id, "", folder)
 
     def fetch_model(self, version: "ModelVersion", folder: str) -> str:
-        """Return the local folder with a version's model, wherever the version says it is."""
+        """Return the local folder with a version's model, from the version's source."""
         import mlflow
 
         with name_store(self.uri):
             return mlflow.artifacts.download_artifacts(version.source, dst_path=folder, tracking_uri=self.uri)
 
     def check_model(self, version: "ModelVersion") -> None:
-        """Raise `UserError` when a version's model is not where the version says it is."""
+        """Raise `UserError` when a version's model is not at its source."""
         import mlflow
 
         with name_store(self.uri):
             found = mlflow.artifacts.list_artifacts(version.source, tracking_uri=self.uri)
         if not any(Path(file.path).name == "MLmodel" for file in found):
             raise UserError(
-                f"Version {version.version} of {MODEL} in {self.uri} has no model any more at {version.source}, so "
-                "nothing is copied. Bring that folder back, or delete the version in MLflow, then run again."
+                f"The model of version {version.version} of {MODEL} in {self.uri} is missing at {version.source}, so "
+                "nothing is copied. Restore that folder, or delete the version in MLflow, then run again."
             )
 
 
 def read_store(uri: str) -> Store:
-    """Read all but the values of metrics and the artifacts.
+    """Read everything except the values of metrics and the artifacts.
 
     Raises
     ------
     UserError
-        When there is no such file, or MLflow cannot read it.
+        When the file does not exist, or MLflow cannot read it.
     """
     _check_file(uri)
     import mlflow
@@ -108,58 +108,38 @@ def read_store(uri: str) -> Store:
 
 
 def _check_file(uri: str) -> None:
-    """Raise `UserError` when an address is not that of an MLflow store: MLflow would make an empty one there."""
+    """Raise `UserError` when an address is not an MLflow store: MLflow would create an empty one there."""
     if not uri.startswith(SQLITE):
         raise UserError(f"--source must name an embedded store, like {SQLITE}mlflow.db; it is {uri!r}.")
     path = Path(uri.removeprefix(SQLITE)).absolute()
     if not path.exists():
-        raise UserError(f"There is no store {path}, so there is nothing to copy. Name another one with --source.")
+        raise UserError(f"The store {path} does not exist, so nothing can be copied. Name another one with --source.")
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
             connection.execute("SELECT 1 FROM experiments")
     except sqlite3.Error as error:
-        raise UserError(f"{path} is no MLflow store ({error}). Name another one with --source.") from None
+        raise UserError(f"{path} is not an MLflow store ({error}). Name another one with --source.") from None
 
 
 @contextmanager
 def name_store(uri: str) -> Iterator[None]:
-    """End an MLflow error as a `UserError` that names the store."""
+    """Turn an MLflow error into a `UserError` that names the store."""
     from mlflow.exceptions import MlflowException
 
     try:
         yield
     except MlflowException as error:
         raise UserError(
-            f"The store {uri} cannot be read: {error.message.splitlines()[0]} Mend that, then run again: what is "
-            "copied is not copied twice."
+            f"The store {uri} cannot be read: {error.message.splitlines()[0]} Fix that, then run again: "
+            "nothing is copied twice."
         ) from error
-
-
-def find_runs(client: "MlflowClient", experiment_id: str) -> "list[Run]":
-    """Return all runs of an experiment that are not deleted, the oldest first."""
-    found, token = [], None
-    while token != "":
-        page = client.search_runs([experiment_id], order_by=["attributes.start_time ASC"], page_token=token)
-        found += page
-        token = page.token or ""
-    return found
-
-
-def find_versions(client: "MlflowClient", name: str) -> "list[ModelVersion]":
-    """Return all versions of a registered model that are not deleted, by number; none when there is no such model."""
-    found, token = [], None
-    while token != "":
-        page = client.search_model_versions(f"name = '{name}'", page_token=token)
-        found += page
-        token = page.token or ""
-    return sorted(found, key=lambda version: int(version.version))
 
 
 def _parents_first(runs: "list[Run]") -> "list[Run]":
     known = {run.info.run_id: run for run in runs}
 
     def depth(run: "Run") -> int:
-        parent = known.get(run.data.tags.get(PARENT_TAG))
+        parent = known.get(run.data.tags.get(PARENT_TAG, ""))
         return 1 + depth(parent) if parent else 0
 
     return sorted(runs, key=depth)

@@ -1,36 +1,46 @@
-"""Copy what an embedded store holds to a server: each run, version and ledger entry once, whoever is killed."""
+"""Copy an embedded store to a server: each run, version and ledger entry once, even after a kill."""
 
 import json
 import logging
 import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from churn.release.ledger import CREATED_TAG, LEDGER, Move, describe_move, last_entry
-from churn.release.local_store import PARENT_TAG, Store, find_runs, find_versions
-from churn.release.registry import DIGEST_TAG, EXPERIMENT, MODEL, PREVIOUS, PRODUCTION, ROLLED_BACK_TAG, retry_once
+from churn.release.ledger import CREATED_TAG, LEDGER, Move, create_ledger, explain_move, last_entry
+from churn.release.local_store import PARENT_TAG, Store
+from churn.release.registry import (
+    DIGEST_TAG,
+    EXPERIMENT,
+    MODEL,
+    PREVIOUS,
+    PRODUCTION,
+    ROLLED_BACK_TAG,
+    find_runs,
+    find_versions,
+    retry_once,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
-    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
 LOG = logging.getLogger(__name__)
-# What a copy was made from; each is made in one call that carries this tag.
+# The origin of a copy; each copy is created in one call that carries this tag.
 FROM_TAG = "migrated_from"
-# The status of the run that was copied to the end.
+# The status of a run that was copied completely.
 WHOLE_TAG = "migrated_status"
-# What the version was called in the store: reasons and model cards may speak of it.
+# The version's number in the store: reasons and model cards may mention it.
 NUMBER_TAG = "migrated_version"
-# A version is ready when it is made; MLflow tells that it waits for it.
+# A version is ready as soon as it is created; MLflow would print that it waits.
 AT_ONCE = 0
 REFERENCES = ("from_version", "to_version", "previous_version")
 
 
 @dataclass
 class Migration:
-    """One store on its way to one server.
+    """The migration of one store to one server.
 
     Attributes
     ----------
@@ -38,7 +48,7 @@ class Migration:
     client : MlflowClient
         Of the server.
     copied, present : dict of int
-        How many runs, versions, aliases and ledger entries were copied now, and were there already.
+        How many runs, versions, aliases and ledger entries were copied, and were already there.
     runs : dict of Run
         The server's copies, by the id of the run in the store.
     versions : dict of ModelVersion
@@ -53,12 +63,12 @@ class Migration:
     versions: "dict[str, ModelVersion]" = field(default_factory=dict)
 
     def copy_everything(self) -> str | None:
-        """Copy runs, versions, and what is said of Production; return why the latter was not copied, None if it was.
+        """Copy runs, versions, aliases and the ledger; return why the last two were not copied, None if they were.
 
         Raises
         ------
         UserError
-            When the files of a version that is to be copied are lost; nothing was copied then.
+            When the files of a version to copy are missing; then nothing was copied.
         """
         self._find_versions()
         for version in self.store.versions:
@@ -75,16 +85,18 @@ class Migration:
         for version in self.store.versions:
             self._copy_version(version, experiment, here.get(describe_origin(version)))
         self._renumber_evaluations()
-        return self._copy_production()
+        return self._copy_production(self.store.model)
 
     def _find_experiment(self) -> str:
         found = self.client.get_experiment_by_name(EXPERIMENT)
         if found is not None:
             return found.experiment_id
-        return self.client.create_experiment(EXPERIMENT, tags=self.store.experiment and self.store.experiment.tags)
+        return self.client.create_experiment(
+            EXPERIMENT, tags=self.store.experiment.tags if self.store.experiment else None
+        )
 
     def _copy_run(self, run: "Run", experiment: str, copy: "Run | None") -> None:
-        """Copy a run, or the rest of it; one that has gone on in the store since it was copied is copied again."""
+        """Copy a run, or what is missing; a run that has continued in the store since then is copied again."""
         if copy is not None and copy.data.tags.get(WHOLE_TAG) == run.info.status:
             self._count(self.present, "runs")
         else:
@@ -111,9 +123,9 @@ class Migration:
         self.client.set_tag(copy, WHOLE_TAG, run.info.status)
 
     def _find_versions(self) -> None:
-        """Find the versions that are there.
+        """Find the versions that the server already has.
 
-        That is one copied earlier, or of the same candidate: registered at the server, or copied from another store.
+        These were copied earlier, or have the same candidate: registered at the server, or copied from another store.
         """
         there = find_versions(self.client, MODEL)
         ours = {describe_origin(version) for version in self.store.versions}
@@ -144,13 +156,14 @@ class Migration:
     def _find_place(self, version: "ModelVersion", experiment: str, carrier: "Run | None") -> tuple[str, str]:
         """Return where the server has a version's model, and in which run.
 
-        A model that lies in no run that was copied, since the run is deleted or another experiment's, gets a run that
-        has nothing but the model.
+        A model whose run was not copied, because it is deleted or in another experiment, gets a run with only the
+        model.
         """
         run = next((run for run in self.store.runs if run.info.run_id == version.run_id), None)
-        if run is not None and version.source.startswith(f"{run.info.artifact_uri}/"):
-            copy = self.runs[version.run_id]
-            return copy.info.artifact_uri + version.source.removeprefix(run.info.artifact_uri), copy.info.run_id
+        source = cast(str, version.source)
+        if run is not None and source.startswith(f"{run.info.artifact_uri}/"):
+            copy = self.runs[run.info.run_id]
+            return copy.info.artifact_uri + source.removeprefix(run.info.artifact_uri), copy.info.run_id
         if carrier is None:
             tags, name = {FROM_TAG: describe_origin(version)}, f"model of version {version.version}"
             carrier = self.client.create_run(experiment, version.creation_timestamp, tags, name)
@@ -160,46 +173,46 @@ class Migration:
         return f"{carrier.info.artifact_uri}/model", carrier.info.run_id
 
     def _renumber_evaluations(self) -> None:
-        """Let each version's evaluation name the versions as the server does; one made at the server stays."""
+        """Change the version numbers in each version's evaluation to the server's; keep an evaluation made there."""
         for version in self.store.versions:
-            copy, told = self.versions[str(version.version)], version.tags.get("evaluation", "")
-            renumbered = self._renumber_evaluation(told)
-            if renumbered != told and copy.tags.get("evaluation") == told:
+            copy, evaluation = self.versions[str(version.version)], version.tags.get("evaluation", "")
+            renumbered = self._renumber_evaluation(evaluation)
+            if renumbered != evaluation and copy.tags.get("evaluation") == evaluation:
                 retry_once(self.client.set_model_version_tag, MODEL, str(copy.version), "evaluation", renumbered)
 
-    def _renumber_evaluation(self, told: str) -> str:
+    def _renumber_evaluation(self, evaluation: str) -> str:
         try:
-            content = json.loads(told)
+            content = json.loads(evaluation)
             for role in "candidate", "production":
                 if content[role]:
                     content[role]["version"] = self._renumber(content[role]["version"])
         # Written by hand.
         except (ValueError, KeyError, TypeError):
-            return told
-        return told if content == json.loads(told) else json.dumps(content)
+            return evaluation
+        return evaluation if content == json.loads(evaluation) else json.dumps(content)
 
     def _renumber(self, version: str) -> str:
-        """Return a version's number at the server; a deleted version has none, and must not be taken for another."""
+        """Return a version's number at the server; that of a deleted version is marked, so that it names no other."""
         if not version:
             return ""
         return str(self.versions[version].version) if version in self.versions else f"{version} (deleted)"
 
-    def _copy_production(self) -> str | None:
-        """Copy the aliases and the ledger, unless the server has a Production of its own; return why not."""
-        wanted = {alias: self._renumber(str(number)) for alias, number in self.store.model.aliases.items()}
+    def _copy_production(self, model: "RegisteredModel") -> str | None:
+        """Copy the aliases and the ledger, unless the server has its own Production; return why not."""
+        wanted = {alias: self._renumber(str(number)) for alias, number in model.aliases.items()}
         there = {entry.tags.get(FROM_TAG): entry for entry in find_versions(self.client, LEDGER)}
         aliases = self.client.get_registered_model(MODEL).aliases
         aliases = {alias: str(number) for alias, number in aliases.items()}
         if self._has_own_production(wanted, there, aliases):
             return (
-                f"The server has a Production of its own, which stays: version {aliases.get(PRODUCTION, 'none')}. In "
-                f"{self.store.uri} it is version {wanted.get(PRODUCTION, 'none')} by the server's numbers; the aliases "
-                f"and the {len(self.store.entries)} ledger entries of that store are not copied."
+                f"The server keeps its own Production: version {aliases.get(PRODUCTION, 'none')}. In "
+                f"{self.store.uri} it is version {wanted.get(PRODUCTION, 'none')} (by the server's numbers); the "
+                f"aliases and the {len(self.store.entries)} ledger entries of that store are not copied."
             )
         if len(there) < len(self.store.entries):
             self._mark_rolled_back()
-        # Production last, as in the ledger; and the aliases before the entries: whoever promotes meanwhile sees what
-        # Production is, and a copy that was killed in between is known by them.
+        # Production last, as in the ledger. Aliases before entries: whoever promotes in the meantime sees Production,
+        # and a copy that was killed in between is recognised by its aliases.
         for alias, number in sorted(wanted.items(), key=lambda item: item[0] == PRODUCTION):
             if aliases.get(alias) == number:
                 self._count(self.present, "aliases")
@@ -212,13 +225,14 @@ class Migration:
     def _has_own_production(
         self, wanted: dict[str, str], there: "dict[str | None, ModelVersion]", aliases: dict[str, str]
     ) -> bool:
-        """Tell whether the server's ledger or aliases say anything that does not come from the store."""
+        """Return whether the server has ledger entries or aliases that do not come from the store."""
         if there.keys() - {describe_origin(entry) for entry in self.store.entries}:
             return True
         last = last_entry(self.client)
-        told = {PRODUCTION: last.to_version, PREVIOUS: last.previous_version} if last else {}
+        by_ledger = {PRODUCTION: last.to_version, PREVIOUS: last.previous_version} if last else {}
         return any(
-            aliases.get(alias) not in (wanted.get(alias), told.get(alias) or None) for alias in (PRODUCTION, PREVIOUS)
+            aliases.get(alias) not in (wanted.get(alias), by_ledger.get(alias) or None)
+            for alias in (PRODUCTION, PREVIOUS)
         )
 
     def _mark_rolled_back(self) -> None:
@@ -230,11 +244,9 @@ class Migration:
                 retry_once(self.client.delete_model_version_tag, MODEL, str(copy.version), ROLLED_BACK_TAG)
 
     def _copy_ledger(self, there: "dict[str | None, ModelVersion]") -> None:
-        """Copy the entries in order, each in one call; they keep who came first, and so which of them count."""
-        if self.store.entries and not self.client.search_registered_models(f"name = '{LEDGER}'"):
-            self.client.create_registered_model(
-                LEDGER, description=f"What happened to Production of {MODEL}: make ledger"
-            )
+        """Copy the entries in order, each in one call, so that the same entries stay valid."""
+        if self.store.entries:
+            create_ledger(self.client)
         numbers = {"0": "0"}
         for entry in self.store.entries:
             copy = there.get(describe_origin(entry))
@@ -249,28 +261,29 @@ class Migration:
 
     def _copy_entry(self, entry: "ModelVersion", numbers: dict[str, str]) -> "ModelVersion":
         tags, description = entry.tags | describe_copy(entry), entry.description
-        # An entry made by hand has none of these.
+        # An entry created by hand has none of these tags.
         tags |= {name: self._renumber(tags[name]) for name in REFERENCES if name in tags}
         if "after" in tags:
             tags["after"] = numbers.get(tags["after"], f"{tags['after']} (deleted)")
         if all(name in tags for name in (*REFERENCES, "action", "why")):
             move = Move(why=tags["why"], action=tags["action"], **{name: tags[name] for name in REFERENCES})
-            description = f"{describe_move(move)}. {move.why}"
+            description = explain_move(move)
         version = self.versions.get(entry.tags.get("to_version", ""))
-        # Without a version, a place that the server takes, which it does not of a local one: there is nothing to load.
-        source, run = (version.source, version.run_id) if version else (f"migrated:/{LEDGER}/{entry.version}", None)
-        return self.client.create_model_version(LEDGER, source, run or None, tags, None, description, AT_ONCE)
+        # The server refuses a local path as a source; without a version there is nothing to load, so any address does.
+        source = cast(str, version.source) if version else f"migrated:/{LEDGER}/{entry.version}"
+        run = version.run_id or None if version else None
+        return self.client.create_model_version(LEDGER, source, run, tags, None, description, AT_ONCE)
 
     def _count(self, counts: dict[str, int], kind: str) -> None:
         counts[kind] = counts.get(kind, 0) + 1
 
 
 def describe_origin(version: "ModelVersion") -> str:
-    """Name a version or entry so that no other, of whatever store, has the name."""
+    """Return a name that no other version or entry of any store has."""
     return f"{version.run_id or version.source}/{version.version}/{version.creation_timestamp}"
 
 
 def describe_copy(version: "ModelVersion") -> dict[str, str]:
-    """Return the tags of a copy: from what it was made, and when that was made, which MLflow does not let one set."""
+    """Return the tags of a copy: its origin, and when that was created (MLflow sets its own date)."""
     created = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
     return {FROM_TAG: describe_origin(version), CREATED_TAG: created.isoformat(timespec="milliseconds")}

@@ -1,21 +1,24 @@
 """The registered model: an MLflow pyfunc around the ONNX scorer. No Spark, no JVM, no pickle.
 
-MLflow stores this file with the model and runs it at loading, so it imports nothing of the project: a model in
-the registry scores as on the day on which it was registered, whatever this repository has become.
+MLflow stores this file with the model and runs it when the model is loaded, so it imports nothing from this project:
+a registered model scores as it did when it was registered, whatever has changed in this repository since.
 """
+
+from typing import Any
 
 import numpy as np
 import onnxruntime
 import pandas as pd
 from mlflow.models import set_model
-from mlflow.pyfunc import PythonModel, PythonModelContext
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
+from numpy.typing import NDArray
 
-# So many rows stay in the processor's cache from one operator of the graph to the next.
+# This many rows stay in the processor's cache from one operator of the graph to the next.
 ROWS_AT_A_TIME = 10_000
 
 
 class ChurnScorer(PythonModel):
-    """Probability of churn from the feature columns, which come by name, in any order."""
+    """Return the probability of churn from the feature columns, which are found by name, in any order."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the ONNX file of the artifact `scorer`."""
@@ -25,13 +28,17 @@ class ChurnScorer(PythonModel):
             context.artifacts["scorer"], options, providers=["CPUExecutionProvider"]
         )
 
-    def predict(self, context: PythonModelContext, model_input: pd.DataFrame) -> np.ndarray:
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> NDArray[np.float64]:
         """Score every row.
 
         Parameters
         ----------
         model_input : pandas.DataFrame
-            A column for each input of the scorer; NaN or None where unknown. Other columns are ignored.
+            One column for each input of the scorer, NaN or None where unknown. Other columns are ignored.
+        params : dict, optional
+            Not used; part of MLflow's interface.
 
         Returns
         -------
@@ -45,10 +52,10 @@ class ChurnScorer(PythonModel):
         probability = np.empty(len(model_input))
         for start in range(0, len(probability), ROWS_AT_A_TIME):
             rows = slice(start, start + ROWS_AT_A_TIME)
-            (answer,) = self.session.run(
+            (result,) = self.session.run(
                 ["churn_probability"], {name: values[rows] for name, values in columns.items()}
             )
-            probability[rows] = answer.reshape(-1)
+            probability[rows] = result.reshape(-1)
         return probability
 
 

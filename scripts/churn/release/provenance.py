@@ -1,7 +1,8 @@
-"""Where a candidate comes from: the git commit, DVC's lock file and the raw files, as tags."""
+"""A candidate's provenance: the git commit, DVC's lock file and the raw files, as tags."""
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -12,26 +13,27 @@ LOCK = Path("dvc.lock")
 
 
 def output_digest(output: str, lock: Path = LOCK) -> str:
-    """Return DVC's hash of a stage's output, as a lock file has it.
+    """Return DVC's hash of a stage's output, from a lock file.
 
     Raises
     ------
     UserError
-        When dvc.lock is missing or does not know the output.
+        When dvc.lock is missing or does not have the output.
     """
     for stage in _stages(lock):
         for out in stage.get("outs", []):
             if out["path"] == output:
-                return out["md5"]
-    raise UserError(f"{lock} does not know {output}. Run the stages first: dvc repro")
+                return str(out["md5"])
+    raise UserError(f"{lock} has no hash of {output}. Run the stages first: dvc repro")
 
 
 def collect_tags() -> dict[str, str]:
     """Return the tags of a run: commit, whether the tree was dirty, hashes of dvc.lock and of each raw file."""
+    # Without the files that the run itself has just written; outside of git nothing is printed.
+    changed = run_git("status", "--porcelain", "--", ".", ":!dvc.lock", ":!metrics").stdout
     return {
         "git_commit": current_commit(),
-        # But for what the run itself has just written.
-        "git_dirty": str(bool(_git("status", "--porcelain", "--", ".", ":!dvc.lock", ":!metrics"))).lower(),
+        "git_dirty": str(bool(changed)).lower(),
         "dvc_lock_md5": hashlib.md5(LOCK.read_bytes()).hexdigest(),
         **raw_tags(LOCK),
     }
@@ -45,16 +47,11 @@ def raw_tags(lock: Path) -> dict[str, str]:
 
 def current_commit() -> str:
     """Return the commit that is checked out, "none" outside of git."""
-    return _git("rev-parse", "HEAD") or "none"
+    return run_git("rev-parse", "--verify", "--quiet", "HEAD").stdout.strip() or "none"
 
 
-def _stages(lock: Path) -> list[dict]:
+def _stages(lock: Path) -> list[dict[str, Any]]:
     if not lock.exists():
         raise UserError(f"{lock} is missing. Run the stages first: dvc repro")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return list(yaml.load(lock.read_text(), loader)["stages"].values())
-
-
-def _git(*arguments: str) -> str:
-    answer = run_git(*arguments)
-    return answer.stdout.strip() if answer.returncode == 0 else ""

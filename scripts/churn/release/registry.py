@@ -1,6 +1,6 @@
-"""The model registry: where it is, what it holds, and one clear message when it does not answer.
+"""The model registry: its address, its runs and versions, and one clear message when it does not answer.
 
-MLflow is imported by the functions that talk to it: the Snakefile imports this module at every start.
+MLflow is imported only where it is used: the Snakefile imports this module at every start.
 """
 
 import base64
@@ -13,12 +13,13 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from churn.base.command import UserError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.pyfunc import PyFuncModel
 
@@ -26,7 +27,7 @@ MODEL = "churn-model"
 EXPERIMENT = "churn_retention"
 PRODUCTION, PREVIOUS = "production", "previous"
 DIGEST_TAG = "candidate_digest"
-# Why a version was taken out of Production; no promotion brings such a version back.
+# Why a version was rolled back; such a version is never promoted again.
 ROLLED_BACK_TAG = "rolled_back"
 SQLITE = "sqlite:///"
 
@@ -38,10 +39,10 @@ def tracking_uri() -> str:
 
 @contextmanager
 def open_registry() -> Iterator["MlflowClient"]:
-    """Give a client of the registry; an MLflow error inside ends as a `UserError` that names the address."""
+    """Yield a client of the registry; an MLflow error inside becomes a `UserError` that names the address."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
-    # A bank's pipeline tells nobody that it runs.
+    # A bank's pipeline sends no usage data.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     import mlflow
     from mlflow.exceptions import MlflowException
@@ -51,22 +52,50 @@ def open_registry() -> Iterator["MlflowClient"]:
     try:
         yield mlflow.MlflowClient()
     except (MlflowException, RequestException) as error:
-        said = str(getattr(error, "message", error)).splitlines()[0]
+        reason = str(getattr(error, "message", error)).splitlines()[0]
         raise UserError(
-            f"MLflow at {tracking_uri()}: {said} Check MLFLOW_TRACKING_URI, MLFLOW_TRACKING_USERNAME and "
-            "MLFLOW_TRACKING_PASSWORD, and that the server and the store of its artifacts answer, then run again: what "
-            "is done is not done twice."
+            f"MLflow at {tracking_uri()}: {reason} Check MLFLOW_TRACKING_URI, MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD, and that the server and its artifact store answer, then run again: finished "
+            "steps are not repeated."
         ) from error
 
 
+def read_pages(search: Callable[..., Any], *arguments: object, **options: object) -> Iterator[Any]:
+    """Yield all results of one of MLflow's searches, page by page.
+
+    Parameters
+    ----------
+    search : callable
+        A method of the client, like `search_runs`, with its arguments and options.
+    """
+    token: str | None = None
+    while token != "":
+        page = search(*arguments, **options, page_token=token)
+        yield from page
+        token = page.token or ""
+
+
+def find_runs(client: "MlflowClient", experiment_id: str, condition: str = "") -> "list[Run]":
+    """Return an experiment's runs that meet a condition and are not deleted, oldest first."""
+    order = ["attributes.start_time ASC"]
+    return list(read_pages(client.search_runs, [experiment_id], condition, order_by=order))
+
+
+def find_versions(client: "MlflowClient", name: str, condition: str = "") -> "list[ModelVersion]":
+    """Return a registered model's versions that meet a condition and are not deleted, by number; none without it."""
+    query = f"name = '{name}'{condition and f' and {condition}'}"
+    # In an order that no update changes: else a version could fall between two pages.
+    found = read_pages(client.search_model_versions, query, order_by=["version_number ASC"])
+    return sorted(found, key=lambda version: int(version.version))
+
+
 def find_version(client: "MlflowClient", digest: str) -> "ModelVersion | None":
-    """Return the version made from the candidate with this digest; the oldest, should there be several."""
-    found = client.search_model_versions(f"name = '{MODEL}' and tags.`{DIGEST_TAG}` = '{digest}'")
-    return min(found, key=lambda version: int(version.version), default=None)
+    """Return the version made from the candidate with this digest, the oldest if there are several."""
+    return next(iter(find_versions(client, MODEL, f"tags.`{DIGEST_TAG}` = '{digest}'")), None)
 
 
 def aliased_version(client: "MlflowClient", alias: str) -> "ModelVersion | None":
-    """Return the version that an alias points at, None when there is no such alias."""
+    """Return the version that has an alias, None if no version has it."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -78,10 +107,10 @@ def aliased_version(client: "MlflowClient", alias: str) -> "ModelVersion | None"
 
 
 def retry_once(call: Callable[..., None], *arguments: str) -> None:
-    """Set or delete an alias or a tag; once more when the store refuses.
+    """Set or delete an alias or a tag, and retry once.
 
-    MLflow looks whether there is such a row, then writes it: of two who make the same one at the same moment, the
-    database refuses one, to whom it is there from then on.
+    MLflow checks, then inserts; if two clients race, the database rejects one. The row then exists, so a retry
+    succeeds.
     """
     from mlflow.exceptions import MlflowException
 
@@ -94,7 +123,7 @@ def retry_once(call: Callable[..., None], *arguments: str) -> None:
 
 
 def load_version(version: str) -> "tuple[PyFuncModel, Path]":
-    """Return a registered version's model, and its ONNX scorer."""
+    """Return a registered version's model and its ONNX scorer."""
     import mlflow
 
     folder = Path(mlflow.artifacts.download_artifacts(f"models:/{MODEL}/{version}"))
@@ -102,10 +131,9 @@ def load_version(version: str) -> "tuple[PyFuncModel, Path]":
 
 
 def knows_version(receipt: Path) -> bool:
-    """Tell whether the registry still has the version that a receipt names, without importing MLflow.
+    """Return whether the registry still has the version in a receipt, without importing MLflow.
 
-    False for a store that is new or empty. A store that does not answer is taken to know it: there is nothing
-    to register while it is down.
+    False for a new or empty store. True when the store does not answer: nothing can be registered while it is down.
     """
     if not receipt.exists():
         return False

@@ -1,7 +1,8 @@
-"""What each feature adds to a user's margin (SHAP values), from the ONNX scorer alone: no Spark, no JVM."""
+"""Compute SHAP values, what each feature adds to a user's margin, from the ONNX scorer: no Spark, no JVM."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -22,13 +23,13 @@ class Explanation:
     features : list of str
         The model's features.
     values : numpy.ndarray
-        What each adds to the margin of each row, of shape (rows, features).
+        What each feature adds to the margin of each row, of shape (rows, features).
     base : float
-        The margin before any feature: a row's values and it sum to the row's margin.
+        The margin before any feature: base plus a row's values is the row's margin.
     data : numpy.ndarray
         The raw features, NaN where unknown, of shape (rows, features).
     unit : str
-        Of values and base: `log-odds` of churn, or its `probability`.
+        Unit of values and base: `log-odds` of churn, or its `probability`.
     """
 
     features: list[str]
@@ -39,7 +40,7 @@ class Explanation:
 
 
 def explain_rows(scorer: Path, rows: pd.DataFrame | pa.Table) -> Explanation:
-    """Explain each row: exactly for a linear model, by the paths through its trees (TreeSHAP) for the others.
+    """Explain each row: exactly for a linear model, by TreeSHAP for tree ensembles.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ def explain_rows(scorer: Path, rows: pd.DataFrame | pa.Table) -> Explanation:
     Raises
     ------
     UserError
-        When a feature has no column, or the scorer was not made by `churn.training.onnx_export`.
+        When a feature's column is missing, or the scorer is not from `churn.training.onnx_export`.
     """
     model = onnx.load(scorer)
     features = [feature.name for feature in model.graph.input]
@@ -59,14 +60,14 @@ def explain_rows(scorer: Path, rows: pd.DataFrame | pa.Table) -> Explanation:
     nodes = {node.output[0]: node for node in model.graph.node}
     if "margin" not in nodes:
         raise UserError(
-            f"{scorer} cannot be explained: an earlier release made it. Train and promote a candidate anew."
+            f"{scorer} cannot be explained: it is from an earlier release. Train and promote a new candidate."
         )
     tensors = feature_tensors(rows, features)
-    # The graph up to what the classifier sees.
+    # Run the graph up to the classifier's input.
     model.graph.output.append(helper.make_empty_tensor_value_info("scaled"))
     (scaled,) = open_session(model.SerializeToString()).run(["scaled"], tensors)
     if "coefficients" in constants:
-        # Scaled values are centred on the training means, so they are the distances already.
+        # Scaled values are centred, so they already are distances from the training means.
         values, base = scaled * constants["coefficients"][:, 0], float(constants["intercept"][0])
     else:
         values, base = _explain_trees(nodes["sum"], scaled)
@@ -76,16 +77,16 @@ def explain_rows(scorer: Path, rows: pd.DataFrame | pa.Table) -> Explanation:
 
 def _explain_trees(ensemble: onnx.NodeProto, scaled: np.ndarray) -> tuple[np.ndarray, float]:
     """Return the SHAP values and the base value of rows by the trees of an ONNX ensemble."""
-    # Only here: it takes seconds to import.
+    # Imported here because it takes seconds.
     import shap
 
     explainer = shap.TreeExplainer({"trees": _read_trees(ensemble)}, feature_perturbation="tree_path_dependent")
     return explainer.shap_values(scaled, check_additivity=False), float(np.ravel(explainer.expected_value)[0])
 
 
-def _read_trees(ensemble: onnx.NodeProto) -> list[dict]:
-    """Return the trees as shap takes them."""
-    attribute = {one.name: helper.get_attribute_value(one) for one in ensemble.attribute}
+def _read_trees(ensemble: onnx.NodeProto) -> list[dict[str, Any]]:
+    """Return the trees in shap's format."""
+    attribute: dict[str, Any] = {one.name: helper.get_attribute_value(one) for one in ensemble.attribute}
     number, left, right, feature = (
         np.array(attribute[f"nodes_{name}"]) for name in ("treeids", "truenodeids", "falsenodeids", "featureids")
     )

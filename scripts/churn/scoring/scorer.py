@@ -11,15 +11,15 @@ from churn.base.command import UserError
 
 
 class Scorer:
-    """The model from raw feature columns to the probability of churn; made by `load_scorer`.
+    """A model from raw feature columns to the probability of churn; created by `load_scorer`.
 
     Attributes
     ----------
     features : list of str
-        The columns that it needs.
+        The columns it needs.
     """
 
-    def __init__(self, session: onnxruntime.InferenceSession):
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self._session = session
         self.features = [feature.name for feature in session.get_inputs()]
 
@@ -29,7 +29,7 @@ class Scorer:
         Parameters
         ----------
         frame : pandas.DataFrame or pyarrow.Table
-            Its columns come by name, in any order; others are ignored. None and NaN mean unknown.
+            Columns are found by name, in any order; extra ones are ignored. None and NaN mean unknown.
 
         Returns
         -------
@@ -39,10 +39,11 @@ class Scorer:
         Raises
         ------
         UserError
-            When a feature has no column.
+            When a feature's column is missing.
         """
         (probability,) = self._session.run(["churn_probability"], feature_tensors(frame, self.features))
-        return probability.astype(np.float64)
+        scores: np.ndarray = probability.astype(np.float64)
+        return scores
 
 
 def load_scorer(path: Path) -> Scorer:
@@ -53,14 +54,14 @@ def load_scorer(path: Path) -> Scorer:
 def open_session(model: Path | bytes) -> onnxruntime.InferenceSession:
     """Open an ONNX model, given as a file or its bytes, on one thread."""
     options = onnxruntime.SessionOptions()
-    # How rows are dealt to threads must not change the result, and a stage is to use the cores that it was given.
+    # One thread, so that the split of rows over threads cannot change results, and a stage uses only its own cores.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     content = model if isinstance(model, bytes) else str(model)
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 def feature_tensors(frame: pd.DataFrame | pa.Table, features: list[str]) -> dict[str, np.ndarray]:
-    """Return the columns by name as float64 of shape (rows, 1), NaN where unknown; all must be there."""
+    """Return each feature's column as float64 of shape (rows, 1), NaN where unknown."""
     columns = frame.column_names if isinstance(frame, pa.Table) else list(frame.columns)
     if missing := [name for name in features if name not in columns]:
         raise UserError(
@@ -72,5 +73,6 @@ def feature_tensors(frame: pd.DataFrame | pa.Table, features: list[str]) -> dict
 
 def _as_floats(column: pd.Series | pa.ChunkedArray) -> np.ndarray:
     if isinstance(column, pa.ChunkedArray):
-        return column.cast(pa.float64()).to_numpy()
+        values: np.ndarray = column.cast(pa.float64()).to_numpy()
+        return values
     return column.to_numpy(dtype=np.float64, na_value=np.nan)

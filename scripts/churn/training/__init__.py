@@ -1,5 +1,5 @@
 """Train the candidate on Spark: training rows, model families, grid search, baselines, the ONNX export, plots.
-It never touches the registry.
+Training never touches the registry.
 
 May import: base, engines, evaluation, features, pictures.
 """

@@ -1,4 +1,6 @@
-"""What a model must beat to be worth its trouble: recency alone, and a logistic regression on three features."""
+"""The baselines that a model must beat: recency alone, and a logistic regression on three features."""
+
+from typing import Any
 
 import numpy as np
 from pyspark.ml import PipelineModel
@@ -15,27 +17,29 @@ RFM = (RECENCY, "active_days", "payments_sum")
 
 
 def score_rfm_logistic(frame: DataFrame, holdout: DataFrame) -> np.ndarray:
-    """Return the holdout rows' probability by recency, frequency and amount alone, learnt from the rows of `frame`."""
+    """Fit recency, frequency and amount on the rows of `frame`, and return the probabilities of the holdout rows."""
     family = FAMILIES["logistic_regression"]
     *preparation, classifier = fit_pipeline(frame, RFM, RFM, family, {"regParam": 0.0}).stages
     _, (probability,) = score_rows([classifier], PipelineModel(preparation).transform(holdout))
     return probability
 
 
-def compare_with_baselines(label: np.ndarray, probability: np.ndarray, baselines: dict[str, np.ndarray]) -> dict:
-    """Tell by how much a model beats the baselines on the same users, and whether that can be chance.
+def compare_with_baselines(
+    label: np.ndarray, probability: np.ndarray, baselines: dict[str, np.ndarray]
+) -> dict[str, Any]:
+    """Measure by how much a model beats the baselines on the same users, with confidence intervals.
 
     Parameters
     ----------
     label, probability : numpy.ndarray
-        Of the holdout's rows: 1 for churned, and the model's probability; shape (rows,).
+        For the holdout's rows: 1 for churned, and the model's probability; shape (rows,).
     baselines : dict of numpy.ndarray
-        Each baseline's score of the same rows.
+        Each baseline's scores of the same rows.
 
     Returns
     -------
     dict
-        `baselines`: the ROC AUC of each; `gain_over_baselines`: for each the model's gain and its 95% interval.
+        `baselines`: the ROC AUC of each; `gain_over_baselines`: the model's gain over each, with its 95% interval.
     """
     gains = {name: gain_interval(label, probability, score) for name, score in baselines.items()}
     return {

@@ -1,9 +1,10 @@
-"""The families of models: each entry here may be named by `train_model.family` and has its grid in params.yaml."""
+"""The model families: `train_model.family` in params.yaml selects one, and train_model.grids has a grid for each."""
 
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pyspark.ml import Estimator
 from pyspark.ml.classification import GBTClassifier, LogisticRegression, RandomForestClassifier
@@ -20,37 +21,37 @@ class Family:
     Attributes
     ----------
     estimator : type
-        Its class.
+        The classifier's class.
     write : callable
-        How a fitted one is written in ONNX.
+        Converts a fitted classifier, as saved by Spark, to ONNX.
     settings : dict
-        Its parameters that no grid sets.
+        Fixed parameters of the classifier, not in any grid.
     """
 
-    estimator: type[Estimator]
+    estimator: type[Estimator[Any]]
     write: Callable[[Path], Part]
-    settings: dict
+    settings: dict[str, Any]
 
 
 FAMILIES = {
-    # At Spark's own tolerance of 1e-6 the fits take twice as many passes, and no ROC AUC differs in its third digit.
+    # Spark's default tolerance of 1e-6 takes twice as many iterations, and changes no ROC AUC in the third digit.
     "logistic_regression": Family(LogisticRegression, write_linear, {"tol": 1e-4}),
     "random_forest": Family(RandomForestClassifier, write_forest, {"seed": 1}),
     "gradient_boosted_trees": Family(GBTClassifier, write_boosted, {"seed": 1}),
 }
 
 
-def choose_family(params: dict) -> tuple[Family, dict[str, list]]:
-    """Return the family that section train_model of params.yaml names, and its grid.
+def choose_family(params: dict[str, Any]) -> tuple[Family, dict[str, list[Any]]]:
+    """Return the family that section train_model of params.yaml selects, and its grid.
 
     Raises
     ------
     UserError
-        When there is no such family, it has no grid, or its grid names what is no parameter of its classifier.
+        When the family is unknown, has no grid, or its grid has a parameter that the classifier does not have.
     """
     name = params["family"]
     if name not in FAMILIES:
-        raise UserError(f"train_model.family in params.yaml: {name!r} is no family. {suggest(name, FAMILIES)}")
+        raise UserError(f"train_model.family in params.yaml: unknown model family {name!r}. {suggest(name, FAMILIES)}")
     if name not in params["grids"]:
         raise UserError(f"train_model.grids in params.yaml has no grid for the family {name!r}. Restore it from git.")
     family, grid = FAMILIES[name], params["grids"][name]
@@ -58,7 +59,7 @@ def choose_family(params: dict) -> tuple[Family, dict[str, list]]:
     for parameter in grid:
         if parameter not in known:
             raise UserError(
-                f"train_model.grids.{name} in params.yaml: {parameter!r} is no parameter of Spark's "
+                f"train_model.grids.{name} in params.yaml: {parameter!r} is not a parameter of Spark's "
                 f"{family.estimator.__name__}. {suggest(parameter, known)}"
             )
     return family, grid

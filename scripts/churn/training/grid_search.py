@@ -1,15 +1,16 @@
-"""Choose a point of the grid by cross-validation: every point is fitted once for each fold, on the rows outside it."""
+"""Choose a grid point by cross-validation: every point is fitted once per fold, on the rows of the other folds."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from multiprocessing.pool import ThreadPool
 from statistics import mean
+from typing import Any
 
 import numpy as np
 from pyspark.errors import IllegalArgumentException
-from pyspark.ml import Model, PipelineModel
+from pyspark.ml import Estimator, Model, PipelineModel
 from pyspark.sql import DataFrame
 from tqdm import tqdm
 
@@ -19,38 +20,43 @@ from churn.training.families import Family
 from churn.training.spark_pipeline import make_preparation, prepare_rows, score_rows
 
 FITS_AT_A_TIME = 2
-# How each metric is computed, and whether more of it is better.
+# The function of each metric, and whether higher is better.
 METRICS = {"roc_auc": (roc_auc, True), "pr_auc": (average_precision, True), "log_loss": (log_loss, False)}
 
 
 @dataclass(frozen=True)
 class GridSearch:
-    """What a search found.
+    """The result of a search.
 
     Attributes
     ----------
     metric : str
-        What chose.
+        The metric that points were compared by.
     results : list of dict
         For each grid point its parameters, `fold_<n>` (the metric in that fold) and `cv_score`, their mean.
     best : dict
         The result of the chosen point.
     point : dict
-        The parameters alone of that point.
+        The parameters of that point.
     label, probability : numpy.ndarray
-        Of each training row, by the chosen point's model that was fitted without the row's fold; shape (rows,).
+        For each training row, its label and the probability by the chosen point's model that was fitted without the
+        row's fold; shape (rows,).
     """
 
     metric: str
-    results: list[dict]
-    best: dict
-    point: dict
+    results: list[dict[str, Any]]
+    best: dict[str, Any]
+    point: dict[str, Any]
     label: np.ndarray
     probability: np.ndarray
 
 
 def search_grid(
-    frame: DataFrame, features: Sequence[str], family: Family, grid: dict[str, list], params: dict
+    frame: DataFrame,
+    features: Sequence[str],
+    family: Family,
+    grid: dict[str, list[Any]],
+    params: dict[str, Any],
 ) -> GridSearch:
     """Cross-validate every point of the grid.
 
@@ -61,9 +67,9 @@ def search_grid(
     features : sequence of str
         The features to use.
     family : Family
-        What is fitted.
+        The family to fit.
     grid : dict of list
-        Values for each parameter of it; every combination is a point.
+        Values for each parameter; every combination is a grid point.
     params : dict
         Section train_model of params.yaml.
     """
@@ -87,13 +93,13 @@ def search_grid(
     return GridSearch(params["metric"], results, results[number], points[number], label, probability)
 
 
-def choose_point(results: list[dict], metric: str, tolerance: float) -> int:
-    """Return the number of the first grid point whose mean of the metric is within the tolerance of the best.
+def choose_point(results: list[dict[str, Any]], metric: str, tolerance: float) -> int:
+    """Return the number of the first grid point whose mean metric is within the tolerance of the best.
 
-    Cross-validation cannot tell such points apart, and the simpler model, which stands first, withstands better that
+    Scores within the tolerance are a tie; the first point, the simplest, wins, because simpler models cope better when
     users change.
     """
-    # Rounded, so that a last digit that differs between machines decides nothing.
+    # Rounded, so that differences in the last digit between machines decide nothing.
     sign = 1 if METRICS[metric][1] else -1
     scores = [round(sign * result["cv_score"], 6) for result in results]
     return next(number for number, score in enumerate(scores) if score >= round(max(scores) - tolerance, 6))
@@ -102,32 +108,34 @@ def choose_point(results: list[dict], metric: str, tolerance: float) -> int:
 def split_fold(
     frame: DataFrame, features: Sequence[str], log_features: Sequence[str], fold: int
 ) -> tuple[DataFrame, DataFrame]:
-    """Return the rows outside a fold and those in it, prepared by what the rows outside tell alone."""
+    """Return the rows outside a fold and in it; medians and scaling come only from the rows outside."""
     training, held_out = frame.filter(frame.fold != fold), frame.filter(frame.fold == fold)
     preparation = make_preparation(features, log_features).fit(training)
     return prepare_rows(preparation, training), preparation.transform(held_out)
 
 
 def fit_pipeline(
-    frame: DataFrame, features: Sequence[str], log_features: Sequence[str], family: Family, point: dict
+    frame: DataFrame, features: Sequence[str], log_features: Sequence[str], family: Family, point: dict[str, Any]
 ) -> PipelineModel:
     """Fit preparation and classifier on all rows."""
     preparation = make_preparation(features, log_features).fit(frame)
     return PipelineModel([*preparation.stages, fit_classifier(prepare_rows(preparation, frame), family, point)])
 
 
-def fit_classifier(rows: DataFrame, family: Family, point: dict) -> Model:
+def fit_classifier(rows: DataFrame, family: Family, point: dict[str, Any]) -> Model:
     """Fit the classifier of one grid point on prepared rows.
 
     Raises
     ------
     UserError
-        When Spark refuses a value of the grid.
+        When Spark rejects a value of the grid.
     """
     try:
-        return family.estimator(featuresCol="scaled", **family.settings, **point).fit(rows)
+        make: Callable[..., Estimator[Any]] = family.estimator
+        model: Model = make(featuresCol="scaled", **family.settings, **point).fit(rows)
+        return model
     except (IllegalArgumentException, TypeError) as error:
-        told = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0]
         raise UserError(
-            f"train_model.grids in params.yaml: Spark's {family.estimator.__name__} refuses {point}: {told}"
+            f"train_model.grids in params.yaml: Spark's {family.estimator.__name__} rejects {point}: {reason}"
         ) from None

@@ -1,4 +1,4 @@
-"""Spark's classifiers in ONNX: from the tensor `scaled` to `margin` and `churn_probability`."""
+"""Convert Spark's classifiers to ONNX: from the tensor `scaled` to `margin` and `churn_probability`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,25 +10,25 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from onnx import TensorProto, helper, numpy_helper
 
-# How Spark marks a vector or matrix that has all its numbers; 0 marks one without zeros.
+# Spark's mark of a dense vector or matrix; 0 marks a sparse one.
 DENSE = 1
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a graph: its nodes, and its constants by name."""
+    """Part of a graph: its nodes, and its constants by name."""
 
     nodes: list[onnx.NodeProto]
     constants: dict[str, np.ndarray]
 
 
 def read_stage(folder: Path, table: str = "data") -> pa.Table:
-    """Return a table of a stage of a pipeline that Spark saved."""
+    """Return a table from a pipeline stage that Spark saved."""
     return pq.read_table(folder / table)
 
 
 def read_numbers(column: pa.ChunkedArray) -> np.ndarray:
-    """Return the numbers of a vector, or of a matrix of one row, which Spark saves without zeros when many are zero."""
+    """Return the numbers of a vector or a one-row matrix, which Spark saves as sparse when many are zero."""
     saved = column[0].as_py()
     if saved["type"] == DENSE:
         return np.array(saved["values"])
@@ -44,7 +44,7 @@ def read_numbers(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def write_linear(stage: Path) -> Part:
-    """Write a logistic regression: its margin is the log-odds of churn.
+    """Convert a logistic regression; its margin is the log-odds of churn.
 
     Parameters
     ----------
@@ -63,16 +63,16 @@ def write_linear(stage: Path) -> Part:
 
 
 def write_forest(stage: Path) -> Part:
-    """Write a random forest: its margin is the probability itself, the mean of what its trees say."""
+    """Convert a random forest; its margin is the probability itself, the mean over its trees."""
     trees = read_trees(stage)
-    # Of the training rows in a node, how many stayed and how many churned.
+    # The numbers of training rows in a node that stayed and that churned.
     counts = np.stack(trees["impurityStats"].to_numpy(zero_copy_only=False))
     shares = counts[:, 1] / counts.sum(axis=1) / pc.count_distinct(trees["treeID"]).as_py()
     return Part([*_trees(trees, shares), *_probability("Identity")], SHAPE)
 
 
 def write_boosted(stage: Path) -> Part:
-    """Write gradient-boosted trees: their margin is the log-odds of churn, twice the weighted sum of the trees."""
+    """Convert gradient-boosted trees; their margin is the log-odds of churn, twice the weighted sum of the trees."""
     trees = read_trees(stage)
     weights = read_stage(stage, "treesMetadata").sort_by("treeID")["weights"].to_numpy()
     values = 2 * weights[trees["treeID"].to_numpy()] * trees["prediction"].to_numpy()
@@ -80,7 +80,7 @@ def write_boosted(stage: Path) -> Part:
 
 
 def read_trees(stage: Path) -> pa.Table:
-    """Return the nodes of a stage's trees, a row each, by tree and number, with the columns of Spark's `nodeData`."""
+    """Return the nodes of all trees, one row each, sorted by tree and node, with the columns of Spark's `nodeData`."""
     saved = read_stage(stage)
     nodes = pa.Table.from_struct_array(saved["nodeData"])
     split = pa.Table.from_struct_array(nodes["split"])
@@ -92,7 +92,7 @@ def read_trees(stage: Path) -> pa.Table:
 
 
 def _trees(trees: pa.Table, values: np.ndarray) -> list[onnx.NodeProto]:
-    """Return the node that sums, over the trees, the value of the leaf in which a row ends."""
+    """Return the nodes that sum, over the trees, the value of the leaf that a row ends in."""
     number, node, left, right, feature = (
         trees[name].to_numpy() for name in ("treeID", "id", "leftChild", "rightChild", "feature")
     )
@@ -111,7 +111,7 @@ def _trees(trees: pa.Table, values: np.ndarray) -> list[onnx.NodeProto]:
         nodes_values_as_tensor=numpy_helper.from_array(trees["threshold"].to_numpy()),
         nodes_truenodeids=np.where(leaf, 0, left),
         nodes_falsenodeids=np.where(leaf, 0, right),
-        # How many training rows went through each node: what an explanation weighs the branches by.
+        # The number of training rows in each node, which TreeSHAP uses as the weights of branches.
         nodes_hitrates_as_tensor=numpy_helper.from_array(trees["rawCount"].to_numpy().astype(np.float64)),
         target_treeids=number[leaf],
         target_nodeids=node[leaf],

@@ -1,7 +1,7 @@
-"""Turn a saved Spark pipeline into an ONNX graph from the raw feature columns to the probability of churn.
+"""Convert a saved Spark pipeline to an ONNX graph from the raw feature columns to the probability of churn.
 
-The graph computes what Spark computes, in the same order and precision: doubles, but for the raw values, which Spark
-sees as float32 too. So a row that stands at the threshold of a tree goes the same way in both.
+The graph repeats Spark's computation in the same order and precision: doubles, but prepared values are float32, as in
+Spark. So a row that lies exactly on the threshold of a tree takes the same branch in both.
 """
 
 from collections.abc import Callable
@@ -28,15 +28,15 @@ def export_scorer(
     Parameters
     ----------
     spark_model : Path
-        The pipeline, as `save_spark_model` saved it; its stages are those of `make_preparation` and a classifier.
+        The pipeline, saved by `save_spark_model`; its stages are those of `make_preparation` and a classifier.
     features, log_features : list of str
-        The raw columns in the order of the pipeline; those of them that are taken as sign(x) * log(1 + |x|).
+        The raw columns in the order of the pipeline; those of them that are transformed to sign(x) * log(1 + |x|).
     write_classifier : callable
-        How its family is written (`churn.training.families`).
+        The converter of the model's family (`churn.training.families`).
     target : Path
         The ONNX file. Inputs: a double tensor of shape (rows, 1) for each feature, NaN where unknown. Output
-        `churn_probability`: double of shape (rows,). Inside, `scaled` (rows, features) is what the classifier sees, and
-        `margin` (rows, 1) what it adds up to.
+        `churn_probability`: double of shape (rows,). Inside, `scaled` (rows, features) is the classifier's input, and
+        `margin` (rows, 1) its raw output.
     """
     classifier = write_classifier(next(spark_model.glob("stages/4_*")))
     prepared = [node for name in features for node in _prepare(name, name in set(log_features))]
@@ -69,7 +69,7 @@ def _prepare(name: str, log: bool) -> list[onnx.NodeProto]:
 
 
 def _scale(spark_model: Path, features: list[str]) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
-    """Return the nodes that fill in medians and scale, and their constants."""
+    """Return the nodes that impute medians and scale, and their constants."""
     medians = read_stage(next(spark_model.glob("stages/1_*")))
     scaler = read_stage(next(spark_model.glob("stages/3_*")))
     nodes = [

@@ -1,7 +1,8 @@
-"""The plots of a trained model: pictures, and the same as data for `dvc plots`."""
+"""Plot a trained model: as pictures, and as data for `dvc plots`."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,22 +26,22 @@ Curve = tuple[np.ndarray, np.ndarray]
 
 
 def save_plots(
-    label: np.ndarray, scores: dict[str, np.ndarray], search: GridSearch, segments: list[dict], folder: Path
+    label: np.ndarray, scores: dict[str, np.ndarray], search: GridSearch, segments: list[dict[str, Any]], folder: Path
 ) -> None:
     """Write roc, precision_recall, calibration, gains, score_distribution, segments and grid, each as .json and .png.
 
     Parameters
     ----------
     label : numpy.ndarray
-        Of the holdout's rows: 1 for churned; shape (rows,).
+        For the holdout's rows: 1 for churned; shape (rows,).
     scores : dict of numpy.ndarray
-        The same rows' score by the `model` and by the baseline `rfm_logistic`.
+        The scores of the same rows by the `model` and by the baseline `rfm_logistic`.
     search : GridSearch
-        What cross-validation found.
+        The result of cross-validation.
     segments : list of dict
-        The records of `measure_segments`.
+        The result of `measure_segments`.
     folder : Path
-        The folder to make.
+        The folder to create.
     """
     folder.mkdir()
     model = label, scores["model"]
@@ -62,8 +63,8 @@ def save_plots(
     _draw(folder / "grid.png", lambda axes: draw_grid(axes, search), **size)
 
 
-def count_scores(label: np.ndarray, probability: np.ndarray) -> list[dict]:
-    """Count the users who churned and who stayed by predicted probability, in twenty bins of equal width."""
+def count_scores(label: np.ndarray, probability: np.ndarray) -> list[dict[str, Any]]:
+    """Count churned and stayed users in twenty bins of predicted probability of equal width."""
     edges = np.linspace(0, 1, SCORE_BINS + 1)
     churned, stayed = (np.histogram(probability[label == value], edges)[0].tolist() for value in (1, 0))
     return [
@@ -73,7 +74,7 @@ def count_scores(label: np.ndarray, probability: np.ndarray) -> list[dict]:
 
 
 def thin(curve: Curve) -> Curve:
-    """Keep at most 200 points of a curve, spread evenly along x, with both ends."""
+    """Keep at most 200 points of a curve, evenly spaced along x, including both ends."""
     x, y = curve
     kept = np.unique([*np.searchsorted(x, np.linspace(x[0], x[-1], CURVE_POINTS - 1)), len(x) - 1])
     return x[kept], y[kept]
@@ -114,7 +115,7 @@ def draw_precision_recall(axes: Axes, model: Curve, baseline: Curve) -> None:
 
 
 def draw_calibration(axes: Axes, label: np.ndarray, probability: np.ndarray) -> None:
-    """Draw the churn rate of ten equal groups against the probability that was predicted for them."""
+    """Draw the churn rate of ten equal groups against their predicted probability."""
     bins = calibration(label, probability)
     predicted, happened = ([bin[name] for bin in bins] for name in ("mean_prediction", "churn_rate"))
     error = [1.96 * np.sqrt(bin["churn_rate"] * (1 - bin["churn_rate"]) / bin["users"]) for bin in bins]
@@ -132,7 +133,7 @@ def draw_calibration(axes: Axes, label: np.ndarray, probability: np.ndarray) -> 
 
 
 def draw_gains(axes: Axes, model: Curve, baseline: Curve) -> None:
-    """Draw how many churners are found among the users who are flagged first, beside the baseline's and chance."""
+    """Draw the share of churners found against the share of users flagged, beside the baseline's and chance."""
     axes.plot(*thin(gains_curve(*model)), color=MAIN, linewidth=2, label="model")
     axes.plot(*thin(gains_curve(*baseline)), color=OTHER, label="recency, frequency, amount")
     axes.plot([0, 1], [0, 1], color=CHANCE, linestyle="--", label="chance")
@@ -146,7 +147,7 @@ def draw_gains(axes: Axes, model: Curve, baseline: Curve) -> None:
 
 
 def draw_scores(axes: Axes, label: np.ndarray, probability: np.ndarray) -> None:
-    """Draw how many users got which probability, by what they did."""
+    """Draw the distribution of probabilities of churned and of stayed users."""
     bins = count_scores(label, probability)
     for name, colour in ("stayed", MAIN), ("churned", OTHER):
         axes.stairs([bin[name] for bin in bins], np.linspace(0, 1, SCORE_BINS + 1), color=colour, lw=2, label=name)
@@ -160,7 +161,7 @@ def draw_scores(axes: Axes, label: np.ndarray, probability: np.ndarray) -> None:
     axes.legend(loc="upper right")
 
 
-def draw_segments(axes: Axes, segments: list[dict]) -> None:
+def draw_segments(axes: Axes, segments: list[dict[str, Any]]) -> None:
     """Draw the ROC AUC of each segment with its 95% interval."""
     for height, segment in enumerate(reversed(segments)):
         if segment["roc_auc"] is not None:
@@ -175,7 +176,7 @@ def draw_segments(axes: Axes, segments: list[dict]) -> None:
 
 
 def draw_grid(axes: Axes, search: GridSearch) -> None:
-    """Draw the cross-validated metric of every grid point, best on top, with the fold's own values."""
+    """Draw the cross-validated metric of every grid point, best on top, with the values of the folds."""
     best = search.best
     _, higher = METRICS[search.metric]
     ordered = sorted(search.results, key=lambda result: ((1 if higher else -1) * result["cv_score"], result == best))
@@ -195,7 +196,7 @@ def draw_grid(axes: Axes, search: GridSearch) -> None:
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
 
 
-def _records(curve: Curve, x: str, y: str) -> list[dict]:
+def _records(curve: Curve, x: str, y: str) -> list[dict[str, float]]:
     return [{x: along, y: up} for along, up in np.transpose(thin(curve)).tolist()]
 
 

@@ -1,18 +1,20 @@
-"""The Spark pipeline of the model: its stages, how it scores, and how it is saved as the same bytes every time."""
+"""The model's Spark pipeline: create its stages, score with it, and save it with the same bytes every time."""
 
 import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyspark.ml import Model, Pipeline, PipelineModel
+from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.feature import Imputer, SQLTransformer, StandardScaler, VectorAssembler
 from pyspark.ml.functions import vector_to_array
 from pyspark.sql import DataFrame
+from pyspark.sql.functions import col
 
 from churn.engines.spark.session import hadoop_path
 
@@ -22,37 +24,37 @@ UID = re.compile(r"([A-Za-z]+)_[0-9a-f]{12}(?![0-9a-f])")
 def make_preparation(features: Sequence[str], log_features: Sequence[str]) -> Pipeline:
     """Return the stages from the raw feature columns to the vector `scaled`.
 
-    All columns become float32 first: the scorer computes in float32, and both shall see the same numbers.
+    All columns are cast to float32 first, as in the scorer, so that both see the same numbers.
     """
     prepared, known = ([f"{name}_{step}" for name in features] for step in ("prepared", "known"))
     return Pipeline(
         stages=[
             SQLTransformer(statement=_prepare_statement(features, log_features)),
-            # An unknown value counts as the median of the known ones: means are drawn by a few large amounts.
+            # Unknown values become the median of the known ones; a few large amounts would distort the mean.
             Imputer(strategy="median", inputCols=prepared, outputCols=known),
             VectorAssembler(inputCols=known, outputCol="assembled"),
-            # Centred, so that a coefficient times the scaled value is the distance from the training mean.
+            # Centred, so that a coefficient times the scaled value is a distance from the training mean.
             StandardScaler(withMean=True, inputCol="assembled", outputCol="scaled"),
         ]
     )
 
 
 def prepare_rows(preparation: PipelineModel, frame: DataFrame) -> DataFrame:
-    """Return `scaled` and `label`, computed once and kept.
+    """Return `scaled` and `label`, computed once and stored.
 
-    A checkpoint, not a cache: with every pass over a frame Spark sends along all that it was made from.
+    A checkpoint, not a cache: with a cache, Spark would send the whole lineage along with every pass over the frame.
     """
     return preparation.transform(frame).select("scaled", "label").localCheckpoint()
 
 
-def score_rows(models: Sequence[Model], frame: DataFrame) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Return the label of each row and its probability of churn by each model, each of shape (rows,)."""
+def score_rows(models: Sequence[Any], frame: DataFrame) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return the label of each row, and its probability of churn by each classifier; each of shape (rows,)."""
     columns = [f"probability_{number}" for number in range(len(models))]
     for model, column in zip(models, columns, strict=True):
-        # All models in one pass over the rows, and without the columns that no one asks for.
+        # All models in one pass over the rows, without the columns that are not needed.
         settings = {model.probabilityCol: column, model.rawPredictionCol: "", model.predictionCol: ""}
         frame = model.transform(frame, settings)
-    scored = frame.select("label", *(vector_to_array(column)[1].alias(column) for column in columns)).toArrow()
+    scored = frame.select("label", *(vector_to_array(col(column))[1].alias(column) for column in columns)).toArrow()
     return scored["label"].to_numpy(), [scored[column].to_numpy() for column in columns]
 
 
@@ -60,7 +62,7 @@ def save_spark_model(model: PipelineModel, folder: Path) -> None:
     """Save a fitted pipeline so that equal models give equal bytes.
 
     Spark writes random ids, the time, random file names and JSON in hash order; all of them are replaced by fixed
-    ones. `PipelineModel.load` reads the folder as it reads Spark's own.
+    values. `PipelineModel.load` can read the result.
     """
     model.save(hadoop_path(folder))
     for leftover in [*folder.rglob("_SUCCESS"), *folder.rglob(".*.crc")]:
@@ -78,28 +80,28 @@ def _prepare_statement(features: Sequence[str], log_features: Sequence[str]) -> 
 
 
 def _rewrite_json(paths: list[Path]) -> None:
-    """Make the stages' descriptions the same every time, and the names of their folders."""
+    """Make the stages' metadata and folder names the same every time."""
     fix = _Fixer()
     for path in paths:
-        path.write_text(fix.description(path.read_text()) + "\n")
+        path.write_text(fix.metadata(path.read_text()) + "\n")
     for path in {path.parents[1] for path in paths}:
         path.rename(path.with_name(fix.uids(path.name)))
 
 
 def _rewrite_trees(table: pa.Table) -> pa.Table:
-    """Do the same for the descriptions of an ensemble's trees, and put trees and nodes in order."""
+    """Do the same for the metadata of an ensemble's trees, and sort trees and nodes."""
     if "treeID" not in table.column_names:
         return table
     if "metadata" in table.column_names:
         table = table.sort_by("treeID")
-        fixed = [_Fixer().description(text) for text in table["metadata"].to_pylist()]
+        fixed = [_Fixer().metadata(text) for text in table["metadata"].to_pylist()]
         return table.set_column(1, table.schema.field("metadata"), pa.array(fixed))
     node = pc.struct_field(table["nodeData"], "id")
     return table.take(pc.sort_indices(table.append_column("id", node), [("treeID", "ascending"), ("id", "ascending")]))
 
 
 class _Fixer:
-    """Sorts keys, sets the time to 0 and numbers random ids in the order in which they come."""
+    """Sort keys, set the time to 0, and replace random ids by numbers in the order of their appearance."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
@@ -107,14 +109,14 @@ class _Fixer:
     def uids(self, text: str) -> str:
         return UID.sub(lambda found: f"{found[1]}_{self._numbers.setdefault(found[0], len(self._numbers)):012x}", text)
 
-    def description(self, text: str) -> str:
+    def metadata(self, text: str) -> str:
         content = json.loads(text) | {"timestamp": 0}
-        # PySpark's default is a hash that is another in every process; what was used stands in the paramMap.
+        # PySpark's default seed differs in every process; the seed that was used is in the paramMap.
         content["defaultParamMap"].pop("seed", None)
         return self.uids(json.dumps(content, sort_keys=True))
 
 
 def _rename_parts(folder: Path) -> None:
-    """Take the random part out of part-00000-<random>-c000.snappy.parquet."""
+    """Remove the random part from part-00000-<random>-c000.snappy.parquet."""
     for path in sorted(folder.rglob("part-*")):
         path.rename(path.with_name(path.name[: len("part-00000")] + path.suffix))

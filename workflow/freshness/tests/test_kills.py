@@ -97,7 +97,7 @@ def test_what_a_killed_stage_leaves_never_counts_and_is_removed(repository):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(KILLS))
-def test_the_next_run_of_either_door_finishes(finished, tmp_path_factory, number):
+def test_the_next_run_of_either_tool_finishes(finished, tmp_path_factory, number):
     chance = random.Random(f"{SEED}-{number}")
     repository = finished.copy(tmp_path_factory.mktemp("killed") / "repository")
     tool, after = chance.choice([*TOOLS]), chance.choice([*TOOLS])

@@ -90,10 +90,7 @@ def state(record: Record, version: Version) -> str:
 
 
 def describe_entry(entry: Entry) -> dict[str, object]:
-    """Return the row of a ledger entry."""
-    remark = "" if entry.done else "unfinished"
-    if not entry.valid:
-        remark = f"lost to entry {entry.head}, which was first" if entry.action else "ignored: not made by this project"
+    """Return an entry's row."""
     return {
         "entry": entry.number,
         "when (UTC)": entry.when.strftime("%Y-%m-%d %H:%M"),
@@ -102,6 +99,6 @@ def describe_entry(entry: Entry) -> dict[str, object]:
         "to": entry.to_version,
         "who": entry.who,
         "commit": entry.git_commit[:10],
-        "remark": remark,
+        "remark": entry.remark,
         "why": entry.why,
     }

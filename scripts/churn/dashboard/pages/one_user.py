@@ -16,8 +16,9 @@ from churn.dashboard.heuristic import FEATURE, NAME, THRESHOLD, churn_by_silence
 from churn.dashboard.notices import plain, show_rule, source
 from churn.dashboard.record import Record, Version
 from churn.dashboard.run_files import FEATURES, find_newest, horizon_days, read_table
-from churn.dashboard.scored import Scored, decile_among, read_scores, score_by_heuristic
+from churn.dashboard.scored import Scored, read_scores, score_by_heuristic
 from churn.features.meanings import describe_payments, describe_users
+from churn.scoring.deciles import deciles
 
 # The chart shows only the strongest reasons; the table has all of them.
 MAX_DRAWN = 10
@@ -166,8 +167,8 @@ def show_reasons(reasons: pd.DataFrame, title: str) -> None:
 def decile_card(probability: float, scored: Scored | None, by: str) -> Card:
     """Return a card with the user's decile among the newest scores."""
     if scored is None or scored.by != by or not len(scored.table):
-        return Card("Decile", "unknown", "there are no scores of the same model to compare with")
-    decile = int(decile_among(np.array(probability), scored.table["churn_probability"].to_numpy()))
+        return Card("Decile", "unknown", "there are no scores by the same model to compare with")
+    (decile,) = deciles(np.array([probability]), scored.table["churn_probability"].to_numpy())
     return Card("Decile", str(decile), f"among the users in {scored.path}; 1 is the most likely to churn")
 
 

@@ -1,4 +1,4 @@
-"""The data stages in DuckDB, on this machine: `engine: duckdb` in params.yaml. See `churn.engines.Engine`."""
+"""The DuckDB engine (`engine: duckdb` in params.yaml): data stages on this machine. See `churn.engines.Engine`."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,24 +17,25 @@ if TYPE_CHECKING:
     import ibis.backends.duckdb
     import ibis.expr.types as ir
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @contextmanager
-def open_engine(params: dict) -> Iterator["DuckDBEngine"]:
-    """Give the engine; see `churn.engines.open_engine`."""
+def open_engine(params: dict[str, Any]) -> Iterator["DuckDBEngine"]:
+    """Open the engine; see `churn.engines.open_engine`."""
     try:
         yield DuckDBEngine(**params["duckdb"])
     except duckdb.OutOfMemoryException as error:
         limit, folder = (params["duckdb"][key] for key in ("memory_limit", "spill_folder"))
         raise UserError(
             f"DuckDB has too little memory or disk: {str(error).splitlines()[0]} In params.yaml, raise "
-            f"duckdb.memory_limit ({limit}), or name a duckdb.spill_folder with more room ({folder})."
+            f"duckdb.memory_limit ({limit}), or set duckdb.spill_folder to a folder with more room ({folder})."
         ) from None
 
 
 class DuckDBEngine:
-    """One process and its threads."""
+    """DuckDB in this process, on all its threads."""
 
     def __init__(self, memory_limit: str, spill_folder: str) -> None:
         self._settings = {"memory_limit": memory_limit, "temp_directory": spill_folder}
@@ -42,7 +43,7 @@ class DuckDBEngine:
 
     @cached_property
     def connection(self) -> "ibis.backends.duckdb.Backend":
-        """The connection, made when it is first used: a stage that only reads CSVs needs none."""
+        """The connection, opened on first use: a stage that only reads CSVs does not need it."""
         import ibis
 
         return ibis.duckdb.connect(**self._settings)
@@ -59,12 +60,14 @@ class DuckDBEngine:
         return self.connection.create_table(f"kept_{next(self._numbers)}", table, temp=True)
 
     def fetch(self, table: "ir.Table") -> list[tuple[Any, ...]]:  # noqa: D102
-        # Ibis's own ways to fetch import pandas.
-        return self.connection.raw_sql(self.connection.compile(table)).fetchall()
+        # Not Ibis's own methods: they import pandas.
+        rows: list[tuple[Any, ...]] = self.connection.raw_sql(self.connection.compile(table)).fetchall()
+        return rows
 
     def write(self, table: "ir.Table", target: Path, key: Iterable[str]) -> int:  # noqa: D102
         query = self.connection.compile(table.order_by(*key))
         with write_whole(target) as folder:
             folder.mkdir()
-            (rows,) = self.connection.raw_sql(f"COPY ({query}) TO {quote(part_path(folder, 0))} {PARQUET}").fetchone()
-        return rows
+            copied = self.connection.raw_sql(f"COPY ({query}) TO {quote(part_path(folder, 0))} {PARQUET}")
+            (rows,) = copied.fetchone()
+        return int(rows)

@@ -1,4 +1,4 @@
-"""A Spark cluster that does not answer, or is lost while it is used."""
+"""Detect a Spark cluster that does not answer, or is lost during a run."""
 
 import logging
 import re
@@ -7,6 +7,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.sql import SparkSession
@@ -15,21 +16,21 @@ from churn.base.command import UserError
 
 LOG = logging.getLogger("churn.spark")
 CLUSTER = "spark://"
-# How long an application may be without an executor before its cluster counts as lost.
+# A cluster counts as lost when an application has had no executor for this long.
 TIMEOUT_SECONDS = 20.0
 
 
 def check_master(master: str) -> None:
-    """Raise `UserError` when no master listens: Spark itself would try for a minute before it says so."""
+    """Raise `UserError` when no master listens; Spark itself would retry for a minute first."""
     if not listens(master):
         raise UserError(
-            f"Spark's master at {master} does not answer. Start it (make up), or name another by SPARK_MASTER (in .env "
-            "or the environment), or by spark.master in params.yaml."
+            f"Spark's master at {master} does not answer. Start it (make up), or set another: SPARK_MASTER in .env or "
+            "the environment, or spark.master in params.yaml."
         )
 
 
 def listens(master: str) -> bool:
-    """Tell whether any of the masters that an address names, like spark://one:7077,two:7077, takes connections."""
+    """Return whether any master in an address like spark://one:7077,two:7077 accepts connections."""
     for address in master.removeprefix(CLUSTER).split(","):
         host, _, port = address.rpartition(":")
         with suppress(OSError, ValueError):
@@ -39,13 +40,14 @@ def listens(master: str) -> bool:
 
 
 class ClusterWatch:
-    """Ends the Java of a session that has lost its cluster, for which Spark itself would wait for ever."""
+    """Stop the JVM of a session when its cluster is lost; otherwise Spark waits forever."""
 
     def __init__(self, session: SparkSession, master: str) -> None:
         self.lost = ""
         self._master = master
-        self._context = session.sparkContext._jsc.sc()
-        self._java = session.sparkContext._gateway.proc
+        context: Any = session.sparkContext
+        self._context = context._jsc.sc()
+        self._java = context._gateway.proc
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
@@ -56,36 +58,36 @@ class ClusterWatch:
         self._thread.join()
 
     def _watch(self) -> None:
-        had, alone_since, told = False, time.monotonic(), False
+        had_executor, alone_since, warned = False, time.monotonic(), False
         with suppress(Py4JError, ConnectionError):
             while not self._ended.wait(2):
-                # The driver counts itself.
+                # The driver is one of the entries.
                 if self._context.getExecutorMemoryStatus().size() > 1:
-                    had, alone_since = True, time.monotonic()
+                    had_executor, alone_since = True, time.monotonic()
                 elif time.monotonic() - alone_since > TIMEOUT_SECONDS:
-                    if had or not listens(self._master):
-                        self.lost = f"for {TIMEOUT_SECONDS:.0f} s there was no executor."
-                        # Not the context alone: whoever works with it would make a new one, and wait for that.
+                    if had_executor or not listens(self._master):
+                        self.lost = f"no executor for {TIMEOUT_SECONDS:.0f} s."
+                        # Not only the context: the code that uses it would create a new one, and wait for that.
                         hide_py4j()
                         self._java.terminate()
                         return
-                    if not told:
+                    if not warned:
                         LOG.warning(
-                            "Spark at %s has no executor free; other applications hold all. Waiting.", self._master
+                            "Spark at %s has no free executor: other applications use them all. Waiting.", self._master
                         )
-                        told = True
+                        warned = True
 
 
 def hide_py4j() -> None:
-    """Let Py4J log nothing more: what it says of a connection that is cut on purpose is a traceback."""
+    """Silence Py4J, which would log a traceback for a connection that is closed on purpose."""
     logging.getLogger("py4j").setLevel(logging.CRITICAL)
-    # Where an answer breaks off it logs to the root itself.
+    # When a response breaks off, Py4J logs to the root logger.
     logging.getLogger().addFilter(lambda record: "py4j" not in Path(record.pathname).parts)
 
 
 def find_reason(error: Exception) -> str:
     """Return the line of a Spark error that says what went wrong."""
     text = str(error.java_exception) if isinstance(error, Py4JJavaError) else str(error)
-    # What Python said on an executor stands deep in what Java says of it.
-    said = re.findall(r"^\w[\w.]*Error: .*$", text, re.MULTILINE)
-    return said[-1] if said else (text or type(error).__name__).splitlines()[0]
+    # A Python error on an executor is buried deep in Java's own message.
+    found = re.findall(r"^\w[\w.]*Error: .*$", text, re.MULTILINE)
+    return str(found[-1]) if found else (text or type(error).__name__).splitlines()[0]

