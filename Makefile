@@ -25,7 +25,7 @@ install install-test install-docs install-notebook:
 	  cmp -s requirements$(@:install%=%).lock .venv/requirements$(@:install%=%).lock || \
 	  $(PYTHON) scripts/tools/install.py $(patsubst install-%,%,$(filter install-%,$@))
 
-run: install ## generate demo drops if there are none, run whatever is stale, print the result
+run: install ## generate demo drops if no drops exist, run whatever is stale, print the result
 	@python scripts demo --if-missing
 	@snakemake --cores $(CORES) --quiet host progress
 	@python scripts summary

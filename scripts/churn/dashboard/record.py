@@ -121,7 +121,7 @@ def hide_password(uri: str) -> str:
 def _read(client: "MlflowClient", address: str) -> Record:
     found = find_versions(client, MODEL)
     runs = _read_runs(client, {version.run_id for version in found if version.run_id})
-    versions = [_describe(version, runs.get(version.run_id)) for version in found]
+    versions = [_describe(version, runs.get(version.run_id or "")) for version in found]
     versions.sort(key=lambda version: -int(version.number))
     by_number = {version.number: version for version in versions}
     aliased = {alias: aliased_version(client, alias) for alias in (PRODUCTION, PREVIOUS)} if found else {}
