@@ -25,7 +25,7 @@ install install-test install-docs install-notebook:
 	  cmp -s requirements$(@:install%=%).lock .venv/requirements$(@:install%=%).lock || \
 	  $(PYTHON) scripts/tools/install.py $(patsubst install-%,%,$(filter install-%,$@))
 
-run: install ## generate demo drops if there are none, run whatever is stale, print the result
+run: install ## generate demo drops if no drops exist, run whatever is stale, print the result
 	@python scripts demo --if-missing
 	@snakemake --cores $(CORES) --quiet host progress
 	@python scripts summary
@@ -152,5 +152,9 @@ site: install-docs ## the documents as a site that works offline, links checked:
 rulegraph: install ## draw docs/pictures/rulegraph.svg again (needs Graphviz)
 	@mkdir -p .snakemake && snakemake all --rulegraph dot > .snakemake/rulegraph.dot && dot -Tsvg -o docs/pictures/rulegraph.svg .snakemake/rulegraph.dot
 
+<<<<<<< HEAD
 lock: install ## resolve requirements.lock and the locks of tests, docs and notebooks from pyproject.toml again
+=======
+lock: install ## resolve requirements.lock and the locks of tests, docs and notebooks again from pyproject.toml
+>>>>>>> v3
 	@python scripts lock

@@ -55,7 +55,7 @@ def _read_table(path: Path, written: int) -> pa.Table:
 
 
 def read_json(path: Path) -> Any:
-    """Return the content of a JSON file, or None when there is no such file.
+    """Return the content of a JSON file, or None when it is missing.
 
     Raises
     ------

@@ -32,7 +32,7 @@ class Scored:
 
 
 def read_scores() -> Scored | None:
-    """Return the newest scores from score_users, or None when there are none."""
+    """Return the newest scores from score_users, or None before the first run."""
     path = find_newest(SCORES)
     if path is None:
         return None

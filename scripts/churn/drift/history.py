@@ -72,9 +72,7 @@ def draw_history(weeks: list[dict[str, Any]], drift_share: float, path: Path) ->
         height_ratios=[2, 0.24 * len(columns) + 0.1],
         layout="constrained",
     )
-    share.plot(
-        [week.get("drift_share", np.nan) for week in weeks], color=MAIN, marker="o", label="drifted columns"
-    )
+    share.plot([week.get("drift_share", np.nan) for week in weeks], color=MAIN, marker="o", label="drifted columns")
     share.axhline(drift_share, color=OTHER, linestyle="--", label="limit")
     share.set(ylim=(-0.03, 1.03), ylabel="share", title="Drift of each drop, compared with earlier drops")
     share.legend(loc="upper left")

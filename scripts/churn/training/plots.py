@@ -189,9 +189,7 @@ def draw_grid(axes: Axes, search: GridSearch) -> None:
     axes.plot([], [], "o", color=OTHER, label=f"chosen: {best['cv_score']:.4f}")
     names = [", ".join(f"{name} {result[name]}" for name in search.point) for result in ordered]
     axes.set_yticks(range(len(ordered)), names)
-    axes.set(
-        title="Grid search: cross-validation on the training rows", xlabel=f"{search.metric} of the held-out fold"
-    )
+    axes.set(title="Grid search: cross-validation on the training rows", xlabel=f"{search.metric} of the held-out fold")
     axes.grid(axis="x", alpha=0.3)
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
 
