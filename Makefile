@@ -152,9 +152,5 @@ site: install-docs ## the documents as a site that works offline, links checked:
 rulegraph: install ## draw docs/pictures/rulegraph.svg again (needs Graphviz)
 	@mkdir -p .snakemake && snakemake all --rulegraph dot > .snakemake/rulegraph.dot && dot -Tsvg -o docs/pictures/rulegraph.svg .snakemake/rulegraph.dot
 
-<<<<<<< HEAD
-lock: install ## resolve requirements.lock and the locks of tests, docs and notebooks from pyproject.toml again
-=======
 lock: install ## resolve requirements.lock and the locks of tests, docs and notebooks again from pyproject.toml
->>>>>>> v3
 	@python scripts lock

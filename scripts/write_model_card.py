@@ -63,7 +63,8 @@ def describe_purpose(training_set: dict[str, Any]) -> str:
     """Describe what is predicted, and for whom."""
     return (
         "The model predicts the probability that a user makes no payment in the "
-        f"{training_set['horizon_days']} days after an as-of date, for users with at least one payment in the {training_set['lookback_days']} days up to it."
+        f"{training_set['horizon_days']} days after an as-of date, for users with at least one payment in the "
+        f"{training_set['lookback_days']} days up to it."
     )
 
 
