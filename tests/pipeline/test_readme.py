@@ -106,7 +106,7 @@ def roll_back(folder: Path, command: str) -> None:
 
 def plan_runs(folder: Path, command: str) -> None:
     """A schedule is printed, not installed."""
-    assert re.search(r"\.timer|run_scheduled", shell(folder, command))
+    assert re.search(r"\.timer|scheduled_run", shell(folder, command))
 
 
 def clear_demo(folder: Path, command: str) -> None:
