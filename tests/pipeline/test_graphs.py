@@ -125,6 +125,8 @@ def test_the_snakefile_fits_on_a_screen():
     assert len((ROOT / "Snakefile").read_text().splitlines()) < 50
 
 
+# Types alone take half a minute where mypy has no cache.
+@pytest.mark.slow
 def test_the_linters_find_nothing(demo_repository):
     answer = run("make", "lint", *INSTALLED, cwd=demo_repository)
     assert "Congratulations" in answer.stdout + answer.stderr, "Snakemake's linter is content"
