@@ -119,7 +119,7 @@ def ingest(folder: Path, command: str) -> None:
     shutil.copytree(own, world, symlinks=True)
     shell(world, "python scripts demo --users 100 --drops 1 --last-drop 2026-03-29")
     shutil.copytree(world / "data/raw/2026-03-29", home / "deliveries/2026-03-29")
-    assert "Drop 2026-03-29 is in data/raw/2026-03-29" in shell(own, command, HOME=str(home))
+    assert "Drop 2026-03-29 is now in data/raw/2026-03-29" in shell(own, command, HOME=str(home))
     assert "source: own" in (own / "data/drops.yaml").read_text()
 
 
