@@ -99,7 +99,7 @@ def test_mistakes_end_with_one_message(machine, folder, tmp_path):
         assert message.stderr.startswith(f"ERROR: AT is {wrong!r}, which is not a time of day.")
     bare = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
     message = run(*COMMAND, "--install", cwd=folder, fails=True, **bare).stderr
-    assert "no systemd that works for users, and no crontab" in message and "scripts", "scheduled_run" in message
+    assert "neither systemd for users nor crontab" in message and "scripts", "scheduled_run" in message
 
 
 def stage_logs(repository: Path) -> dict[Path, int]:
@@ -127,7 +127,7 @@ def test_the_printed_line_runs_as_cron_would_and_without_new_bytes_nothing_does(
     assert (demo_copy / "logs/schedule.log").read_text() == log
 
 
-def test_what_goes_wrong_is_told_and_the_run_goes_on(demo_repository, tmp_path, web):
+def test_a_failure_is_sent_and_the_run_continues(demo_repository, tmp_path, web):
     repository = shutil.copytree(demo_repository, tmp_path / "repository", symlinks=True)
     delivery = shutil.copytree(repository / "data/raw/2026-03-22", repository / "inbox/2026-03-22")
     (delivery / "_READY").touch()
@@ -136,7 +136,7 @@ def test_what_goes_wrong_is_told_and_the_run_goes_on(demo_repository, tmp_path, 
     assert answer.stderr == "ERROR: The scheduled run failed; the reason is printed above and in logs/schedule.log.\n"
     # The demo's drops are listed, which is not the delivery's fault; and Snakemake never began.
     (message,) = web.messages
-    assert message["title"] == "churn-model: failure of ingest_inbox, snakemake"
+    assert message["title"] == "churn-model: failure of inbox, snakemake"
     assert "make clear-demo" in message["message"] and "abacus" in message["message"]
     assert delivery.exists()
 
@@ -145,7 +145,7 @@ def test_what_goes_wrong_is_told_and_the_run_goes_on(demo_repository, tmp_path, 
     (delivery / "PAYMENTS.csv").write_text("")
     run(sys.executable, "scripts", "scheduled_run", cwd=repository, fails=True, CHURN_NOTIFY_URLS=web.url)
     assert re.search(
-        r"ingest_inbox: 2026-03-22 \(.*\) moved aside: .*PAYMENTS.csv is empty", web.messages[1]["message"]
+        r"inbox: 2026-03-22 \(.*\) rejected: .*PAYMENTS.csv is empty", web.messages[1]["message"]
     )
     assert (repository / "inbox/rejected/2026-03-22/reason.txt").exists()
     assert SECRET not in (repository / "logs/schedule.log").read_text() + answer.stdout
