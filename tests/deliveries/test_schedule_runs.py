@@ -99,7 +99,7 @@ def test_mistakes_end_with_one_message(machine, folder, tmp_path):
         assert message.stderr.startswith(f"ERROR: AT is {wrong!r}, which is not a time of day.")
     bare = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
     message = run(*COMMAND, "--install", cwd=folder, fails=True, **bare).stderr
-    assert "no systemd that works for users, and no crontab" in message and "scripts scheduled_run" in message
+    assert "neither systemd for users nor crontab" in message and "scripts scheduled_run" in message
 
 
 def stage_logs(repository: Path) -> dict[Path, int]:
@@ -127,7 +127,7 @@ def test_the_printed_line_runs_as_cron_would_and_without_new_bytes_nothing_does(
     assert (demo_copy / "logs/schedule.log").read_text() == log
 
 
-def test_what_goes_wrong_is_told_and_the_run_goes_on(demo_repository, tmp_path, web):
+def test_a_failure_is_sent_and_the_run_continues(demo_repository, tmp_path, web):
     repository = shutil.copytree(demo_repository, tmp_path / "repository", symlinks=True)
     delivery = shutil.copytree(repository / "data/raw/2026-03-22", repository / "inbox/2026-03-22")
     (delivery / "_READY").touch()
