@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, SMALLER, run
+from conftest import ENVIRONMENT, ROOT, SMALLER, run
 from demo_pipeline import locked, read, registry
 
 # The last commit whose modules were all side by side in scripts/churn, and whose stages listed each of them.
@@ -24,14 +24,28 @@ def user(tmp_path, demo_repository):
     run("python", "scripts/clear_demo.py", cwd=folder)
     for drop in sorted((demo_repository / "data/raw").glob("*-*-??")):
         run("python", "scripts/ingest_drop.py", drop, cwd=folder)
-    params = (folder / "params.yaml").read_text()
-    for default, small in SMALLER.items():
-        params = params.replace(default, small)
-    (folder / "params.yaml").write_text(params)
+    set_parameters(folder / "params.yaml")
     run("snakemake", "--cores", "2", cwd=folder)
     run("git", "add", "--all", cwd=folder)
     run("git", "commit", "--quiet", "--message", "Our drops", cwd=folder)
     return folder
+
+
+def set_parameters(params: Path) -> None:
+    """Change two values in the user's params.yaml."""
+    text = params.read_text()
+    for default, own in SMALLER.items():
+        assert text.count(default) == 1
+        text = text.replace(default, own)
+    params.write_text(text)
+
+
+def keep_parameters(folder: Path) -> None:
+    """Resolve the conflict in params.yaml as the guide says: the new file, with the user's values."""
+    if run("git", "diff", "--name-only", "--diff-filter=U", cwd=folder).stdout.split() == ["params.yaml"]:
+        run("git", "checkout", "--theirs", "params.yaml", cwd=folder)
+        set_parameters(folder / "params.yaml")
+        run("git", "add", "params.yaml", cwd=folder)
 
 
 def merge_commands() -> list[str]:
@@ -57,8 +71,10 @@ def test_drops_registry_and_scores_stay(user):
     commands = merge_commands()
     assert any(command.startswith("git merge") for command in commands) and "git commit --no-edit" in commands
     for command in commands:
+        if command.startswith("git commit"):
+            keep_parameters(user)
         # Git ends with 1 where it leaves a conflict, which the next command resolves.
-        subprocess.run(["bash", "-c", command], cwd=user, capture_output=True)
+        subprocess.run(["bash", "-c", command], cwd=user, env=ENVIRONMENT, capture_output=True)
     assert run("git", "status", "--porcelain", cwd=user).stdout == ""
     assert len(run("git", "rev-list", "--parents", "--max-count=1", "HEAD", cwd=user).stdout.split()) == 3, "a merge"
     run("snakemake", "--cores", "2", cwd=user)
