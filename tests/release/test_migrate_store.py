@@ -191,7 +191,9 @@ def predict(uri: str, version: str, rows) -> np.ndarray:
 @pytest.mark.slow
 def test_everything_is_copied_once_and_the_old_folder_is_no_longer_needed(repository, server, capsys):
     elsewhere = (repository / "elsewhere").rename(repository / "lost")
-    with pytest.raises(UserError, match=rf"Version 3 of churn-model .* no model any more at file://{repository}/elsew"):
+    with pytest.raises(
+        UserError, match=rf"model of version 3 of churn-model .* is missing at file://{repository}/elsew"
+    ):
         migrate_store(address(repository))
     elsewhere.rename(repository / "elsewhere")
     assert MlflowClient(server, server).get_experiment_by_name(EXPERIMENT) is None
@@ -248,7 +250,7 @@ def test_a_store_can_be_copied_again_until_the_server_has_its_own_production(
     rollback("it was right after all")
     kept, summary = migrate(source, capsys)
     assert kept.startswith("The server keeps its own Production: version 2.")
-    assert "it is version 1 by the server's numbers" in kept and "Copied: nothing." in summary
+    assert "it is version 1 (by the server's numbers)" in kept and "Copied: nothing." in summary
     assert aliases(client) == {"production": "2", "previous": "1"}
     assert len(read_entries(client)) == 7
 
