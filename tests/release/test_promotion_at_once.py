@@ -14,6 +14,7 @@ from churn.release.ledger import LEDGER
 from churn.release.registry import MODEL
 from tools.rollback import rollback
 
+pytestmark = pytest.mark.slow
 ROUNDS, MOST_ROUNDS = 6, 40
 FINISHES = 20
 # Does one thing for each line that it reads, so that two of these do so at the same moment.
@@ -24,6 +25,7 @@ from churn.base.command import UserError
 from churn.release.ledger import apply_entry, last_entry
 from churn.release.registry import open_registry
 from promote_model import promote_model
+
 
 def promote(evaluation):
     promote_model(Path(evaluation), Path(evaluation + ".receipt"))
