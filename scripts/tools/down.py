@@ -9,17 +9,16 @@ Writes
 import argparse
 
 from churn.base.command import run_command
+from churn.stack.containers import Containers
 from churn.stack.manager import Manager
-from churn.stack.remote import reset_dvc
-from churn.stack.settings import FOLDER, remove_addresses
+from churn.stack.settings import FOLDER
+from churn.stack.start import stop_stack
 
 
 def main() -> None:
     """Read the command line."""
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
-    stopped = Manager(FOLDER).stop()
-    remove_addresses()
-    reset_dvc()
+    stopped = stop_stack(Manager(FOLDER), other=Containers())
     print("The stack is stopped." if stopped else "The stack was not running.")
 
 

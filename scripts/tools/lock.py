@@ -1,9 +1,10 @@
-"""Pin every package with its hashes: requirements.lock, and one lock for each extra of pyproject.toml.
+"""Pin every package with its hashes: requirements.lock, a lock for each extra of pyproject.toml, one for the containers.
 
 Reads
     pyproject.toml; the locks, whose versions are kept where pyproject.toml still allows them; the package index
 Writes
     requirements.lock, requirements-test.lock, requirements-docs.lock, requirements-notebook.lock
+    requirements-servers.lock: the part of requirements.lock that the containers need
 """
 
 import argparse
@@ -17,13 +18,14 @@ from churn.base.command import UserError, run_command
 
 PROJECT = Path("pyproject.toml")
 MAIN_LOCK = Path("requirements.lock")
+SERVERS_LOCK = Path("requirements-servers.lock")
 COMPILE = (
     *("uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes"),
     # No package index is named: each machine uses its own.
     *("--no-emit-index-url", "--no-emit-find-links"),
     # jsonschema takes two seconds to import when it finds rfc3987-syntax, which it does without.
     *("--no-emit-package", "rfc3987-syntax"),
-    *("--custom-compile-command", "make lock", PROJECT),
+    *("--custom-compile-command", "make lock"),
 )
 
 
@@ -36,21 +38,24 @@ def lock() -> None:
         # uv keeps the versions that the output file already has.
         found = [path.read_text() for path in (MAIN_LOCK, *locks.values()) if path.exists()]
         everything.write_text("\n".join(found))
-        resolve(everything, extras)
+        resolve(everything, PROJECT, *(f"--extra={extra}" for extra in extras))
         needed = {name: Path(folder, f"{name}.lock") for name in ("", *extras)}
         for extra, path in needed.items():
             path.write_text(everything.read_text())
-            resolve(path, [extra] if extra else [])
+            resolve(path, PROJECT, *([f"--extra={extra}"] if extra else []))
         shared = needed[""].read_text()
         texts = {MAIN_LOCK: shared} | {locks[extra]: subtract(needed[extra].read_text(), shared) for extra in extras}
+        servers = Path(folder, SERVERS_LOCK)
+        servers.write_text(shared)
+        resolve(servers, "--group=servers")
+        texts[SERVERS_LOCK] = servers.read_text()
     for path, text in texts.items():
         path.write_text(text)
 
 
-def resolve(output: Path, extras: list[str]) -> None:
-    """Let uv resolve the dependencies, with some extras, into a lock."""
-    chosen = [f"--extra={extra}" for extra in extras]
-    answer = subprocess.run([*COMPILE, *chosen, "--output-file", output], stdout=subprocess.DEVNULL)
+def resolve(output: Path, *what: object) -> None:
+    """Let uv resolve what is asked for into a lock; it keeps the versions that the lock already has."""
+    answer = subprocess.run([*COMPILE, *what, "--output-file", output], stdout=subprocess.DEVNULL)
     if answer.returncode:
         raise UserError("uv could not resolve pyproject.toml; its message is above. The locks have not changed.")
 

@@ -1,42 +1,211 @@
-"""Start and stop the stack with Docker, from compose.yaml."""
+"""Run the stack's services as containers, from compose.yaml."""
 
+import json
+import os
+import re
+import shutil
 import subprocess
+import sys
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
 
 from churn.base.command import UserError
-from churn.stack.remote import configure_dvc, reset_dvc
-from churn.stack.settings import FOLDER, read_settings, remove_addresses, write_addresses, write_secrets
+from churn.stack.services import Service
+from churn.stack.settings import Settings, read_settings
+
+# The first that writes a file of compose.yaml's `configs` into a container.
+OLDEST_COMPOSE = (2, 23, 1)
+PROJECT = "churn-pipeline"
+IMAGE = "churn-pipeline:0.1.0"
+# The service that builds the image; the others use it.
+BUILDER = "mlflow"
+LABEL = "com.docker.compose"
+# What is in the image, and how it got there.
+INPUTS = ("Dockerfile", "requirements-servers.lock", "scripts/tools/install.py")
+INPUTS_LABEL = "churn.inputs"
+# Driver and executors of Spark need the same minor version of Python. The digests are those of the official images.
+PYTHON_IMAGES = {
+    (3, 11): "python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c85c1e69fa184956261b4301ebaf6dbb0a3543d",
+    (3, 12): "python:3.12.12-slim-bookworm@sha256:593bd06efe90efa80dc4eee3948be7c0fde4134606dd40d8dd8dbcade98e669c",
+    (3, 13): "python:3.13.11-slim-bookworm@sha256:20080e807bfc404f8450b185cf0fc95d553462673598549613735f70a5b4d5d0",
+}
+# Docker restarts a service that ends; after so many restarts, it will not become healthy.
+MAX_RESTARTS = 5
 
 
-def start_containers() -> None:
-    """Start all services, and return once they are healthy.
+class Containers:
+    """The containers of this folder: a `churn.stack.start.Runner`."""
+
+    up, down, place = "make up-containers", "make down-containers", "in containers"
+
+    def is_running(self) -> bool:
+        """Return whether any container of this folder runs; without Docker, none does."""
+        return bool(list_containers(f"{LABEL}.project.working_dir={Path.cwd()}"))
+
+    def install(self, names: list[str]) -> None:
+        """Get the missing images: build this project's own, download the others.
+
+        Raises
+        ------
+        UserError
+            When Docker is missing, too old or stopped, or an image cannot be built or downloaded.
+        """
+        check_docker()
+        check_other_folder()
+        environment = compose_environment(read_settings())
+        images = json.loads(compose("config", "--format", "json", environment=environment))["services"]
+        foreign = {name: images[name]["image"] for name in names if images[name]["image"] != IMAGE}
+        if missing := [name for name, image in foreign.items() if inspect_image(image) is None]:
+            print(f"Downloading {', '.join(foreign[name] for name in missing)} ...", flush=True)
+            compose("pull", "--quiet", *missing, environment=environment)
+        if len(foreign) < len(names):
+            build_image(environment)
+
+    def runs(self, services: Iterable[Service]) -> bool:
+        """Return whether containers of these services run, with these settings.
+
+        Raises
+        ------
+        UserError
+            When containers of other services run, or of these with other settings.
+        """
+        running = list_containers(f"{LABEL}.project.working_dir={Path.cwd()}")
+        if not running:
+            return False
+        names = [service.name for service in services]
+        lines = compose("config", "--hash", "*", environment=compose_environment(read_settings())).splitlines()
+        wanted = dict(line.split() for line in lines)
+        for container in running:
+            name, found = (container["Config"]["Labels"][f"{LABEL}.{label}"] for label in ("service", "config-hash"))
+            if name not in names or found != wanted[name]:
+                raise UserError(f"The settings have changed since {name} was started. Run: {self.down}; then: {self.up}")
+        return True
+
+    def start(self, services: Iterable[Service], settings: Settings) -> None:
+        """Start those of the services that do not run."""
+        names = [service.name for service in services]
+        compose("up", "--detach", "--no-build", *names, environment=compose_environment(settings))
+
+    def stop(self) -> bool:
+        """Stop and remove the containers of this folder; return whether any ran. Volumes stay."""
+        found = list_containers(f"{LABEL}.project.working_dir={Path.cwd()}", "--all")
+        projects = {container["Config"]["Labels"][f"{LABEL}.project"] for container in found}
+        for project in projects:
+            # By its name alone: without compose.yaml, no variable of .env is needed.
+            run_docker("compose", "--project-name", project, "down", environment=os.environ | {"COMPOSE_FILE": ""})
+        return any(container["State"]["Running"] for container in found)
+
+    def failure(self, name: str) -> str | None:
+        """Return a service's state if Docker restarts it again and again, or has given it up."""
+        containers = list_containers(f"{LABEL}.project.working_dir={Path.cwd()}", "--all")
+        for container in containers:
+            if container["Config"]["Labels"][f"{LABEL}.service"] == name:
+                if container["RestartCount"] >= MAX_RESTARTS:
+                    return f"restarted {container['RestartCount']} times"
+                return container["State"]["Status"] if container["State"]["Status"] in ("exited", "dead") else None
+        return "no container"
+
+    def log(self, name: str) -> tuple[str, list[str]]:
+        """Return the command that shows a service's log, and its last lines."""
+        lines = compose("logs", "--no-log-prefix", "--tail", "10", name, environment=compose_environment(read_settings()))
+        return f"`docker compose logs {name}`", lines.splitlines()
+
+    def variables(self) -> dict[str, str]:
+        """Return what compose.yaml needs, so that plain `docker compose` commands work while the services run."""
+        return {"CHURN_USER": compose_environment(read_settings())["CHURN_USER"]}
+
+
+def check_docker() -> None:
+    """Raise `UserError` when Docker is missing, has no recent Compose, or does not answer."""
+    native = "or start the same services without it: make up"
+    if shutil.which("docker") is None:
+        raise UserError(f"Docker is not installed. Install it, {native}")
+    oldest = ".".join(map(str, OLDEST_COMPOSE))
+    answer = subprocess.run(["docker", "compose", "version", "--short"], capture_output=True, text=True, check=False)
+    if answer.returncode:
+        raise UserError(f"This Docker has no Compose. Install its Compose plugin, {oldest} or newer, {native}")
+    # A Compose that someone built has no number, and is taken for a new one.
+    found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", answer.stdout.strip())
+    if found and tuple(map(int, found.groups())) < OLDEST_COMPOSE:
+        raise UserError(f"Docker Compose is {answer.stdout.strip()}. Install {oldest} or newer, {native}")
+    answer = subprocess.run(["docker", "info", "--format", "ok"], capture_output=True, text=True, check=False)
+    if answer.returncode or answer.stdout.strip() != "ok":
+        reason = (answer.stderr.strip().splitlines() or ["no answer"])[-1]
+        raise UserError(f"Docker does not answer: {reason} Start Docker, {native}")
+
+
+def check_other_folder() -> None:
+    """Raise `UserError` when the project's containers were started in another folder: they would be replaced."""
+    project = os.environ.get("COMPOSE_PROJECT_NAME") or PROJECT
+    for container in list_containers(f"{LABEL}.project={project}"):
+        folder = container["Config"]["Labels"][f"{LABEL}.project.working_dir"]
+        if folder != str(Path.cwd()):
+            raise UserError(
+                f"Containers named {project} are running for {folder}. Stop them there (make down-containers), or "
+                "set COMPOSE_PROJECT_NAME and other ports in .env (.env.example lists them)."
+            )
+
+
+def build_image(environment: dict[str, str]) -> None:
+    """Build the image, unless it has been built from the same files for the same Python."""
+    version = sys.version_info[:2]
+    if (base := PYTHON_IMAGES.get(version)) is None:
+        known = ", ".join(".".join(map(str, known)) for known in PYTHON_IMAGES)
+        raise UserError(
+            f"The containers have no Python {'.'.join(map(str, version))}, which Spark's driver here would need. Run: "
+            f"rm -r .venv; make install PYTHON=python3.NN with one of {known}; or start without containers: make up"
+        )
+    digest = sha256(base.encode() + b"".join(Path(name).read_bytes() for name in INPUTS)).hexdigest()
+    found = inspect_image(IMAGE)
+    if found and (found["Config"]["Labels"] or {}).get(INPUTS_LABEL) == digest:
+        return
+    reason = f"{', '.join(INPUTS)} or Python have changed" if found else "only this once"
+    print(f"Building the image {IMAGE} ({reason}; about two minutes) ...", flush=True)
+    arguments = (f"PYTHON_IMAGE={base}", f"INPUTS={digest}")
+    compose("build", *(f"--build-arg={argument}" for argument in arguments), BUILDER, environment=environment)
+
+
+def compose_environment(settings: Settings) -> dict[str, str]:
+    """Return the environment of `docker compose`: the stack's, with what compose.yaml needs besides."""
+    return {"CHURN_USER": f"{os.getuid()}:{os.getgid()}"} | settings.environment | {"PWD": str(Path.cwd())}
+
+
+def compose(*arguments: str, environment: dict[str, str]) -> str:
+    """Run `docker compose`, and return what it prints."""
+    return run_docker("compose", *arguments, environment=environment)
+
+
+def run_docker(*arguments: str, environment: dict[str, str]) -> str:
+    """Run `docker`, and return what it prints.
 
     Raises
     ------
     UserError
-        When Docker is missing, or a container does not start.
+        When it fails, with the end of its messages.
     """
-    write_secrets()
-    settings = read_settings()
-    compose("up", "--detach", "--wait", environment=settings.environment)
-    # Only for the clients on this machine: the containers keep their data in Docker's volumes.
-    FOLDER.mkdir(mode=0o700, exist_ok=True)
-    (FOLDER / "spark" / "events").mkdir(parents=True, exist_ok=True)
-    write_addresses(settings)
-    configure_dvc(settings, FOLDER)
+    answer = subprocess.run(["docker", *arguments], env=environment, capture_output=True, text=True, check=False)
+    if answer.returncode:
+        said = "\n".join(f"    {line}" for line in (answer.stdout + answer.stderr).strip().splitlines()[-15:])
+        what = " ".join(["docker", *arguments[:2]])
+        raise UserError(f"{what} failed; the end of its messages:\n{said}\nFix that and run again, or: make up")
+    return answer.stdout
 
 
-def stop_containers() -> None:
-    """Stop all services; their data stays in Docker's volumes."""
-    compose("down", environment=read_settings().environment)
-    remove_addresses()
-    reset_dvc()
-
-
-def compose(*arguments: str, environment: dict[str, str]) -> None:
-    """Run `docker compose`; its messages go to the terminal."""
+def list_containers(label: str, *options: str) -> list[dict[str, Any]]:
+    """Return what Docker knows of the running containers with a label; nothing without Docker."""
+    command = ["docker", "ps", "--quiet", "--no-trunc", "--filter", f"label={label}", *options]
     try:
-        code = subprocess.run(["docker", "compose", *arguments], env=environment, check=False).returncode
+        found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
     except FileNotFoundError:
-        raise UserError("Docker is not installed. Install it, or start the same services without it: make up") from None
-    if code:
-        raise UserError(f"docker compose {arguments[0]} failed; its messages are above. Without Docker: make up")
+        return []
+    # A container may have gone meanwhile.
+    answer = subprocess.run(["docker", "inspect", *found], capture_output=True, text=True, check=False) if found else None
+    return json.loads(answer.stdout) if answer else []
+
+
+def inspect_image(name: str) -> dict[str, Any] | None:
+    """Return what Docker knows of an image, None if it is not on this machine."""
+    answer = subprocess.run(["docker", "image", "inspect", name], capture_output=True, text=True, check=False)
+    return json.loads(answer.stdout)[0] if answer.returncode == 0 else None

