@@ -13,7 +13,7 @@ HIDDEN_COLUMNS := ^(?!Experiment|State|roc_auc$$|pr_auc$$|log_loss$$|ece$$|drift
 AT ?= 06:00
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help install install-test install-docs install-notebook minio summary try-alert up down up-containers down-containers serve push pull migrate-store doctor dashboard notebook run demo ingest inbox schedule scheduled-run clear-demo why experiments plots compare report ledger rollback reproduce test test-all bench bench-model bench-drift bench-freshness lint docs words site rulegraph lock
+.PHONY: help install install-test install-docs install-notebook minio summary try-alert up down up-containers down-containers serve push pull migrate-store doctor dashboard notebook run demo ingest inbox schedule scheduled-run clear-demo why experiments plots compare report ledger rollback reproduce test test-all bench bench-model bench-drift bench-freshness try-containers lint docs words site rulegraph lock
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 24
@@ -134,6 +134,9 @@ bench-drift: install ## USERS=1000000: measure drift over nine weekly drops
 
 bench-freshness: install ## the overhead of the bridge, compared with DVC and Snakemake alone
 	@PYTHONPATH=. python benchmarks/freshness.py
+
+try-containers: install ## the stack in containers from no image to a pulled clone, with kills (ten minutes; needs Docker)
+	@python benchmarks/containers.py
 
 lint: install-test install-docs ## format, types, rules, notebooks without outputs, links of the documents, words to replace
 	@ruff check && ruff format --check

@@ -1,4 +1,4 @@
-"""Pin every package with its hashes: requirements.lock, a lock for each extra of pyproject.toml, one for the containers.
+"""Pin every package with its hashes: requirements.lock, and one lock for each extra of pyproject.toml.
 
 Reads
     pyproject.toml; the locks, whose versions are kept where pyproject.toml still allows them; the package index

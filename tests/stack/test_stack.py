@@ -17,7 +17,7 @@ from demo_pipeline import locked, read
 from running_stack import FOUND, clone
 
 from churn.stack.settings import ARTIFACT_BUCKET, DEFAULTS, DVC_BUCKET, SECRETS, Settings
-from tools.up import prepare
+from churn.stack.start import write_files
 
 
 @pytest.fixture
@@ -193,7 +193,8 @@ def test_an_invalid_port_is_reported(tmp_path):
 
 def test_mlflow_reads_passwords_with_percent_signs(tmp_path):
     address, password = "postgresql://me:p%40ss@db.example.com/mlflow", "50% %(off)s"
-    prepare(Settings(DEFAULTS | {"CHURN_POSTGRES_URI": address, "MLFLOW_TRACKING_PASSWORD": password}), [], tmp_path)
+    settings = Settings(DEFAULTS | {"CHURN_POSTGRES_URI": address, "MLFLOW_TRACKING_PASSWORD": password})
+    write_files(settings, tmp_path)
     code = "from mlflow.server.auth.config import *; read = read_auth_config(); print(read[1], read[3], sep='\\n')"
     printed = run(sys.executable, "-c", code, cwd=tmp_path, MLFLOW_AUTH_CONFIG_PATH=str(tmp_path / "mlflow_auth.ini"))
     assert printed.stdout.splitlines() == [address, password]

@@ -6,6 +6,7 @@ MLflow is imported only where it is used: the Snakefile imports this module at e
 import base64
 import json
 import os
+import socket
 import sqlite3
 import urllib.error
 import urllib.parse
@@ -42,6 +43,9 @@ def open_registry() -> Iterator["MlflowClient"]:
     """Yield a client of the registry; an MLflow error inside becomes a `UserError` that names the address."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    # Artifacts go through the server: it may name an address of its store that cannot be reached from here.
+    os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD", "false")
+    os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD", "false")
     # A bank's pipeline sends no usage data.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     import mlflow
@@ -50,14 +54,32 @@ def open_registry() -> Iterator["MlflowClient"]:
 
     mlflow.set_tracking_uri(tracking_uri())
     try:
+        _check_address(tracking_uri())
         yield mlflow.MlflowClient()
-    except (MlflowException, RequestException) as error:
+    except (MlflowException, RequestException, AddressError) as error:
         reason = str(getattr(error, "message", error)).splitlines()[0]
         raise UserError(
             f"MLflow at {tracking_uri()}: {reason} Check MLFLOW_TRACKING_URI, MLFLOW_TRACKING_USERNAME and "
             "MLFLOW_TRACKING_PASSWORD, and that the server and its artifact store answer, then run again: finished "
             "steps are not repeated."
         ) from error
+
+
+class AddressError(Exception):
+    """No server answers at an address."""
+
+
+def _check_address(uri: str) -> None:
+    """Raise `AddressError` within ten seconds when nothing listens; MLflow itself would retry for minutes."""
+    parts = urllib.parse.urlsplit(uri)
+    host, proxies = parts.hostname or "", urllib.request.getproxies()
+    if parts.scheme not in ("http", "https") or (parts.scheme in proxies and not urllib.request.proxy_bypass(host)):
+        return
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        socket.create_connection((host, port), timeout=10).close()
+    except (OSError, ValueError) as error:
+        raise AddressError(f"it cannot be reached ({getattr(error, 'strerror', None) or error}).") from error
 
 
 def read_pages(search: Callable[..., Any], *arguments: object, **options: object) -> Iterator[Any]:

@@ -42,7 +42,7 @@ class Containers:
 
     def is_running(self) -> bool:
         """Return whether any container of this folder runs; without Docker, none does."""
-        return bool(list_containers(f"{LABEL}.project.working_dir={Path.cwd()}"))
+        return bool(own_containers())
 
     def install(self, names: list[str]) -> None:
         """Get the missing images: build this project's own, download the others.
@@ -71,7 +71,7 @@ class Containers:
         UserError
             When containers of other services run, or of these with other settings.
         """
-        running = list_containers(f"{LABEL}.project.working_dir={Path.cwd()}")
+        running = own_containers()
         if not running:
             return False
         names = [service.name for service in services]
@@ -80,7 +80,9 @@ class Containers:
         for container in running:
             name, found = (container["Config"]["Labels"][f"{LABEL}.{label}"] for label in ("service", "config-hash"))
             if name not in names or found != wanted[name]:
-                raise UserError(f"The settings have changed since {name} was started. Run: {self.down}; then: {self.up}")
+                raise UserError(
+                    f"The settings have changed since {name} was started. Run: {self.down}; then: {self.up}"
+                )
         return True
 
     def start(self, services: Iterable[Service], settings: Settings) -> None:
@@ -90,7 +92,7 @@ class Containers:
 
     def stop(self) -> bool:
         """Stop and remove the containers of this folder; return whether any ran. Volumes stay."""
-        found = list_containers(f"{LABEL}.project.working_dir={Path.cwd()}", "--all")
+        found = own_containers("--all")
         projects = {container["Config"]["Labels"][f"{LABEL}.project"] for container in found}
         for project in projects:
             # By its name alone: without compose.yaml, no variable of .env is needed.
@@ -99,7 +101,7 @@ class Containers:
 
     def failure(self, name: str) -> str | None:
         """Return a service's state if Docker restarts it again and again, or has given it up."""
-        containers = list_containers(f"{LABEL}.project.working_dir={Path.cwd()}", "--all")
+        containers = own_containers("--all")
         for container in containers:
             if container["Config"]["Labels"][f"{LABEL}.service"] == name:
                 if container["RestartCount"] >= MAX_RESTARTS:
@@ -109,7 +111,9 @@ class Containers:
 
     def log(self, name: str) -> tuple[str, list[str]]:
         """Return the command that shows a service's log, and its last lines."""
-        lines = compose("logs", "--no-log-prefix", "--tail", "10", name, environment=compose_environment(read_settings()))
+        lines = compose(
+            "logs", "--no-log-prefix", "--tail", "10", name, environment=compose_environment(read_settings())
+        )
         return f"`docker compose logs {name}`", lines.splitlines()
 
     def variables(self) -> dict[str, str]:
@@ -193,6 +197,11 @@ def run_docker(*arguments: str, environment: dict[str, str]) -> str:
     return answer.stdout
 
 
+def own_containers(*options: str) -> list[dict[str, Any]]:
+    """Return what Docker knows of the containers that were started from this folder."""
+    return list_containers(f"{LABEL}.project.working_dir={Path.cwd()}", *options)
+
+
 def list_containers(label: str, *options: str) -> list[dict[str, Any]]:
     """Return what Docker knows of the running containers with a label; nothing without Docker."""
     command = ["docker", "ps", "--quiet", "--no-trunc", "--filter", f"label={label}", *options]
@@ -201,7 +210,9 @@ def list_containers(label: str, *options: str) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []
     # A container may have gone meanwhile.
-    answer = subprocess.run(["docker", "inspect", *found], capture_output=True, text=True, check=False) if found else None
+    answer = (
+        subprocess.run(["docker", "inspect", *found], capture_output=True, text=True, check=False) if found else None
+    )
     return json.loads(answer.stdout) if answer else []
 
 

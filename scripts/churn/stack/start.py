@@ -88,7 +88,7 @@ def start_stack(runner: Runner, other: Runner) -> list[Service]:
     ran = runner.runs(services)
     if not ran:
         check_ports(settings["CHURN_BIND_ADDRESS"], services)
-        write_files(settings)
+        write_files(settings, FOLDER)
     try:
         runner.start(services, settings)
         wait(runner, services)
@@ -139,12 +139,12 @@ def check_ports(bind: str, services: list[Service]) -> None:
                     ) from None
 
 
-def write_files(settings: Settings) -> None:
+def write_files(settings: Settings, folder: Path) -> None:
     """Write the files that the services read when they start, and make the folders that they write to."""
     # Otherwise Spark's master waits a minute for the previous workers.
-    shutil.rmtree(FOLDER / "spark" / "recovery", ignore_errors=True)
+    shutil.rmtree(folder / "spark" / "recovery", ignore_errors=True)
     for place in "logs", "spark/events":
-        (FOLDER / place).mkdir(parents=True, exist_ok=True)
+        (folder / place).mkdir(parents=True, exist_ok=True)
     login = {
         # Users may read, but not change, what others have created.
         "default_permission": "READ",
@@ -154,7 +154,7 @@ def write_files(settings: Settings) -> None:
     }
     # MLflow reads a single percent sign as the start of a reference.
     escaped = {name: value.replace("%", "%%") for name, value in login.items()}
-    write_private_ini(FOLDER / "mlflow_auth.ini", {"mlflow": escaped})
+    write_private_ini(folder / "mlflow_auth.ini", {"mlflow": escaped})
 
 
 def wait(runner: Runner, services: Iterable[Service]) -> None:
