@@ -1,4 +1,4 @@
-"""Try the stack in containers as a new user would, in a clone of its own, and kill each container: `make try-containers`.
+"""Try the stack in containers as a new user would, in a clone, and kill each container: `make try-containers`.
 
 Reads
     the last commit; Docker with Compose, whose images of this project it builds anew
