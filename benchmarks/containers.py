@@ -24,7 +24,7 @@ from dotenv import dotenv_values
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = "churn-pipeline-trial"
-DIGEST = re.compile(r"(\S+:[\w.-]+)@sha256:[0-9a-f]{64}")
+DIGEST = re.compile(r"([\w./-]+:[\w.-]+)@sha256:[0-9a-f]{64}")
 PINNED = ("Dockerfile", "compose.yaml", "scripts/churn/stack/containers.py")
 KILLED = ("spark-worker-1", "spark-master", "mlflow", "postgres", "minio", "dashboard")
 PORTS = {

@@ -38,6 +38,8 @@ SETTINGS = {
     "spark.driver.extraJavaOptions": f"{JAVA_OPTIONS} {SHORT_WORK}",
     "spark.executor.extraJavaOptions": f"{JAVA_OPTIONS} {SHORT_WORK}",
 }
+# How PySpark's message begins when the executors' Python has another minor version than the driver's.
+OTHER_PYTHON = "PYTHON_VERSION_MISMATCH"
 # Overrides for large data.
 LARGE_DATA = {
     "spark.sql.codegen.wholeStage": "true",
@@ -88,10 +90,14 @@ def start_spark(master: str, settings: dict[str, str] | None = None) -> Iterator
         except (Py4JError, PySparkException, ConnectionError) as error:
             if watch is None:
                 raise
-            raise UserError(
-                f"Spark at {master} failed: {watch.lost or find_reason(error)} Check that the master and its workers "
-                "run (make up restarts them) and look at the workers' logs, then run again."
-            ) from error
+            reason = watch.lost or find_reason(error)
+            fix = (
+                f"Set PYSPARK_PYTHON in .env to the path that Python {python_version()} has on the workers."
+                if OTHER_PYTHON in reason
+                else "Check that the master and its workers run (make up restarts them) and look at the workers' logs, "
+                "then run again."
+            )
+            raise UserError(f"Spark at {master} failed: {reason} {fix}") from error
         finally:
             if watch is not None:
                 watch.end()
@@ -120,6 +126,11 @@ def _create(builder: SparkSession.Builder, master: str) -> SparkSession:
             f"Spark did not start on {master} ({find_reason(error)}). Check that this master runs and can be reached "
             "from here, or set another: SPARK_MASTER in .env or the environment, or spark.master in params.yaml."
         ) from None
+
+
+def python_version() -> str:
+    """Return the minor version of this Python, which the executors must have too."""
+    return ".".join(map(str, sys.version_info[:2]))
 
 
 @contextmanager
