@@ -1,7 +1,7 @@
 """Try the stack in containers as a new user would, in a clone, and kill each container: `make try-containers`.
 
 Reads
-    the last commit; Docker with Compose, whose images of this project it builds anew
+    the last commit; Docker with Compose, for which it builds the image again
 Writes
     a Markdown table of the steps and their times to standard output; all else to a temporary folder
 """
@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = "churn-pipeline-trial"
 DIGEST = re.compile(r"([\w./-]+:[\w.-]+)@sha256:[0-9a-f]{64}")
 PINNED = ("Dockerfile", "compose.yaml", "scripts/churn/stack/containers.py")
+REPORTS = "s3://mlflow-artifacts/drift-reports"
 KILLED = ("spark-worker-1", "spark-master", "mlflow", "postgres", "minio", "dashboard")
 PORTS = {
     "CHURN_MINIO_PORT": 19000,
@@ -50,7 +51,7 @@ class Trial:
     def prepare(self) -> None:
         """Clone the last commit, install it, and choose a project and ports that disturb no other stack."""
         subprocess.run(["git", "clone", "--quiet", ROOT, self.clone], check=True)
-        chosen = {"COMPOSE_PROJECT_NAME": PROJECT, "CHURN_BIND_ADDRESS": self.bind} | PORTS
+        chosen = {"COMPOSE_PROJECT_NAME": PROJECT, "CHURN_BIND_ADDRESS": self.bind, "DRIFT_REPORT_URI": REPORTS} | PORTS
         (self.clone / ".env").write_text("".join(f"{name}={value}\n" for name, value in chosen.items()))
         for name in PINNED:
             path = self.clone / name
@@ -149,11 +150,13 @@ def first_run(trial: Trial) -> str:
     )
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket="mlflow-artifacts")
     keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
-    for part in "scorer.onnx", "shap", "drift", "MLmodel":
+    for part in "scorer.onnx", "MLmodel", "shap_summary.png", "churn_features.parquet", "2026-03-22.html":
         assert any(part in key for key in keys), (part, keys)
     master = trial.open(f"http://{trial.bind}:{PORTS['CHURN_SPARK_UI_PORT']}/json/")
     assert '"FINISHED"' in master
-    return f"version 1 in MLflow; scorer, SHAP and drift report among {len(keys)} objects; Spark ran the training"
+    return (
+        f"version 1 in MLflow; scorer, SHAP, dataset and drift report among {len(keys)} objects; Spark ran the training"
+    )
 
 
 def push_and_clone(trial: Trial) -> str:
@@ -200,7 +203,7 @@ def changed_lock(trial: Trial) -> str:
     lock.write_text(text + "# changed\n")
     assert "Building the image" in trial.run("make", "up-containers")
     lock.write_text(text)
-    return "said that it builds anew" if "Building" in trial.run("make", "up-containers") else ""
+    return "said that it builds again" if "Building" in trial.run("make", "up-containers") else ""
 
 
 def down_and_up(trial: Trial) -> str:

@@ -8,7 +8,7 @@ import argparse
 import os
 
 from churn.base.command import run_command
-from churn.stack.services import MAKERS, WORKERS, make_service
+from churn.stack.services import SERVICES, make_service
 from churn.stack.settings import FOLDER, read_settings
 
 
@@ -22,7 +22,7 @@ def serve(name: str) -> None:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("name", choices=(*MAKERS, *WORKERS))
+    parser.add_argument("name", choices=SERVICES)
     serve(parser.parse_args().name)
 
 

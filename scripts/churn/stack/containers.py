@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from churn.base.command import UserError
-from churn.stack.services import Service
+from churn.stack.services import SERVICES, Service
 from churn.stack.settings import Settings, read_settings
 
 # The first that writes a file of compose.yaml's `configs` into a container.
@@ -79,7 +79,7 @@ class Containers:
         wanted = dict(line.split() for line in lines)
         for container in running:
             name, found = (container["Config"]["Labels"][f"{LABEL}.{label}"] for label in ("service", "config-hash"))
-            if name not in names or found != wanted[name]:
+            if name in SERVICES and (name not in names or found != wanted[name]):
                 raise UserError(
                     f"The settings have changed since {name} was started. Run: {self.down}; then: {self.up}"
                 )

@@ -207,3 +207,5 @@ MAKERS: dict[str, Callable[[Settings, Path], Service]] = {
     "spark-master": _spark_master,
     "dashboard": _dashboard,
 }
+# Every service that there can be; a compose.override.yaml may add others.
+SERVICES = (*MAKERS, *WORKERS)

@@ -139,7 +139,8 @@ def _environment(java: Path, master: str) -> Iterator[None]:
     before = os.environ.copy()
     os.environ.pop("PYSPARK_SUBMIT_ARGS", None)
     # The executors of a cluster have their own Python, on their PATH, and rarely the path of this one.
-    os.environ.setdefault("PYSPARK_PYTHON", "python3" if master.startswith(CLUSTER) else sys.executable)
+    usual = "python3" if master.startswith(CLUSTER) else sys.executable
+    os.environ["PYSPARK_PYTHON"] = os.environ.get("PYSPARK_PYTHON") or usual
     os.environ |= {
         "CHURN_JAVA": str(java),
         "JAVA_HOME": str(JAVA_HOME),
