@@ -28,7 +28,8 @@ if sys.version_info < (3, 11):  # noqa: UP036
 
 ROOT = Path(__file__).resolve().parents[2]
 MAIN_LOCK = Path("requirements.lock")
-EXTRAS = sorted(path.stem.partition("-")[2] for path in ROOT.glob("requirements-*.lock"))
+# Not that of the containers: it is a part of the main lock.
+EXTRAS = sorted({path.stem.partition("-")[2] for path in ROOT.glob("requirements-*.lock")} - {"servers"})
 VENV = Path(".venv")
 PYTHON = VENV / "bin" / "python"
 # Present while packages change. If it was left behind, the install was killed and .venv is not to be trusted.

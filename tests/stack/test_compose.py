@@ -13,13 +13,14 @@ from conftest import ROOT, run
 from dotenv import dotenv_values
 from running_stack import FOUND
 
-from churn.stack.containers import IMAGE, INPUTS, PYTHON_IMAGES, Containers
+from churn.stack.containers import INPUTS, PYTHON_IMAGES, Containers, image_name
 from churn.stack.services import SERVICES, list_names, list_services
 from churn.stack.settings import ADDRESSES, DEFAULTS, SECRETS, Settings
 
 TEXT = (ROOT / "compose.yaml").read_text()
 COMPOSE = yaml.safe_load(TEXT)
 CONTAINERS = COMPOSE["services"]
+IMAGE = COMPOSE["x-churn"]["image"]
 VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?::-([^}]*)|:\?[^}]*)?\}")
 AWS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"}
 # What Compose knows of a service, of that which we use: https://docs.docker.com/reference/compose-file/services/
@@ -60,12 +61,13 @@ def test_published_ports_are_the_same_and_closed_to_the_network_by_default(setti
 
 
 def test_variables_and_their_defaults_are_the_same():
-    assert set(CONTAINERS["mlflow"]["environment"]) == {*DEFAULTS, *SECRETS, *ADDRESSES, *AWS}
-    named = dict(VARIABLE.findall(TEXT))
-    assert {name: value for name, value in named.items() if value} == {
-        n: value for n, value in DEFAULTS.items() if value
-    }
-    assert set(named) - {*DEFAULTS, *SECRETS, *ADDRESSES, *AWS} == {"PWD", "CHURN_USER"}
+    given = CONTAINERS["mlflow"]["environment"]
+    assert {name for name, value in given.items() if value} == {*DEFAULTS, *SECRETS, *ADDRESSES, *AWS}
+    named = set(VARIABLE.findall(TEXT))
+    others = {("COMPOSE_PROJECT_NAME", COMPOSE["name"]), ("AWS_DEFAULT_REGION", "us-east-1")}
+    assert {item for item in named if item[1]} == {item for item in DEFAULTS.items() if item[1]} | others
+    others = {"PWD", "CHURN_USER", "COMPOSE_PROJECT_NAME"}
+    assert {name for name, _ in named} == {*DEFAULTS, *SECRETS, *ADDRESSES, *AWS, *others}
     required = set(re.findall(r"\$\{(\w+):\?start the containers with make up-containers\}", TEXT))
     assert required == {*SECRETS, "CHURN_USER"}
 
@@ -88,6 +90,7 @@ def test_images_are_pinned_by_digest_and_ours_is_built_once_and_never_pulled():
         assert re.search(r":[\w.-]*\d[\w.-]*@sha256:[0-9a-f]{64}$", image)
     assert f"ARG PYTHON_IMAGE={PYTHON_IMAGES[3, 11]}\n" in (ROOT / "Dockerfile").read_text()
     assert sys.version_info[:2] in PYTHON_IMAGES
+    assert VARIABLE.sub(r"\2", IMAGE) == image_name()
     assert [name for name, container in CONTAINERS.items() if "build" in container] == ["mlflow"]
     assert all(CONTAINERS[name]["pull_policy"] == "never" for name in set(SERVICES) - set(foreign))
 

@@ -70,7 +70,10 @@ class AddressError(Exception):
 
 
 def _check_address(uri: str) -> None:
-    """Raise `AddressError` within ten seconds when nothing listens; MLflow itself would retry for minutes."""
+    """Raise `AddressError` when no machine answers within ten seconds; MLflow itself would retry for minutes.
+
+    A machine that refuses the connection may be restarting its server: MLflow's own retries decide.
+    """
     parts = urllib.parse.urlsplit(uri)
     host, proxies = parts.hostname or "", urllib.request.getproxies()
     if parts.scheme not in ("http", "https") or (parts.scheme in proxies and not urllib.request.proxy_bypass(host)):
@@ -78,6 +81,8 @@ def _check_address(uri: str) -> None:
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         socket.create_connection((host, port), timeout=10).close()
+    except ConnectionRefusedError:
+        return
     except (OSError, ValueError) as error:
         raise AddressError(f"it cannot be reached ({getattr(error, 'strerror', None) or error}).") from error
 

@@ -13,12 +13,12 @@ from typing import Any
 
 from churn.base.command import UserError
 from churn.stack.services import SERVICES, Service
-from churn.stack.settings import Settings, read_settings
+from churn.stack.settings import MARK, Settings, read_settings, stopped_by
 
 # The first that writes a file of compose.yaml's `configs` into a container.
 OLDEST_COMPOSE = (2, 23, 1)
 PROJECT = "churn-pipeline"
-IMAGE = "churn-pipeline:0.1.0"
+IMAGE_VERSION = "0.1.0"
 # The service that builds the image; the others use it.
 BUILDER = "mlflow"
 LABEL = "com.docker.compose"
@@ -32,13 +32,27 @@ PYTHON_IMAGES = {
     (3, 13): "python:3.13.11-slim-bookworm@sha256:20080e807bfc404f8450b185cf0fc95d553462673598549613735f70a5b4d5d0",
 }
 # Docker restarts a service that ends; after so many restarts, it will not become healthy.
-MAX_RESTARTS = 5
+MAX_RESTARTS = 10
+# An unreachable Docker would otherwise be waited for without end.
+ANSWER_SECONDS = 20
 
 
 class Containers:
     """The containers of this folder: a `churn.stack.start.Runner`."""
 
     up, down, place = "make up-containers", "make down-containers", "in containers"
+
+    def __init__(self) -> None:
+        self._restarts: dict[str, int] = {}
+
+    @property
+    def lost_login(self) -> str:
+        """What to do when PostgreSQL refuses the password, which its volume keeps from its first start."""
+        volume = f"{project_name()}_postgres"
+        return (
+            f"The volume {volume} was made with another CHURN_POSTGRES_PASSWORD. Restore the .env of that time, or "
+            f"erase the data, with all registered versions: {self.down}; docker volume rm {volume}; {self.up}"
+        )
 
     def is_running(self) -> bool:
         """Return whether any container of this folder runs; without Docker, none does."""
@@ -56,7 +70,7 @@ class Containers:
         check_other_folder()
         environment = compose_environment(read_settings())
         images = json.loads(compose("config", "--format", "json", environment=environment))["services"]
-        foreign = {name: images[name]["image"] for name in names if images[name]["image"] != IMAGE}
+        foreign = {name: images[name]["image"] for name in names if images[name]["image"] != image_name()}
         if missing := [name for name, image in foreign.items() if inspect_image(image) is None]:
             print(f"Downloading {', '.join(foreign[name] for name in missing)} ...", flush=True)
             compose("pull", "--quiet", *missing, environment=environment)
@@ -78,8 +92,8 @@ class Containers:
         lines = compose("config", "--hash", "*", environment=compose_environment(read_settings())).splitlines()
         wanted = dict(line.split() for line in lines)
         for container in running:
-            name, found = (container["Config"]["Labels"][f"{LABEL}.{label}"] for label in ("service", "config-hash"))
-            if name in SERVICES and (name not in names or found != wanted[name]):
+            name, found = service_of(container), container["Config"]["Labels"][f"{LABEL}.config-hash"]
+            if name not in names or found != wanted[name]:
                 raise UserError(
                     f"The settings have changed since {name} was started. Run: {self.down}; then: {self.up}"
                 )
@@ -89,6 +103,7 @@ class Containers:
         """Start those of the services that do not run."""
         names = [service.name for service in services]
         compose("up", "--detach", "--no-build", *names, environment=compose_environment(settings))
+        self._restarts = {service_of(container): container["RestartCount"] for container in own_containers()}
 
     def stop(self) -> bool:
         """Stop and remove the containers of this folder; return whether any ran. Volumes stay."""
@@ -101,11 +116,11 @@ class Containers:
 
     def failure(self, name: str) -> str | None:
         """Return a service's state if Docker restarts it again and again, or has given it up."""
-        containers = own_containers("--all")
-        for container in containers:
-            if container["Config"]["Labels"][f"{LABEL}.service"] == name:
-                if container["RestartCount"] >= MAX_RESTARTS:
-                    return f"restarted {container['RestartCount']} times"
+        for container in own_containers("--all"):
+            if service_of(container) == name:
+                restarts = container["RestartCount"] - self._restarts.get(name, 0)
+                if restarts >= MAX_RESTARTS:
+                    return f"restarted {restarts} times"
                 return container["State"]["Status"] if container["State"]["Status"] in ("exited", "dead") else None
         return "no container"
 
@@ -134,15 +149,18 @@ def check_docker() -> None:
     found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", answer.stdout.strip())
     if found and tuple(map(int, found.groups())) < OLDEST_COMPOSE:
         raise UserError(f"Docker Compose is {answer.stdout.strip()}. Install {oldest} or newer, {native}")
-    answer = subprocess.run(["docker", "info", "--format", "ok"], capture_output=True, text=True, check=False)
-    if answer.returncode or answer.stdout.strip() != "ok":
+    answer = ask_docker("info", "--format", "{{.SecurityOptions}}")
+    if answer.returncode:
         reason = (answer.stderr.strip().splitlines() or ["no answer"])[-1]
         raise UserError(f"Docker does not answer: {reason} Start Docker, {native}")
+    if "rootless" in answer.stdout:
+        # Its host network is not the host's, and its users are not this machine's.
+        raise UserError(f"This Docker is rootless, and its containers cannot reach the pipeline. Use another, {native}")
 
 
 def check_other_folder() -> None:
     """Raise `UserError` when the project's containers were started in another folder: they would be replaced."""
-    project = os.environ.get("COMPOSE_PROJECT_NAME") or PROJECT
+    project = project_name()
     for container in list_containers(f"{LABEL}.project={project}"):
         folder = container["Config"]["Labels"][f"{LABEL}.project.working_dir"]
         if folder != str(Path.cwd()):
@@ -162,11 +180,11 @@ def build_image(environment: dict[str, str]) -> None:
             f"rm -r .venv; make install PYTHON=python3.NN with one of {known}; or start without containers: make up"
         )
     digest = sha256(base.encode() + b"".join(Path(name).read_bytes() for name in INPUTS)).hexdigest()
-    found = inspect_image(IMAGE)
+    found = inspect_image(image_name())
     if found and (found["Config"]["Labels"] or {}).get(INPUTS_LABEL) == digest:
         return
     reason = f"{', '.join(INPUTS)} or Python have changed" if found else "only this once"
-    print(f"Building the image {IMAGE} ({reason}; about two minutes) ...", flush=True)
+    print(f"Building the image {image_name()} ({reason}; about two minutes) ...", flush=True)
     arguments = (f"PYTHON_IMAGE={base}", f"INPUTS={digest}")
     compose("build", *(f"--build-arg={argument}" for argument in arguments), BUILDER, environment=environment)
 
@@ -198,25 +216,58 @@ def run_docker(*arguments: str, environment: dict[str, str]) -> str:
 
 
 def own_containers(*options: str) -> list[dict[str, Any]]:
-    """Return what Docker knows of the containers that were started from this folder."""
-    return list_containers(f"{LABEL}.project.working_dir={Path.cwd()}", *options)
+    """Return what Docker knows of the stack's containers that were started from this folder.
+
+    Raises
+    ------
+    UserError
+        When Docker does not answer, and `.env` says that the servers run in containers.
+    """
+    found = list_containers(f"{LABEL}.project.working_dir={Path.cwd()}", *options)
+    return [container for container in found if service_of(container) in SERVICES]
+
+
+def service_of(container: dict[str, Any]) -> str:
+    """Return the name of a container's service."""
+    return str(container["Config"]["Labels"][f"{LABEL}.service"])
 
 
 def list_containers(label: str, *options: str) -> list[dict[str, Any]]:
-    """Return what Docker knows of the running containers with a label; nothing without Docker."""
-    command = ["docker", "ps", "--quiet", "--no-trunc", "--filter", f"label={label}", *options]
+    """Return what Docker knows of the running containers with a label; nothing if there is no Docker."""
+    answer = ask_docker("ps", "--quiet", "--no-trunc", "--filter", f"label={label}", *options)
+    if answer.returncode and stopped_by() == Containers.down:
+        reason = (answer.stderr.strip().splitlines() or ["no answer"])[-1]
+        raise UserError(
+            f"The servers run in containers, by .env, but Docker does not answer: {reason} Start Docker and run again; "
+            f"if it is gone for good, remove the lines below `{MARK}` from .env."
+        )
+    found = answer.stdout.split() if answer.returncode == 0 else []
+    # What is gone meanwhile is left out.
+    return json.loads(ask_docker("inspect", *found).stdout or "[]") if found else []
+
+
+def ask_docker(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run a `docker` command that only asks; it fails when Docker is missing or does not answer in time."""
+    command = ["docker", *arguments]
     try:
-        found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=ANSWER_SECONDS)
     except FileNotFoundError:
-        return []
-    # A container may have gone meanwhile.
-    answer = (
-        subprocess.run(["docker", "inspect", *found], capture_output=True, text=True, check=False) if found else None
-    )
-    return json.loads(answer.stdout) if answer else []
+        return subprocess.CompletedProcess(command, 127, "", "Docker is not installed.")
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, 124, "", f"no answer in {ANSWER_SECONDS} s.")
+
+
+def project_name() -> str:
+    """Return the name of the Compose project, with which its containers, volumes and image begin."""
+    return os.environ.get("COMPOSE_PROJECT_NAME") or PROJECT
+
+
+def image_name() -> str:
+    """Return the name of the image that is built here."""
+    return f"{project_name()}:{IMAGE_VERSION}"
 
 
 def inspect_image(name: str) -> dict[str, Any] | None:
     """Return what Docker knows of an image, None if it is not on this machine."""
-    answer = subprocess.run(["docker", "image", "inspect", name], capture_output=True, text=True, check=False)
+    answer = ask_docker("image", "inspect", name)
     return json.loads(answer.stdout)[0] if answer.returncode == 0 else None

@@ -30,6 +30,7 @@ class Manager:
     """The supervisor process for the services of one folder: a `churn.stack.start.Runner`."""
 
     up, down, place = "make up", "make down", "on this machine without containers"
+    lost_login = "CHURN_POSTGRES_PASSWORD was changed while it was running. Run: make down; then: make up"
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()

@@ -9,7 +9,7 @@ from churn.base.command import UserError
 from churn.base.files import quote
 
 # Log in from this machine with a password only.
-LOGINS = "host all postgres 127.0.0.1/32 scram-sha-256\nhost all postgres ::1/128 scram-sha-256\n"
+LOGINS = "host all postgres samehost scram-sha-256\n"
 # PostgreSQL refuses to run as root. In a user namespace it has another user id, and can still access root's files.
 NOT_ROOT = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
 

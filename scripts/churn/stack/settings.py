@@ -105,7 +105,7 @@ def read_settings(path: Path = ENV_FILE) -> Settings:
     Raises
     ------
     UserError
-        When a port is not a number from 1 to 65535.
+        When a port is not a number from 1 to 65535, or the address to listen on is of IPv6.
     """
     permanent = dotenv_values(stream=io.StringIO("\n".join(_permanent_lines(path))))
     variables = DEFAULTS | {name: value or "" for name, value in permanent.items()}
@@ -115,6 +115,8 @@ def read_settings(path: Path = ENV_FILE) -> Settings:
     for name, value in variables.items():
         if name.startswith("CHURN_") and name.endswith("_PORT") and not (value.isdigit() and 0 < int(value) < 65536):
             raise UserError(f"{name} is {value!r}, which is not a port. Set it to a number from 1 to 65535 in {path}.")
+    if ":" in (bind := variables["CHURN_BIND_ADDRESS"]):
+        raise UserError(f"CHURN_BIND_ADDRESS is {bind!r}. IPv6 is not supported; set an IPv4 address in {path}.")
     return Settings(variables)
 
 
@@ -132,6 +134,12 @@ def write_addresses(clients: Mapping[str, str], down: str, path: Path = ENV_FILE
     """Write the addresses and credentials of the running servers to `.env`, which the command `down` removes."""
     lines = [f"{name}={_quote(value)}" for name, value in clients.items()]
     _write(path, [*_permanent_lines(path), f"{MARK} ({down} removes the lines below):", *lines])
+
+
+def stopped_by(path: Path = ENV_FILE) -> str:
+    """Return the command that stops the servers whose addresses are in `.env`; empty if there are none."""
+    found = re.search(rf"^{MARK} \((.+?) removes", path.read_text(), re.MULTILINE) if path.exists() else None
+    return found[1] if found else ""
 
 
 def remove_addresses(path: Path = ENV_FILE) -> None:

@@ -4,6 +4,7 @@ import shutil
 import socket
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -24,6 +25,8 @@ from churn.stack.settings import (
 )
 
 START_TIMEOUT_SECONDS = 120.0
+# How PostgreSQL says that a password is wrong.
+LOGIN_REFUSED = "password authentication failed"
 
 
 class Runner(Protocol):
@@ -33,6 +36,8 @@ class Runner(Protocol):
     up: str
     down: str
     place: str
+    # What to do when PostgreSQL refuses the password in `.env`.
+    lost_login: str
 
     def is_running(self) -> bool:
         """Return whether any service of this folder runs."""
@@ -93,9 +98,13 @@ def start_stack(runner: Runner, other: Runner) -> list[Service]:
         runner.start(services, settings)
         wait(runner, services)
         make_buckets([DVC_BUCKET, ARTIFACT_BUCKET], settings.environment)
-    except UserError:
+    except BaseException:
         if not ran:
-            runner.stop()
+            # The first error is the one to show.
+            with suppress(UserError):
+                runner.stop()
+            remove_addresses()
+            reset_dvc()
         raise
     write_addresses(settings.clients | runner.variables(), runner.down)
     configure_dvc(settings, FOLDER)
@@ -168,6 +177,8 @@ def wait(runner: Runner, services: Iterable[Service]) -> None:
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     for service in services:
         while problem := service.check():
+            if LOGIN_REFUSED in problem:
+                raise UserError(f"{service.name} at {service.address} refuses the login. {runner.lost_login}")
             failure = runner.failure(service.name)
             if failure or time.monotonic() > deadline:
                 place, lines = runner.log(service.name)
