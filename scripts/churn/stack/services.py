@@ -148,7 +148,8 @@ def _spark(program: str) -> tuple[list[str], dict[str, str]]:
         "SPARK_HOME": str(home),
         "SPARK_CONF_DIR": str(CONF),
         # The driver asks for `python3`: on each machine, and in each container, the one that Spark is installed in.
-        "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
+        # Not the rest of the caller's PATH: from another shell, the settings would seem to have changed.
+        "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.defpath)),
     }
     return [str(home / "bin" / "spark-class"), f"org.apache.spark.deploy.{program}"], environment
 
