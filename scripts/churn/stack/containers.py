@@ -151,8 +151,7 @@ def check_docker() -> None:
         raise UserError(f"Docker Compose is {answer.stdout.strip()}. Install {oldest} or newer, {native}")
     answer = ask_docker("info", "--format", "{{.SecurityOptions}}")
     if answer.returncode:
-        reason = (answer.stderr.strip().splitlines() or ["no answer"])[-1]
-        raise UserError(f"Docker does not answer: {reason} Start Docker, {native}")
+        raise UserError(f"Docker does not answer: {reason_of(answer)} Start Docker, {native}")
     if "rootless" in answer.stdout:
         # Its host network is not the host's, and its users are not this machine's.
         raise UserError(f"This Docker is rootless, and its containers cannot reach the pipeline. Use another, {native}")
@@ -236,10 +235,9 @@ def list_containers(label: str, *options: str) -> list[dict[str, Any]]:
     """Return what Docker knows of the running containers with a label; nothing if there is no Docker."""
     answer = ask_docker("ps", "--quiet", "--no-trunc", "--filter", f"label={label}", *options)
     if answer.returncode and stopped_by() == Containers.down:
-        reason = (answer.stderr.strip().splitlines() or ["no answer"])[-1]
         raise UserError(
-            f"The servers run in containers, by .env, but Docker does not answer: {reason} Start Docker and run again; "
-            f"if it is gone for good, remove the lines below `{MARK}` from .env."
+            f"The servers run in containers, by .env, but Docker does not answer: {reason_of(answer)} Start Docker and "
+            f"run again; if it is gone for good, remove the lines below `{MARK}` from .env."
         )
     found = answer.stdout.split() if answer.returncode == 0 else []
     # What is gone meanwhile is left out.
@@ -255,6 +253,11 @@ def ask_docker(*arguments: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.CompletedProcess(command, 127, "", "Docker is not installed.")
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, 124, "", f"no answer in {ANSWER_SECONDS} s.")
+
+
+def reason_of(answer: "subprocess.CompletedProcess[str]") -> str:
+    """Return the last line of what `docker` says about its failure."""
+    return (answer.stderr.strip().splitlines() or ["no answer"])[-1]
 
 
 def project_name() -> str:
