@@ -6,6 +6,13 @@ if sys.argv[:1] == ["-m"]:
     # `python -m` puts the working directory first, where a file such as copy.py would replace Python's own module.
     sys.path.append(sys.path.pop(0))
 
-from .bridge import Freshness
-
 __all__ = ["Freshness"]
+
+
+def __getattr__(name: str) -> object:
+    # Jobs import this package, too: they need little of it, and there are many.
+    if name == "Freshness":
+        from .bridge import Freshness
+
+        return Freshness
+    raise AttributeError(name)

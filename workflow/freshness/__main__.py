@@ -2,10 +2,8 @@
 
 import argparse
 
-from .release_steps import run_release_step
 from .run_stage import run_stage
 from .state import exit_with
-from .why import print_stale_steps
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -30,7 +28,11 @@ def main() -> int:
     if arguments.command == "stage":
         return run_stage(arguments.name)
     if arguments.command == "release":
+        from .release_steps import run_release_step
+
         return run_release_step(arguments.name, arguments.words)
+    from .why import print_stale_steps
+
     print_stale_steps()
     return 0
 

@@ -18,7 +18,6 @@ In a Snakefile:
 """
 
 import contextlib
-import fcntl
 import logging
 import os
 import shutil
@@ -28,11 +27,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from .ask_dvc import ask_dvc, refuse_missing_data
-from .release_steps import changes, make_receipt, read_receipt, recorded_hashes
+from .dvc_process import DvcProcess
+from .locks import lock_folder
+from .look import last_look
+from .progress import show_lines
+from .release_steps import changes, make_receipt, read_receipt
 from .state import OUTCOMES, STATE, stamp, write_whole
-from .steps import Step, makers_of, overlap, read_plan, write_plan
-from .why import reasons, summarize_outcomes
+from .steps import Makers, Step, find_reasons, overlap, read_plan, write_plan
+from .why import summarize_outcomes
 
 
 class Freshness:
@@ -52,11 +54,10 @@ class Freshness:
         self.workflow = workflow
         # Jobs, and the stages that DVC runs in them, use the Python that has Snakemake and DVC.
         os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-        self.why: dict[str, list[str]] | None = None
+        self._dvc: DvcProcess | None = None
+        self._makers: Makers | None = None
         # A job's own Snakemake parses the Snakefile again: it uses the plan of the main one.
-        steps = self._ask(wait, hint) if workflow.is_main_process else read_plan()
-        self.steps = {step.name: step for step in steps}
-        self.recorded = recorded_hashes(steps) if workflow.is_main_process else {}
+        self.steps = self._ask(wait, hint) if workflow.is_main_process else read_plan()
 
     def stage(self, name: str) -> Callable[[Any], list[str]]:
         """Return the input function of the rule that runs a stage or updates a pointer.
@@ -100,7 +101,7 @@ class Freshness:
             Returns whether what the step made outside is gone; then it runs again.
         """
         if self.workflow.is_main_process:
-            changed = changes(make_receipt(uses, settings, self.recorded), read_receipt(name), settings)
+            changed = changes(make_receipt(uses, settings, self._recorded), read_receipt(name), settings)
             if not changed and lost():
                 changed = ["what it made is gone"]
             self.steps[name] = Step(name, "release", uses, makes, changed, settings)
@@ -110,10 +111,19 @@ class Freshness:
         """Print in one line how many stages ran and which did not have to; for `onsuccess`."""
         print(summarize_outcomes(), file=sys.stderr)
 
-    def _ask(self, wait: int, hint: str) -> list[Step]:
+    def _ask(self, wait: int, hint: str) -> dict[str, Step]:
+        from snakemake.exceptions import WorkflowError
+
         with writing_state():
-            self._lock = lock_folder()
-            steps = ask_dvc(wait)
+            self._wait, self._lock = wait, lock_folder()
+            answer = last_look()
+            if answer is None:
+                self._dvc = DvcProcess(status=True, wait=wait)
+                answer = self._dvc.answer()
+            if "refusal" in answer:
+                raise WorkflowError(answer["refusal"])
+            self._recorded = answer["recorded"]
+            steps = {step["name"]: Step(**step) for step in answer["steps"]}
             refuse_missing_data(steps, hint)
             remove_leftovers()
         return steps
@@ -124,11 +134,11 @@ class Freshness:
 
         if name not in self.steps:
             return [f"a stage or pointer {name!r} in DVC"]
-        step, why = self.steps[name], self._decide()
+        step, makers = self.steps[name], self._decide()
         inputs = [str(step.token)]
         for dep in step.deps:
-            for maker in makers_of(dep, list(self.steps.values())):
-                if why[maker.name]:
+            for maker in makers.of(dep):
+                if maker.reasons:
                     # Plain, not ancient: if all that a job takes from a running job is ancient, Snakemake ignores its
                     # other reasons to run, the token included.
                     inputs += [path for path in maker.makes if maker.kind == "pointer" or overlap(path, dep)]
@@ -136,18 +146,34 @@ class Freshness:
                     inputs += [ancient(path) for path in maker.makes if overlap(path, dep)]
         return list(dict.fromkeys(inputs))
 
-    def _decide(self) -> dict[str, list[str]]:
-        """Return why each step will run; decided late, when all rules and the user's targets are known."""
-        if self.why is None:
-            steps = list(self.steps.values())
+    def _decide(self) -> Makers:
+        """Decide which steps will run, late, when all rules and the user's targets are known; return who makes what."""
+        if self._makers is None:
+            self._makers = Makers(self.steps.values())
             if self.workflow.is_main_process:
+                for step in self.steps.values():
+                    step.forced = self._is_forced(step)
+                find_reasons(self.steps, self._makers)
                 with writing_state():
-                    for step in steps:
-                        step.forced = self._is_forced(step)
+                    for step in self.steps.values():
                         write_token(step)
-                    write_plan(steps)
-            self.why = reasons(steps)
-        return self.why
+                    write_plan(self.steps.values())
+                    self._serve_jobs()
+                show_lines(self.workflow, self.steps)
+        return self._makers
+
+    def _serve_jobs(self) -> None:
+        """Have DVC loaded for the jobs, if there are any; its process ends with this one."""
+        stale = any(step.reasons for step in self.steps.values() if step.kind != "release")
+        scheduling = self.workflow.scheduling_settings
+        if scheduling and self.workflow.local_exec:
+            # Snakemake's limit of 100 jobs a second is for clusters. To keep it, the scheduler looks at all jobs again
+            # a second after it has looked at them: the longer a run, the more often.
+            scheduling.max_jobs_per_timespan = None
+        if stale and not self.workflow.dryrun:
+            self._dvc = self._dvc or DvcProcess(status=False, wait=self._wait)
+        elif self._dvc:
+            self._dvc.close()
 
     def _is_forced(self, step: Step) -> bool:
         settings = self.workflow.dag_settings
@@ -171,33 +197,27 @@ def writing_state() -> Iterator[None]:
         raise WorkflowError(f"Cannot write {error.filename or STATE}: {error.strerror}. Nothing was run.") from None
 
 
-def lock_folder() -> int:
-    """Lock the folder for this process, or stop and name the process that has it; the kernel unlocks it at the end."""
+def refuse_missing_data(steps: dict[str, Step], hint: str) -> None:
+    """Stop when data that no stage makes is neither here nor in DVC's cache."""
     from snakemake.exceptions import WorkflowError
 
-    STATE.mkdir(parents=True, exist_ok=True)
-    lock = os.open(STATE / "lock", os.O_RDWR | os.O_CREAT)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.read(lock, 20).decode()
-        raise WorkflowError(
-            f"Snakemake runs in this folder already (process {holder}); wait until it is done."
-        ) from None
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, str(os.getpid()).encode(), 0)
-    return lock
+    stale = [step for step in steps.values() if step.kind == "pointer" and step.why]
+    missing = [out for step in stale for out in step.outs if not Path(out).exists()]
+    if missing:
+        raise WorkflowError(f"DVC tracks {', '.join(missing)}, but it is not here. Get it: {hint}")
 
 
 def write_token(step: Step) -> None:
     """Make a stale step's token newer than every output, and a fresh step's token older."""
     now = time.time()
     # New content each time: Snakemake ignores a newer input whose checksum it has recorded.
-    write_whole(step.token, "\n".join([*step.why, str(time.time_ns())]) if step.why else "fresh")
-    if not step.why:
+    if step.why:
+        write_whole(step.token, "\n".join([*step.why, str(time.time_ns())]))
+    elif not step.token.exists() or step.token.stat().st_mtime:
+        write_whole(step.token, "fresh")
         os.utime(step.token, (0, 0))
-        if not step.outs:
-            write_whole(Path(stamp(step.name)), "")
+    if not step.why and not step.outs and not Path(stamp(step.name)).exists():
+        write_whole(Path(stamp(step.name)), "")
     for out in map(Path, step.makes):
         # An output from the future would hide the token, and Snakemake would refuse what is made from it.
         if out.exists() and out.lstat().st_mtime >= now:

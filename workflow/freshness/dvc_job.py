@@ -1,69 +1,209 @@
-"""DVC inside a job: bring one stage or pointer up to date, and record whether the stage had to run.
+"""DVC brings one stage or pointer up to date.
 
-Many such jobs run at once, each for a short time, so this waits for DVC's locks in shorter steps than DVC does.
+A job of Snakemake has the run's DVC process do this (`warm.py`). Where that cannot be reached, as on another node of a
+cluster, the job loads DVC for itself:
 
-    python -m workflow.freshness.dvc_job NAME [--force]
+    python -m workflow.freshness.dvc_job NAME
 """
 
-import gc
+import contextlib
+import fcntl
 import io
+import logging
+import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import dvc.lock
+import dvc.dvcfile
+import dvc.rwlock
 import dvc.stage.run
-from dvc.cli import main
-from dvc.utils.serialize import _common, _yaml
+from dvc.cli import _log_exceptions
+from dvc.exceptions import DvcException
+from dvc.lock import LockError
+from dvc.repo import lock_repo
+from dvc.repo.reproduce import _reproduce
+from dvc.stage.serialize import to_lockfile
+from dvc.ui import ui
+from dvc.utils.serialize import _common
 
-from .state import OUTCOMES, exit_with, file_name, write_whole
+from .loaded import Loaded, lock_of
+from .lock_blocks import write_block
+from .state import OUTCOMES, TURN, exit_with, file_name, stamp, write_whole
+from .steps import Step, read_plan
 
-POLL_SECONDS, GUARD_SECONDS = 0.05, 3
-
-
-def take_lock(lock: Any) -> Any:
-    """Wait for DVC's lock as DVC does, but look every 50 ms instead of every half second."""
-    deadline = time.monotonic() + GUARD_SECONDS
-    while True:
-        try:
-            return lock._do_lock()
-        except dvc.lock.LockError:
-            if not lock._wait and time.monotonic() > deadline:
-                raise
-            time.sleep(POLL_SECONDS)
+POLL_SECONDS = 0.05
+logger = logging.getLogger("dvc")
 
 
-def dump_whole(path: Any, data: Any, dumper: Any, fs: Any = None, **options: Any) -> None:
-    """Write dvc.lock in one step: DVC writes in place, and leaves half a file when killed or when the disk is full."""
-    text = io.StringIO()
-    dumper(data, text, **options)
-    write_whole(Path(path), text.getvalue())
+def bring_up_to_date(loaded: Loaded, name: str, plan: dict[str, Step]) -> int:
+    """Do what `dvc repro --single-item` does, or `dvc commit` for a pointer; return the exit code.
+
+    The process serves no other stage afterwards: DVC is changed for this one.
+
+    Parameters
+    ----------
+    loaded
+        The repository.
+    name
+        The stage or pointer.
+    plan
+        The steps of this run by name; one that is not among them runs if DVC finds it stale.
+    """
+    step = plan.get(name)
+    print(step.log_head if step else "", end="", flush=True)
+    ran = change_dvc(loaded, name)
+    try:
+        with locked(loaded.repo), loaded.repo.scm_context(quiet=True):
+            outcome = bring(loaded, name, bool(step and step.forced))
+        write_whole(OUTCOMES / file_name(name), "ran" if ran else outcome)
+        if step and not step.outs:
+            write_whole(Path(stamp(name)), "")
+    except KeyboardInterrupt:
+        logger.exception("interrupted by the user")
+        return 130
+    except Exception as error:
+        show(error)
+        return 1
+    return 0
 
 
-def bring_up_to_date(name: str, force: bool) -> int:
-    """Run `dvc repro --single-item`, or `dvc commit` for a pointer; return DVC's exit code."""
-    run_command, ran = dvc.stage.run.cmd_run, []
+def bring(loaded: Loaded, name: str, force: bool) -> str:
+    """Run, restore or skip the stage under DVC's lock, or record the pointer; return what was done."""
+    if loaded.is_outdated() or name not in loaded.stages:
+        loaded.load()
+    if name not in loaded.stages:
+        raise DvcException(f"no stage or pointer {name!r}; `dvc stage list --all` shows those there are")
+    if not loaded.is_pipeline_stage(name):
+        # `repro` and `add` may move the data away and link it back from the cache; this never does.
+        loaded.repo.commit(name, force=True, relink=False)
+        return "recorded"
+    if loaded.changed_elsewhere(name):
+        loaded.load()
+    return "restored" if _reproduce([loaded.stages[name]], force=force) else "unchanged"
+
+
+class Turns:
+    """DVC's lock of the repository, taken in turns.
+
+    Jobs of one run queue for their turn in the kernel; the one whose turn it is looks every 50 ms whether another
+    process has let go of DVC's lock. DVC itself looks every half second.
+    """
+
+    def __init__(self, lock: Any):
+        self._lock, self._turn = lock, -1
+
+    def lock(self) -> None:
+        """Wait for our turn, then for DVC's lock."""
+        TURN.parent.mkdir(parents=True, exist_ok=True)
+        self._turn = os.open(TURN, os.O_RDWR | os.O_CREAT)
+        fcntl.flock(self._turn, fcntl.LOCK_EX)
+        # DVC's alternative for file systems without flock has no single attempt.
+        attempt = getattr(self._lock, "_do_lock", self._lock.lock)
+        while True:
+            try:
+                attempt()
+            except LockError:
+                time.sleep(POLL_SECONDS)
+            else:
+                return
+
+    def unlock(self) -> None:
+        """Let the next one have it."""
+        self._lock.unlock()
+        os.close(self._turn)
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether this process has the lock."""
+        return bool(self._lock.is_locked)
+
+
+@contextlib.contextmanager
+def locked(repo: Any) -> Iterator[None]:
+    """Hold DVC's lock; its functions, which would take it and load again, work under this one with what is loaded."""
+    repo.lock = Turns(repo.lock)
+    repo.lock.lock()
+    repo._lock_depth, repo._reset = 1, repo.state.close
+    try:
+        yield
+    finally:
+        repo.lock.unlock()
+
+
+def change_dvc(loaded: Loaded, name: str) -> list[str]:
+    """Change DVC for one stage; return the list to which it adds the stage when its command runs."""
+    run_command, dump_stages, ran = dvc.stage.run.cmd_run, dvc.dvcfile.Lockfile.dump_stages, []
 
     def run_and_record(*args: Any, **options: Any) -> Any:
         ran.append(name)
         return run_command(*args, **options)
 
-    gc.disable()  # the job ends too soon for garbage collection to pay off
-    dvc.lock.Lock.lock = take_lock
-    _common._dump_data = dump_whole
-    # dvc.lock has no comments to preserve: the parser that ignores them is six times as fast.
-    _yaml.parse_yaml_for_update = _yaml.parse_yaml
+    def dump_blocks(lockfile: Any, stages: list[Any], **options: Any) -> None:
+        for stage in stages:
+            path, entry = lock_of(stage), to_lockfile(stage, **options)[stage.name]
+            changed = write_block(Path(path), stage.name, entry, loaded.names[path])
+            if changed is None:
+                dump_stages(lockfile, [stage], **options)
+            elif changed:
+                loaded.repo.scm_context.track_file(path)
+
     dvc.stage.run.cmd_run = run_and_record
-    command = ["repro", "--single-item", *(["--force"] if force else []), name]
-    if name.endswith(".dvc"):
-        # `repro` and `add` may move the data away and link it back from the cache; this never does.
-        command = ["commit", "--force", "--no-relink", name]
-    code = int(main(["--wait-for-lock", *command]))
-    if code == 0:
-        write_whole(OUTCOMES / file_name(name), "ran" if ran else "known")
-    return code
+    dvc.dvcfile.Lockfile.dump_stages = dump_blocks
+    dvc.rwlock.rwlock = outermost(dvc.rwlock.rwlock)
+    _common._dump_data = dump_whole
+    return ran
+
+
+def outermost(rwlock: Any) -> Any:
+    """Return DVC's list of locked paths, written once for a stage: what its parts lock, the whole has locked."""
+    held = False
+
+    @contextlib.contextmanager
+    def lock(*args: Any) -> Iterator[None]:
+        nonlocal held
+        if held:
+            yield
+            return
+        held = True
+        try:
+            with rwlock(*args):
+                yield
+        finally:
+            held = False
+
+    return lock
+
+
+def dump_whole(path: Any, data: Any, dumper: Any, fs: Any = None, **options: Any) -> None:
+    """Write a file of DVC in one step: DVC writes in place, and leaves half a file when killed or on a full disk."""
+    text = io.StringIO()
+    dumper(data, text, **options)
+    write_whole(Path(path), text.getvalue())
+
+
+def show(error: Exception) -> None:
+    """Print an error as DVC's commands do: in a line, and what to do about it where DVC knows that."""
+    if isinstance(error, DvcException):
+        logger.exception("")
+    else:
+        _log_exceptions(error)
+
+
+def main() -> int:
+    """Load the repository for one stage."""
+    ui.enable()
+    loaded = Loaded()
+    try:
+        with lock_repo(loaded.repo):
+            loaded.load()
+    except DvcException as error:
+        show(error)
+        return 1
+    return bring_up_to_date(loaded, sys.argv[1], read_plan())
 
 
 if __name__ == "__main__":
-    exit_with(lambda: bring_up_to_date(sys.argv[1], "--force" in sys.argv[2:]))
+    exit_with(main)

@@ -9,13 +9,14 @@ import json
 import os
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 from .folders import Listing, changed_files, file_hash, folder_hash, list_folder, short
 from .listings import read_listing
+from .lock_blocks import read_blocks
 from .state import DVC_LOCK, RECEIPTS, RELEASE_LOCKS, file_name, write_whole
-from .steps import Step, planned, read_plan
-from .why import print_reasons
+from .steps import Makers, Step, read_plan
 
 # A hash for a file or for what a stage made, the hash of each file for any other folder, the text of a setting.
 Receipt = dict[str, str | Listing]
@@ -60,26 +61,20 @@ def changes(today: Receipt, then: Receipt, settings: dict[str, str]) -> list[str
     return lines
 
 
-def recorded_hashes(steps: list[Step]) -> dict[str, str]:
-    """Return the hash of every stage's output in the repository's dvc.lock files, by path."""
-    import yaml
-
-    hashes: dict[str, str] = {}
-    for path in {Path(step.lock_file) for step in steps if step.kind == "stage"}:
-        if path.exists():
-            with DVC_LOCK.open("a") as lock:
-                # `dvc repro` may be writing the file in place: without its lock, half a file would be read.
-                fcntl.flock(lock, fcntl.LOCK_SH)
-                text = path.read_text(encoding="utf-8")
-            stages = (yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}).get("stages", {})
-            outs = [out for stage in stages.values() for out in stage.get("outs", [])]
-            hashes |= {os.path.normpath(path.parent / out["path"]): out["md5"] for out in outs}
-    return hashes
+def recorded_hashes(uses: list[str], plan: dict[str, Step]) -> dict[str, str]:
+    """Return the hash that dvc.lock has for each output of a stage that a release step uses, by path."""
+    makers = [maker for makers in [Makers(plan.values())] for path in uses for maker in makers.of(path)]
+    names: dict[str, set[str]] = defaultdict(set)
+    for maker in makers:
+        if maker.kind == "stage":
+            names[maker.lock_file].add(maker.name.rpartition(":")[2])
+    return {out: digest for path, stages in names.items() for out, digest in _recorded_outs(Path(path), stages).items()}
 
 
 def run_release_step(name: str, command: list[str]) -> int:
     """Run a release step's command and, if it succeeds, write the receipt; return the exit code."""
-    step = planned(name)
+    plan = read_plan()
+    step = plan.get(name)
     if not step:
         print(
             f"ERROR: unknown release step {name!r}: the last `snakemake` in this folder did not define it",
@@ -90,13 +85,31 @@ def run_release_step(name: str, command: list[str]) -> int:
     with (RELEASE_LOCKS / file_name(name)).open("w") as lock:
         # The command inherits the lock: if Snakemake is killed, the command lives on, and the next run waits for it.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        print_reasons(name)
+        print(step.log_head, end="", flush=True)
         # Read before the command runs: what is edited meanwhile must make the step stale.
-        receipt = make_receipt(step.deps, step.settings, recorded_hashes(read_plan()))
+        receipt = make_receipt(step.deps, step.settings, recorded_hashes(step.deps, plan))
         code = subprocess.run(command, check=False, pass_fds=[lock.fileno()]).returncode
     if code == 0:
         write_whole(RECEIPTS / f"{name}.json", json.dumps(receipt, indent=2))
     return code
+
+
+def _recorded_outs(path: Path, names: set[str]) -> dict[str, str]:
+    """Return the hash of each output of these stages of a dvc.lock, by path."""
+    import yaml
+
+    with DVC_LOCK.open("a") as lock:
+        # `dvc repro` may be writing the file in place: without its lock, half a file would be read.
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        blocks = read_blocks(path)
+        text = "".join(blocks.stages.get(name, "") for name in names) if blocks else path.read_text(encoding="utf-8")
+    known = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
+    stages = known if blocks else known.get("stages", {})
+    return {
+        os.path.normpath(path.parent / out["path"]): out["md5"]
+        for name in names & stages.keys()
+        for out in stages[name].get("outs", [])
+    }
 
 
 def _content(path: str, recorded: dict[str, str]) -> str | Listing:

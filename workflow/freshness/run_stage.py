@@ -1,17 +1,21 @@
 """The job of a rule that runs a stage of dvc.yaml, or updates a pointer (a `.dvc` file)."""
 
 import contextlib
+import json
 import os
 import signal
-import subprocess
+import socket
 import sys
-from pathlib import Path
 from types import FrameType
 
-from .ask_dvc import remove_dead_rwlock
-from .state import stamp, write_whole
-from .steps import planned
-from .why import print_reasons
+from .locks import is_locked, remove_dead_rwlock
+from .state import SOCKET
+
+ENDED = (
+    "ERROR: the DVC process of this run has ended; it may have been killed. Run snakemake again: it goes on from here."
+)
+# The exit code of a process that was killed, as shells have it.
+KILLED = 128 + signal.SIGKILL
 
 
 def run_stage(name: str) -> int:
@@ -19,21 +23,68 @@ def run_stage(name: str) -> int:
 
     If DVC is killed, stop what it had started: an orphan stage would go on writing.
     """
-    print_reasons(name)
-    step = planned(name)
-    job = [sys.executable, "-m", f"{__package__}.dvc_job", name]
-    process = subprocess.Popen([*job, *(["--force"] if step and step.forced else [])], start_new_session=True)
+    connection = connect()
+    return ask_warm(connection, name) if connection else run_alone(name)
+
+
+def connect() -> socket.socket | None:
+    """Return a connection to the run's DVC process, None where there is none, as on another node."""
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(str(SOCKET))
+    except FileNotFoundError:
+        return None
+    except ConnectionRefusedError:
+        if is_locked():
+            sys.exit(ENDED)
+        return None
+    return connection
+
+
+def ask_warm(connection: socket.socket, name: str) -> int:
+    """Have the run's DVC process run the stage, in a fork that answers first with its number and then with the code."""
+    niceness = os.getpriority(os.PRIO_PROCESS, 0)
+    request = {"name": name, "environment": dict(os.environ), "niceness": niceness}
+    text = json.dumps(request).encode() + b"\n"
+    with connection, connection.makefile() as answers:
+        try:
+            sent = socket.send_fds(connection, [text], [0, 1, 2])
+            connection.sendall(text[sent:])
+            pid = answers.readline()
+        except ConnectionError:
+            pid = ""
+        if not pid:
+            sys.exit(ENDED)
+        pass_signals_to(int(pid))
+        code = answers.readline()
+    return end_session(int(pid), int(code) if code else KILLED)
+
+
+def run_alone(name: str) -> int:
+    """Run the stage with a DVC process of its own."""
+    import subprocess
+
+    process = subprocess.Popen([sys.executable, "-m", f"{__package__}.dvc_job", name], start_new_session=True)
+    pass_signals_to(process.pid)
+    code = process.wait()
+    return end_session(process.pid, code if code >= 0 else 128 - code)
+
+
+def pass_signals_to(session: int) -> None:
+    """Pass on the signals that stop this process to the session of the stage, and wait for its end."""
 
     def pass_on(number: int, _: FrameType | None) -> None:
-        os.killpg(process.pid, number)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(session, number)
 
     for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
         signal.signal(number, pass_on)
-    code = process.wait()
+
+
+def end_session(session: int, code: int) -> int:
+    """Stop what DVC left running in its session, and clear its locks if it was killed; return the exit code."""
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    if code < 0:
+        os.killpg(session, signal.SIGKILL)
+    if code > 128:
         remove_dead_rwlock()
-    if code == 0 and step and not step.outs:
-        write_whole(Path(stamp(name)), "")
-    return code if code >= 0 else 128 - code
+    return code

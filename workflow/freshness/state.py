@@ -9,11 +9,16 @@ from typing import NoReturn
 STATE = Path(".snakemake/freshness")
 # What the main Snakemake process found, and what came of each stage of the last run.
 PLAN, OUTCOMES = STATE / "plan.json", STATE / "outcomes"
+# DVC's last answer, and what it depends on.
+LOOK = STATE / "look.json"
+TOKENS = STATE / "tokens"
 # What release steps ran with, and the lock of each that is running.
 RECEIPTS, RELEASE_LOCKS = STATE / "receipts", STATE / "releases"
 # Copies of every dvc.lock that DVC could read, and the files behind the hashes of folders.
 GOOD_LOCKS, LISTINGS = STATE / "good_locks", STATE / "listings"
 DVC_LOCK = Path(".dvc/tmp/lock")
+# Where the run's DVC process listens, and the queue of those that wait for DVC's lock.
+SOCKET, TURN = STATE / f"dvc-{os.uname().nodename}.sock", STATE / "turn"
 
 
 def file_name(name: str) -> str:

@@ -1,11 +1,15 @@
 """The steps of the pipeline as the bridge sees them, and the plan, which tells the jobs what the main process found."""
 
 import json
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
+from graphlib import TopologicalSorter
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from .state import PLAN, STATE, file_name, stamp, write_whole
+from .state import PLAN, TOKENS, file_name, stamp, write_whole
 
 
 @dataclass
@@ -24,6 +28,8 @@ class Step:
         The settings of a release step.
     forced
         Whether Snakemake was asked to run it in any case.
+    reasons
+        Why it runs: `why`, and the steps before it that will change its inputs; empty if it does not run.
     """
 
     name: str
@@ -33,6 +39,7 @@ class Step:
     why: list[str] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)
     forced: bool = False
+    reasons: list[str] = field(default_factory=list)
 
     @property
     def makes(self) -> list[str]:
@@ -44,7 +51,12 @@ class Step:
     @property
     def token(self) -> Path:
         """The file whose time tells Snakemake whether the step is stale; DVC would read a name that ends in .dvc."""
-        return STATE / "tokens" / f"{file_name(self.name)}.token"
+        return TOKENS / f"{file_name(self.name)}.token"
+
+    @property
+    def log_head(self) -> str:
+        """The first lines of its job's log: why it runs."""
+        return "".join(f"Why: {line}\n" for line in self.reasons)
 
     @property
     def lock_file(self) -> str:
@@ -58,21 +70,44 @@ def overlap(out: str, dep: str) -> bool:
     return out == dep or out.startswith(f"{dep}/") or dep.startswith(f"{out}/")
 
 
-def makers_of(dep: str, steps: list[Step]) -> list[Step]:
-    """Return the steps that make a path, something in it, or a folder that contains it."""
-    return [step for step in steps if any(overlap(out, dep) for out in step.outs)]
+class Makers:
+    """Which steps make what, by path."""
+
+    def __init__(self, steps: Iterable[Step]):
+        self._by_out: dict[str, list[Step]] = defaultdict(list)
+        for step in steps:
+            for out in step.outs:
+                self._by_out[out].append(step)
+        self._outs = sorted(self._by_out)
+
+    def of(self, dep: str) -> list[Step]:
+        """Return the steps that make a path, something in it, or a folder that contains it."""
+        found = {out for out in (dep, *map(str, PurePosixPath(dep).parents)) if out in self._by_out}
+        below = bisect_left(self._outs, f"{dep}/")
+        while below < len(self._outs) and self._outs[below].startswith(f"{dep}/"):
+            found.add(self._outs[below])
+            below += 1
+        return list({step.name: step for out in sorted(found) for step in self._by_out[out]}.values())
 
 
-def write_plan(steps: list[Step]) -> None:
-    """Write the plan, which the jobs read: they do not ask DVC again."""
+def find_reasons(steps: dict[str, Step], makers: Makers) -> None:
+    """Work out why each step runs: what changed, and which steps before it will change its inputs."""
+    before = {name: [maker.name for dep in step.deps for maker in makers.of(dep)] for name, step in steps.items()}
+    # A step may read a folder that it fills itself.
+    order = TopologicalSorter({name: {maker for maker in names if maker != name} for name, names in before.items()})
+    for name in order.static_order():
+        step = steps[name]
+        stale = [maker for maker in dict.fromkeys(before[name]) if maker != name and steps[maker].reasons]
+        forced = ["Snakemake was asked to run it"] if step.forced else []
+        step.reasons = [*step.why, *forced, *([f"reads what {', '.join(stale)} will make"] if stale else [])]
+
+
+def write_plan(steps: Iterable[Step]) -> None:
+    """Write the plan, which the jobs follow: they do not decide again."""
     write_whole(PLAN, json.dumps([vars(step) for step in steps]))
 
 
-def read_plan() -> list[Step]:
-    """Return the steps as the main Snakemake process found them."""
-    return [Step(**step) for step in json.loads(PLAN.read_text())]
-
-
-def planned(name: str) -> Step | None:
-    """Return a step of the plan, None if there is no plan or no such step in it."""
-    return next((step for step in read_plan() if step.name == name), None) if PLAN.exists() else None
+def read_plan() -> dict[str, Step]:
+    """Return the steps as the main Snakemake process found them, by name; empty if none has."""
+    steps = [Step(**step) for step in json.loads(PLAN.read_text())] if PLAN.exists() else []
+    return {step.name: step for step in steps}

@@ -6,7 +6,7 @@ from typing import Any
 from .folders import changed_files, short
 from .listings import Listings, is_folder
 from .state import OUTCOMES, file_name
-from .steps import Step, makers_of, planned, read_plan
+from .steps import read_plan
 
 
 def explain(stage: Any, status: list[Any], listings: Listings) -> list[str]:
@@ -47,48 +47,22 @@ def differences(then: object, now: object, name: str) -> list[str]:
     return [] if then == now else [f"{name}: {then!r} -> {now!r}"]
 
 
-def reasons(steps: list[Step]) -> dict[str, list[str]]:
-    """Return for each step why it would run: what changed, and which steps before it will change its inputs.
-
-    A step that would not run has no lines.
-    """
-    found: dict[str, list[str]] = {}
-
-    def look(step: Step) -> list[str]:
-        if step.name not in found:
-            makers = {maker.name: maker for dep in step.deps for maker in makers_of(dep, steps)}
-            stale = [maker.name for maker in makers.values() if look(maker)]
-            forced = ["Snakemake was asked to run it"] if step.forced else []
-            found[step.name] = [*step.why, *forced, *([f"reads what {', '.join(stale)} will make"] if stale else [])]
-        return found[step.name]
-
-    for step in steps:
-        look(step)
-    return found
-
-
-def print_reasons(name: str) -> None:
-    """Print why a step runs, at the top of its job's log; nothing if no Snakemake has planned it."""
-    for line in reasons(read_plan())[name] if planned(name) else []:
-        print(f"Why: {line}", flush=True)
-
-
 def print_stale_steps() -> None:
     """Print every step that would run, with its reasons, as the last Snakemake found them."""
     # The reader may close the pipe early, as `head` does.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    stale = {name: lines for name, lines in reasons(read_plan()).items() if lines}
-    for name, lines in stale.items():
-        print("\n    ".join([name, *lines]))
+    stale = [step for step in read_plan().values() if step.reasons]
+    for step in stale:
+        print("\n    ".join([step.name, *step.reasons]))
     if not stale:
         print("Nothing is stale.")
 
 
 def summarize_outcomes() -> str:
     """Return one line about the stages that Snakemake started: how many ran, and which DVC could skip or restore."""
-    files = {step.name: OUTCOMES / file_name(step.name) for step in read_plan() if step.kind == "stage"}
+    files = {name: OUTCOMES / file_name(name) for name, step in read_plan().items() if step.kind == "stage"}
     outcomes = {name: path.read_text() for name, path in files.items() if path.exists()}
-    known = [name for name, outcome in outcomes.items() if outcome == "known"]
+    known = [name for name, outcome in outcomes.items() if outcome != "ran"]
     ran = f"Stages: {len(outcomes) - len(known)} ran"
     return f"{ran}; {len(known)} did not have to, DVC knew the outcome: {', '.join(known)}" if known else ran
 

@@ -1,4 +1,4 @@
-"""Kill -9 of Snakemake, of DVC, of the stage, of its runner, of all, at random moments: the next run finishes.
+"""Kill -9 of Snakemake, of DVC, of the stage, of its job, of all, at random moments: the next run finishes.
 
 Twelve kills in a normal run; the long campaign: `KILLS=100 python -m pytest workflow/freshness/tests/test_kills.py -s`
 """
@@ -17,14 +17,17 @@ from .small_pipeline import BELOW_A, TOOLS, Repository
 KILLS = int(os.environ.get("KILLS", "12"))
 SEED = int(os.environ.get("KILLS_SEED", "0"))
 # A run of the three stages that an edit makes stale takes about this long, with a pause in each.
-SECONDS, SLOW = 3.5, 0.3
+SECONDS, SLOW = 2.5, 0.3
+# What works for a job has the command line of the process that it was forked from.
+FORK = "a fork of freshness.warm"
 VICTIMS = {
     "dvc": {"dvc": ["dvc repro"], "stage": ["clean.py", "collect.py"]},
     "snakemake": {
         "snakemake": ["bin/snakemake"],
-        "dvc": ["freshness.dvc_job"],
+        "DVC's process": ["freshness.warm"],
+        "a fork of it": [FORK],
         "stage": ["clean.py", "collect.py"],
-        "runner": ["workflow.freshness stage"],
+        "job": ["workflow.freshness stage"],
     },
 }
 # `dvc repro` does not clean up what a kill leaves in its lock files: Snakemake does.
@@ -45,12 +48,18 @@ def processes(folder: Path) -> list[psutil.Process]:
     return found
 
 
+def command_of(process: psutil.Process) -> str:
+    """Return the command line, and what it is forked from if it did not start another program."""
+    command, parent = process.cmdline(), process.parent()
+    return FORK if parent and command and parent.cmdline() == command and "-m" in command else " ".join(command)
+
+
 def kill(folder: Path, words: list[str]) -> bool:
     """Kill what has one of the words in its command line; return whether there was any."""
     killed = False
     for process in processes(folder):
         try:
-            if any(word in " ".join(process.cmdline()) for word in words):
+            if any(word in command_of(process) for word in words):
                 process.kill()
                 killed = True
         except psutil.NoSuchProcess:
