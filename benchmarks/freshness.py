@@ -1,4 +1,4 @@
-"""Measure the overhead of the bridge between DVC and Snakemake over each tool alone: `make bench-freshness`.
+"""Measure what the bridge between DVC and Snakemake costs: `make bench-freshness`, about 25 minutes.
 
 Reads
     workflow/freshness/
@@ -6,18 +6,20 @@ Writes
     a Markdown table to standard output; other files to a temporary folder
 """
 
-import os
+import json
 import statistics
 import subprocess
+import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from workflow.freshness.tests.commands import ENVIRONMENT
 from workflow.freshness.tests.small_pipeline import FILES, PROFILE, Repository
 
-STAGES, REPEATS, GIGABYTES = 40, 7, 10
+SIZES, REPEATS, GIGABYTES = (40, 320, 1000), 5, 10
+# `dvc repro` takes twenty minutes for a thousand stages, as it reads and writes all of dvc.lock for each.
+MOST_WITH_DVC = 320
 COMMAND = "python write.py raw/table.txt made/{}.txt"
 WRITE = """
 import sys, time
@@ -28,8 +30,7 @@ time.sleep(float(seconds[0]) if seconds else 0)
 Path(output).write_text(Path(source).read_text() + output)
 """
 SNAKEFILE = """
-import sys, time
-begin = time.perf_counter()
+import sys
 sys.path.append(workflow.basedir)
 from workflow.freshness import Freshness
 fresh = Freshness(workflow)
@@ -43,16 +44,24 @@ rule track:
     input: fresh.stage("raw/{{file}}.dvc")
     output: update("raw/{{file}}.dvc")
     shell: "python -m workflow.freshness stage {{output}}"
-open("parsed.txt", "a").write(f"{{time.perf_counter() - begin}}\\n")
 """
-EMPTY = 'rule all:\n    input: "raw/table.txt"\n'
-ASK_DVC = """
-import time
+# Runs a command, waits for what it leaves behind, such as DVC's process, and prints seconds, CPU seconds, bytes read.
+MEASURE = """
+import ctypes, json, os, resource, subprocess, sys, time
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
 begin = time.perf_counter()
-from dvc.repo import Repo
-with Repo() as repo:
-    repo.status(check_updates=False)
-print(time.perf_counter() - begin)
+with open("out.log", "w") as log:
+    code = subprocess.run(sys.argv[1:], stdout=log, stderr=log).returncode
+seconds = time.perf_counter() - begin
+while True:
+    try:
+        os.wait()
+    except ChildProcessError:
+        break
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+read = int(open("/proc/self/io").read().split()[1])
+print(json.dumps([seconds, used.ru_utime + used.ru_stime, read]))
+sys.exit(code and open("out.log").read())
 """
 
 
@@ -68,21 +77,20 @@ class Cost:
 def measure(repository: Repository, *command: str) -> Cost:
     """Run a command that must succeed."""
     environment = ENVIRONMENT | {"RAN": str(repository.log)}
-    script = '"$@" > out.log 2>&1 || { cat out.log >&2; exit 1; }; cat /proc/$$/io > io.txt'
-    used, begin = os.times(), time.perf_counter()
-    subprocess.run(["sh", "-c", script, "sh", *command], cwd=repository.folder, env=environment, check=True)
-    seconds, now = time.perf_counter() - begin, os.times()
-    cpu = now.children_user + now.children_system - used.children_user - used.children_system
-    return Cost(seconds, cpu, int(repository.read("io.txt").split()[1]))
+    told = subprocess.run(
+        [sys.executable, "-c", MEASURE, *command],
+        cwd=repository.folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return Cost(*json.loads(told.stdout))
 
 
-def alternate(repository: Repository, commands: dict[str, tuple[str, ...]]) -> dict[str, float]:
-    """Return the median seconds of each command; they run in turns, so that a slow minute affects all of them."""
-    found = {name: [] for name in commands}
-    for _ in range(REPEATS):
-        for name, command in commands.items():
-            found[name].append(measure(repository, *command).seconds)
-    return {name: statistics.median(seconds) for name, seconds in found.items()}
+def median(repository: Repository, *command: str) -> Cost:
+    """Run a command several times."""
+    found = [measure(repository, *command) for _ in range(REPEATS)]
+    return Cost(*(statistics.median(vars(cost)[name] for cost in found) for name in ("seconds", "cpu", "read")))
 
 
 def make_repository(folder: Path, stages: int, seconds: str = "") -> Repository:
@@ -100,7 +108,6 @@ def make_repository(folder: Path, stages: int, seconds: str = "") -> Repository:
         "write.py": WRITE,
         "raw/table.txt": "one\n",
         "Snakefile": SNAKEFILE.format(stages=stages),
-        "Empty.smk": EMPTY,
         ".gitignore": "/made\n/raw/table.txt\n/raw/big.csv\n.snakemake\n*.log\n",
         ".dvcignore": FILES[".dvcignore"],
     }
@@ -108,56 +115,42 @@ def make_repository(folder: Path, stages: int, seconds: str = "") -> Repository:
     return repository
 
 
-def measure_no_op(repository: Repository) -> list[tuple[str, str]]:
-    """Compare a Snakemake run on fresh stages with `dvc status` and an empty Snakefile."""
-    commands = {
-        "dvc status": ("dvc", "status"),
-        "snakemake -n --snakefile Empty.smk": ("snakemake", "-n", "--snakefile", "Empty.smk"),
-        "snakemake -n": ("snakemake", "-n"),
-        "snakemake --cores 2": ("snakemake", "--cores", "2"),
-    }
-    found = alternate(repository, commands)
-    alone = found["dvc status"] + found["snakemake -n --snakefile Empty.smk"]
-    rows = [(f"`{name}`, {STAGES} fresh stages", f"{seconds:.2f} s") for name, seconds in found.items()]
-    return [
-        *rows,
-        (
-            "`snakemake -n`, relative to `dvc status` plus an empty `snakemake -n`",
-            f"{found['snakemake -n'] / alone:.2f} times",
-        ),
-    ]
-
-
-def measure_parsing(repository: Repository) -> list[tuple[str, str]]:
-    """Compare the time to read the Snakefile with the time DVC alone takes to compute the status."""
-    repository.path("parsed.txt").unlink(missing_ok=True)
-    dvc = []
-    for _ in range(REPEATS):
-        measure(repository, "snakemake", "-n")
-        dvc.append(float(repository.command("python", "-c", ASK_DVC)))
-    parsed = statistics.median(map(float, repository.read("parsed.txt").split()))
-    over = parsed - statistics.median(dvc)
-    return [("reading the Snakefile, in addition to DVC's own status", f"{over:.2f} s ({parsed:.2f} s in all)")]
-
-
-def measure_stages(repository: Repository) -> list[tuple[str, str]]:
-    """Compare running all stages through Snakemake with running only their commands."""
-    commands = "\n".join(COMMAND.format(number) for number in range(STAGES))
+def measure_size(folder: Path, stages: int) -> list[tuple[str, str]]:
+    """Compare DVC alone with the bridge: from nothing, nothing to do, ten stages stale."""
+    commands = "\n".join(COMMAND.format(number) for number in range(stages))
     rows = []
-    alone = measure(repository, "sh", "-c", commands)
+    alone = measure(make_repository(folder / f"commands-{stages}", stages), "sh", "-c", commands)
+    if stages <= MOST_WITH_DVC:
+        cost = measure(make_repository(folder / f"dvc-{stages}", stages), "dvc", "repro")
+        rows.append((f"{stages} stages from nothing, `dvc repro`", tell(cost, alone, stages)))
     for cores in "1", "2":
-        repository.write("raw/table.txt", f"changed for {cores}\n")
-        through = measure(repository, "snakemake", "--cores", cores)
-        over = (through.cpu - alone.cpu) / STAGES
-        cost = f"{through.seconds:.1f} s; {over:.2f} s of CPU per stage on top of its command"
-        rows.append((f"{STAGES} stale stages, `--cores {cores}`", cost))
-    repository.write("raw/table.txt", "changed for DVC\n")
-    rows.append((f"`dvc repro`, {STAGES} stale stages", f"{measure(repository, 'dvc', 'repro').seconds:.1f} s"))
+        repository = make_repository(folder / f"bridge-{stages}-{cores}", stages)
+        cost = measure(repository, "snakemake", "--cores", cores)
+        rows.append((f"{stages} stages from nothing, `snakemake --cores {cores}`", tell(cost, alone, stages)))
+    for command in ("dvc", "status"), ("snakemake", "-n"), ("snakemake", "--cores", "2"):
+        # What comes after a run looks at everything that the run has made.
+        measure(repository, *command)
+        cost = median(repository, *command)
+        rows.append((f"nothing to do, {stages} stages, `{' '.join(command)}`", f"{cost.seconds:.2f} s"))
+    for command in ("dvc", "repro"), ("snakemake", "--cores", "2"):
+        for number in range(10):
+            repository.path(f"made/{number}.txt").unlink()
+        cost = measure(repository, *command)
+        rows.append((f"{stages} stages, 10 outputs missing, `{' '.join(command)}`", f"{cost.seconds:.1f} s"))
     return rows
 
 
-def measure_big_data(repository: Repository) -> list[tuple[str, str]]:
+def tell(cost: Cost, alone: Cost, stages: int) -> str:
+    """Return what it took, and the CPU time of a stage on top of its command."""
+    over = (cost.cpu - alone.cpu) / stages
+    return f"{cost.seconds:.1f} s, {cost.cpu:.1f} s of CPU: {over:.2f} s a stage on top of its command"
+
+
+def measure_big_data(folder: Path) -> list[tuple[str, str]]:
     """Compare the bytes that a no-op reads with and without a large unchanged raw file."""
+    repository = make_repository(folder / "big", 2)
+    measure(repository, "snakemake", "--cores", "2")
+    measure(repository, "snakemake", "-n")
     before = measure(repository, "snakemake", "-n").read
     # A hard link, so that DVC's cache needs no second copy.
     repository.command("dvc", "config", "cache.type", "hardlink")
@@ -176,7 +169,7 @@ def measure_big_data(repository: Repository) -> list[tuple[str, str]]:
 
 def measure_parallel(folder: Path) -> list[tuple[str, str]]:
     """Run eight stages of five seconds in parallel."""
-    repository = make_repository(folder, 8, seconds=" 5")
+    repository = make_repository(folder / "eight", 8, seconds=" 5")
     return [("eight stages of 5 s, `--cores 8`", f"{measure(repository, 'snakemake', '--cores', '8').seconds:.1f} s")]
 
 
@@ -184,13 +177,12 @@ def main() -> None:
     """Measure, and print each result as soon as it is known."""
     print("| what | cost |\n|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        repository = make_repository(Path(folder) / "forty", STAGES)
-        repository.command("snakemake", "--cores", "2")
-        for measured in measure_no_op, measure_parsing, measure_stages, measure_big_data:
-            for what, cost in measured(repository):
+        for stages in SIZES:
+            for what, cost in measure_size(Path(folder), stages):
                 print(f"| {what} | {cost} |", flush=True)
-        for what, cost in measure_parallel(Path(folder) / "eight"):
-            print(f"| {what} | {cost} |")
+        for measured in measure_parallel, measure_big_data:
+            for what, cost in measured(Path(folder)):
+                print(f"| {what} | {cost} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ HEAD = "schema: '2.0'\nstages:\n"
 # A stage's name stands in a line of its own, indented by two.
 NAME_LINE = re.compile(r"^  (?! )(.+)\n", re.MULTILINE)
 # It is quoted if YAML needs that.
-NAME = re.compile(r"""'((?:[^']|'')*)':|([^\s'"?&*!|>%@`#{\[-][^'"#]*):""")
+NAME = re.compile(r"""'((?:[^']|'')*)':|([^\s'"?&*!|>%@`#{\[-](?:(?! #|: ).)*):""")
 TAIL = re.compile(r"^[^ \n]", re.MULTILINE)
 
 

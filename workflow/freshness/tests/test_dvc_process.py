@@ -1,0 +1,124 @@
+"""One DVC process serves the jobs of a run: what they hand over, and what happens when it ends or things change."""
+
+import time
+
+import psutil
+import pytest
+
+from .small_pipeline import BELOW_A, FILES, JOINED, PROFILE, TOOLS, Repository
+from .test_kills import command_of
+
+HANDED_OVER = """
+stages:
+  tell:
+    cmd: python -c "import os; open('told.txt', 'w').write(f'{os.nice(0)} {os.environ.get(\\"GREETING\\")}')"
+    outs: [told.txt]
+"""
+TELLING = """
+import sys
+sys.path.append(workflow.basedir)
+from workflow.freshness import Freshness
+fresh = Freshness(workflow)
+rule tell:
+    input: fresh.stage("tell")
+    output: "told.txt"
+    log: "tell.log"
+    shell: "GREETING=hello nice -n 5 python -m workflow.freshness stage tell > {log} 2>&1"
+"""
+
+
+def dvc_processes(repository: Repository) -> list[psutil.Process]:
+    """Return the DVC process of a run and its forks."""
+    return [process for process in psutil.process_iter() if is_in(process, repository)]
+
+
+def is_in(process: psutil.Process, repository: Repository) -> bool:
+    try:
+        return process.cwd() == str(repository.folder) and "freshness.warm" in command_of(process)
+    except psutil.Error:
+        return False
+
+
+def wait_for_stage(repository: Repository, output: str) -> None:
+    """Wait until the command of a stage has begun."""
+    deadline = time.monotonic() + 60
+    while output not in repository.log.read_text().split():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_job_hands_over_its_environment_its_niceness_and_its_log(tmp_path):
+    repository = Repository(tmp_path / "repository")
+    files = {"dvc.yaml": HANDED_OVER, "Snakefile": TELLING, "profiles/default/config.yaml": PROFILE}
+    repository.create(files | {".dvcignore": FILES[".dvcignore"]}, track=())
+    repository.command("snakemake", "--cores", "1")
+    assert repository.read("told.txt") == "5 hello"
+    assert repository.read("tell.log").startswith("Why: never run\n")
+    assert "Running stage 'tell'" in repository.read("tell.log")
+
+
+def test_the_process_ends_with_the_run(repository):
+    repository.write("raw/a.csv", "q\n")
+    assert repository.ran("snakemake") == BELOW_A
+    deadline = time.monotonic() + 20
+    while dvc_processes(repository) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not dvc_processes(repository)
+    assert not list(repository.path(".snakemake/freshness").glob("*.sock"))
+
+
+def test_without_the_process_jobs_fail_with_one_line_and_the_next_run_goes_on(repository):
+    repository.write("raw/a.csv", "q\n")
+    repository.log.write_text("")
+    running = repository.start(*TOOLS["snakemake"], slow=2)
+    wait_for_stage(repository, "clean/a.txt")
+    (oldest,) = (one for one in dvc_processes(repository) if "a fork of" not in command_of(one))
+    oldest.kill()
+    printed = running.communicate()[0]
+    assert running.returncode == 1
+    assert "ERROR: the DVC process of this run has ended" in printed and "Traceback" not in printed
+    assert repository.log.read_text().split() == ["clean/a.txt"], "the stage that ran has ended well"
+    assert repository.ran("snakemake") == JOINED
+    repository.check_outputs()
+
+
+def test_where_no_process_can_be_reached_a_job_loads_dvc_itself(repository):
+    repository.write("raw/a.csv", "q\n")
+    repository.log.write_text("")
+    repository.command("snakemake", "--cores", "1", "--until", "track")
+    printed = repository.command("python", "-m", "workflow.freshness", "stage", "clean@a")
+    assert "Running stage 'clean@a'" in printed
+    assert repository.log.read_text().split() == ["clean/a.txt"]
+    assert "no stage or pointer 'nothing'" in repository.command(
+        "python", "-m", "workflow.freshness", "stage", "nothing", fails=True
+    )
+
+
+@pytest.mark.parametrize("edited", ["params.yaml", "dvc.yaml"])
+def test_what_is_edited_during_a_run_counts_for_the_stages_that_have_not_begun(repository, edited):
+    repository.write("raw/a.csv", "q\n")
+    repository.log.write_text("")
+    running = repository.start(*TOOLS["snakemake"], slow=1.5)
+    wait_for_stage(repository, "clean/a.txt")
+    repository.write("params.yaml", "join: later\nother: 1\n")
+    if edited == "dvc.yaml":
+        repository.write("params.yaml", "join: all\nother: 1\n")
+        repository.write("dvc.yaml", repository.read("dvc.yaml").replace("${join}", "later"))
+    assert running.communicate() and running.returncode == 0
+    assert repository.read("joined.txt").startswith("later\n")
+    assert repository.ran("dvc") == []
+
+
+def test_what_another_dvc_does_during_a_run_is_not_done_again(repository):
+    repository.write("raw/a.csv", "q\n")
+    repository.log.write_text("")
+    running = repository.start("snakemake", "--cores", "1", slow=1.5)
+    wait_for_stage(repository, "clean/a.txt")
+    lock = repository.read("dvc.lock")
+    # What a colleague's commit brings: `join` in another state than this run has loaded.
+    loaded, other = (f"cmd: python collect.py joined.txt {title}" for title in ("all", "old"))
+    repository.write("dvc.lock", lock.replace(loaded, other))
+    assert running.communicate() and running.returncode == 0
+    assert sorted(repository.log.read_text().split()) == BELOW_A
+    assert repository.read("dvc.lock").count("cmd: python collect.py joined.txt") == 1
+    repository.check_outputs()
