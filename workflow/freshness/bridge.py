@@ -170,7 +170,8 @@ class Freshness:
             # Snakemake's limit of 100 jobs a second is for clusters. To keep it, the scheduler looks at all jobs again
             # a second after it has looked at them: the longer a run, the more often.
             scheduling.max_jobs_per_timespan = None
-        if stale and not self.workflow.dryrun:
+        # Jobs that a cluster starts load DVC themselves: what they use is counted where they run.
+        if stale and self.workflow.local_exec and not self.workflow.dryrun:
             self._dvc = self._dvc or DvcProcess(status=False, wait=self._wait)
         elif self._dvc:
             self._dvc.close()

@@ -23,11 +23,10 @@ import dvc.stage.run
 from dvc.cli import _log_exceptions
 from dvc.exceptions import DvcException
 from dvc.lock import LockError
-from dvc.repo import lock_repo
 from dvc.repo.reproduce import _reproduce
 from dvc.stage.serialize import to_lockfile
 from dvc.ui import ui
-from dvc.utils.serialize import _common
+from dvc.utils.serialize import _common, _yaml
 
 from .loaded import Loaded, lock_of
 from .lock_blocks import write_block
@@ -153,7 +152,7 @@ def change_dvc(loaded: Loaded, name: str) -> list[str]:
     dvc.stage.run.cmd_run = run_and_record
     dvc.dvcfile.Lockfile.dump_stages = dump_blocks
     dvc.rwlock.rwlock = outermost(dvc.rwlock.rwlock)
-    _common._dump_data = dump_whole
+    _common._dump_data = _yaml._dump_data = dump_whole
     return ran
 
 
@@ -193,16 +192,10 @@ def show(error: Exception) -> None:
 
 
 def main() -> int:
-    """Load the repository for one stage."""
+    """Do it in a process of its own."""
     ui.enable()
-    loaded = Loaded()
-    try:
-        with lock_repo(loaded.repo):
-            loaded.load()
-    except DvcException as error:
-        show(error)
-        return 1
-    return bring_up_to_date(loaded, sys.argv[1], read_plan())
+    # It is loaded when DVC's lock is ours.
+    return bring_up_to_date(Loaded(), sys.argv[1], read_plan())
 
 
 if __name__ == "__main__":

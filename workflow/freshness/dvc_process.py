@@ -30,11 +30,12 @@ class DvcProcess:
             # Jobs may connect from now on; it accepts them when DVC is loaded.
             listener.bind(str(SOCKET))
             listener.listen(BACKLOG)
-            arguments = [str(listener.fileno()), str(wait), *(["--status"] if status else [])]
+            sockets = [other.fileno(), listener.fileno()]
+            arguments = [*map(str, sockets), str(wait), *(["--status"] if status else [])]
             self._process = subprocess.Popen(
                 [sys.executable, "-m", f"{__package__}.warm", *arguments],
-                stdin=other.fileno(),
-                pass_fds=[listener.fileno()],
+                stdin=subprocess.DEVNULL,
+                pass_fds=sockets,
                 start_new_session=True,
             )
 

@@ -16,6 +16,9 @@ NAME_LINE = re.compile(r"^  (?! )(.+)\n", re.MULTILINE)
 # It is quoted if YAML needs that.
 NAME = re.compile(r"""'((?:[^']|'')*)':|([^\s'"?&*!|>%@`#{\[-](?:(?! #|: ).)*):""")
 TAIL = re.compile(r"^[^ \n]", re.MULTILINE)
+SECTION = re.compile(r"[a-z]+:\n")
+# DVC refers from one stage to the value of another where a parameter is written so; such a file has no parts.
+REFERENCE = re.compile(r"[&*]id\d{3}")
 
 
 @dataclass
@@ -39,13 +42,13 @@ def read_blocks(path: Path) -> Blocks | None:
     except FileNotFoundError:
         return Blocks(HEAD, {}, "")
     head, found, rest = text.partition("\nstages:\n")
-    if not found:
+    if not found or REFERENCE.search(text):
         return None
     tail = TAIL.search(rest)
     body = rest[: tail.start()] if tail else rest
     lines = list(NAME_LINE.finditer(body))
     starts = [line.start() for line in lines]
-    if not body.endswith("\n") or starts[:1] not in ([0], []):
+    if not body.endswith("\n") or starts[:1] not in ([0], []) or (tail and not SECTION.match(rest, tail.start())):
         return None
     stages = {}
     for line, stop in zip(lines, [*starts[1:], len(body)], strict=True):
@@ -77,7 +80,14 @@ def write_block(path: Path, name: str, entry: dict[str, Any], order: list[str]) 
         return None
     before = blocks.stages.get(name)
     # DVC's own text for a file with this stage alone, without its first line.
-    blocks.stages[name] = dumps_yaml({"stages": {name: entry}}).partition("\n")[2]
+    blocks.stages[name] = dumps_yaml({"stages": {name: unshared(entry)}}).partition("\n")[2]
     if blocks.stages[name] != before:
         write_whole(path, blocks.whole(order))
     return blocks.stages[name] != before
+
+
+def unshared(value: Any) -> Any:
+    """Return a copy in which no two values are one object: YAML would write the second as a reference to the first."""
+    if isinstance(value, dict):
+        return {key: unshared(item) for key, item in value.items()}
+    return [unshared(item) for item in value] if isinstance(value, list) else value

@@ -9,7 +9,7 @@ import json
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +37,19 @@ class Watched:
     paths: set[str]
     pruned: set[str]
     others: list[str]
+    _seen: set[str] = field(default_factory=set, repr=False)
 
     def digest(self) -> str:
         """Return the digest of all that is watched, "" if it cannot be known by looking."""
         lines = [f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith("DVC_")]
         try:
             lines += self._walk(".", False)
-        except NotADirectoryError:
+            lines += [_other(path) for path in self.others]
+        except OSError:
             return ""
-        lines += [_other(path) for path in self.others]
+        # What is there and was not seen is behind a link to a folder, or in a folder in which DVC looks for nothing.
+        if any(os.path.lexists(path) for path in self.paths - self._seen):
+            return ""
         return hashlib.md5("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
 
     def _walk(self, folder: str, counts: bool) -> Iterator[str]:
@@ -55,6 +59,8 @@ class Watched:
         for entry in found:
             path = os.path.normpath(entry.path)
             here = counts or path in self.paths
+            if path in self.paths:
+                self._seen.add(path)
             if entry.is_dir(follow_symlinks=False):
                 if here:
                     yield f"{path}/"

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -15,6 +16,8 @@ ENDED = (
     "ERROR: the DVC process of this run has ended; it may have been killed. Run snakemake again: it goes on from here."
 )
 # The exit code of a process that was killed, as shells have it.
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+LIMITS = [number for name, number in vars(resource).items() if name.startswith("RLIMIT_")]
 KILLED = 128 + signal.SIGKILL
 
 
@@ -43,8 +46,17 @@ def connect() -> socket.socket | None:
 
 def ask_warm(connection: socket.socket, name: str) -> int:
     """Have the run's DVC process run the stage, in a fork that answers first with its number and then with the code."""
-    niceness = os.getpriority(os.PRIO_PROCESS, 0)
-    request = {"name": name, "environment": dict(os.environ), "niceness": niceness}
+    # A signal that comes before there is a session to pass it on to waits.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    umask = os.umask(0)
+    os.umask(umask)
+    request = {
+        "name": name,
+        "environment": dict(os.environ),
+        "niceness": os.getpriority(os.PRIO_PROCESS, 0),
+        "umask": umask,
+        "limits": [(number, resource.getrlimit(number)) for number in LIMITS],
+    }
     text = json.dumps(request).encode() + b"\n"
     with connection, connection.makefile() as answers:
         try:
@@ -53,8 +65,8 @@ def ask_warm(connection: socket.socket, name: str) -> int:
             pid = answers.readline()
         except ConnectionError:
             pid = ""
-        if not pid:
-            sys.exit(ENDED)
+        if not pid.strip().isdigit():
+            sys.exit(f"ERROR: {pid.strip()}" if pid else ENDED)
         pass_signals_to(int(pid))
         code = answers.readline()
     return end_session(int(pid), int(code) if code else KILLED)
@@ -77,8 +89,9 @@ def pass_signals_to(session: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(session, number)
 
-    for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
+    for number in STOPPING:
         signal.signal(number, pass_on)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
 
 
 def end_session(session: int, code: int) -> int:

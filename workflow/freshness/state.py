@@ -1,5 +1,6 @@
 """The files that the bridge keeps, all under .snakemake/freshness, and how they are written."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -38,10 +39,12 @@ def stamp(name: str) -> str:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a file in one step: no reader ever sees half of it, not even after a kill or on a full disk."""
-    new = STATE / f"{file_name(str(path))}.{os.getpid()}.new"
+    new, path = STATE / f"{os.getpid()}.new", path.resolve()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         new.write_text(text, encoding="utf-8")
+        with contextlib.suppress(FileNotFoundError):
+            new.chmod(path.stat().st_mode)
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)

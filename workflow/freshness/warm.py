@@ -3,8 +3,6 @@
 The main Snakemake process starts it, asks it what is stale, and keeps it while anything is. Each job asks it for one
 stage (`run_stage.py`). A fork with a session of its own answers, with the job's files, environment and niceness; it has
 all that is loaded, and leaves this process as it is. When the main process ends, running jobs are served to their end.
-
-Its standard input is the socket to the main process.
 """
 
 import argparse
@@ -12,11 +10,13 @@ import contextlib
 import gc
 import json
 import os
+import resource
 import select
 import signal
 import socket
 import socketserver
 import sys
+import threading
 
 # DVC imports these late, in every stage; here, once.
 import dulwich.index  # noqa: F401
@@ -42,6 +42,9 @@ class Job(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         """Bring the stage up to date, and send the exit code."""
+        if not self.server.loaded:
+            self.request.sendall(f"{self.server.refusal}\n".encode())
+            return
         os.setsid()
         self.server.close_here()
         text, files, _, _ = socket.recv_fds(self.request, 65536, 3)
@@ -54,14 +57,23 @@ class Job(socketserver.BaseRequestHandler):
         os.environ.clear()
         os.environ.update(asked["environment"])
         os.setpriority(os.PRIO_PROCESS, 0, asked["niceness"])
+        os.umask(asked["umask"])
+        for number, limits in asked["limits"]:
+            resource.setrlimit(number, limits)
         for number in signal.SIGINT, signal.SIGTERM:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        threading.Thread(target=self.end_with_client, daemon=True).start()
         # What DVC shows to others as the holder of its locks.
         sys.argv = ["snakemake", "job", asked["name"]]
         code = bring_up_to_date(self.server.loaded, asked["name"], self.server.plan)
         sys.stdout.flush()
         sys.stderr.flush()
         self.request.sendall(f"{code}\n".encode())
+
+    def end_with_client(self) -> None:
+        """End the session if the job is killed: Snakemake takes the stage for failed, and nobody waits for it."""
+        if not self.request.recv(1):
+            os.killpg(0, signal.SIGKILL)
 
 
 class Jobs(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
@@ -74,15 +86,17 @@ class Jobs(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
     main
         The connection to the main process; when it closes, no more jobs are accepted.
     loaded
-        The loaded repository.
+        The loaded repository, None if DVC refused.
+    refusal
+        Why DVC refused.
     """
 
     max_children = MOST_JOBS
 
-    def __init__(self, listener: socket.socket, main: socket.socket, loaded: Loaded):
+    def __init__(self, listener: socket.socket, main: socket.socket, loaded: Loaded | None, refusal: str = ""):
         super().__init__(str(SOCKET), Job, bind_and_activate=False)
         self.socket.close()
-        self.socket, self.main, self.loaded = listener, main, loaded
+        self.socket, self.main, self.loaded, self.refusal = listener, main, loaded, refusal
         self.plan: dict[str, Step] = {}
 
     def serve(self) -> None:
@@ -103,7 +117,8 @@ class Jobs(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
         """Read the plan once, and the definitions again if they have changed; where that fails, the job says why."""
         self.plan = self.plan or read_plan()
         with contextlib.suppress(DvcException):
-            self.loaded.refresh()
+            if self.loaded:
+                self.loaded.refresh()
         return True
 
     def close_here(self) -> None:
@@ -115,6 +130,7 @@ class Jobs(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
 def parse_arguments() -> argparse.Namespace:
     """Return the arguments of the command line."""
     parser = argparse.ArgumentParser(prog="python -m workflow.freshness.warm", description=__doc__)
+    parser.add_argument("main", type=int, help="the number of the open socket to the main process")
     parser.add_argument("listener", type=int, help="the number of the open socket to which jobs connect")
     parser.add_argument("wait", type=int, help="seconds to wait for another DVC")
     parser.add_argument("--status", action="store_true", help="say what is stale")
@@ -127,15 +143,16 @@ def main() -> int:
     # Ctrl+C is for the jobs, which stop their stages.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ui.enable()
-    with socket.socket(fileno=0) as connection, socket.socket(fileno=arguments.listener) as listener:
+    with socket.socket(fileno=arguments.main) as connection, socket.socket(fileno=arguments.listener) as listener:
+        loaded, refusal = None, ""
         try:
             loaded, answer = ask_dvc(arguments.wait, arguments.status)
-        except RefusalError as refusal:
-            connection.sendall(json.dumps({"refusal": str(refusal)}).encode() + b"\n")
-            return 1
+        except RefusalError as error:
+            refusal = " ".join(str(error).split())
+            answer = {"refusal": str(error)}
         with contextlib.suppress(BrokenPipeError):
             connection.sendall(json.dumps(answer).encode() + b"\n")
-        Jobs(listener, connection, loaded).serve()
+        Jobs(listener, connection, loaded, refusal).serve()
     return 0
 
 

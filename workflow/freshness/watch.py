@@ -14,12 +14,14 @@ from .look import NEVER_WALKED, Watched, own_files
 
 def watch(loaded: Loaded) -> Watched | None:
     """Return what DVC's answer depends on, None if files of this repository cannot tell."""
-    paths = set(map(os.path.relpath, loaded.definition_files()))
+    settings = list(loaded.repo.config.files.values())
+    paths = {os.path.relpath(path) for path in loaded.definition_files() if path not in settings}
     caches: set[str] = set()
     for stage in loaded.stages.values():
         # A dependency of another kind is outside of the repository: a URL, a database, another repository.
-        known = all(type(dep) in (Dependency, ParamsDependency) and dep.protocol == "local" for dep in stage.deps)
-        if stage.is_callback or stage.always_changed or not known:
+        known = all(type(dep) in (Dependency, ParamsDependency) for dep in stage.deps)
+        local = all(item.protocol == "local" for item in (*stage.deps, *stage.outs))
+        if stage.is_callback or stage.always_changed or not known or not local:
             return None
         paths |= {os.path.relpath(item.fs_path) for item in (*stage.deps, *stage.outs)}
         caches |= {out.cache.path for out in stage.outs if out.use_cache}
@@ -27,7 +29,17 @@ def watch(loaded: Loaded) -> Watched | None:
         return None
     folders = [f"{cache}/{number:02x}" for cache in sorted(caches) for number in range(256)]
     rwlock = f"{loaded.repo.tmp_dir}/rwlock"
-    others = [*loaded.repo.config.files.values(), rwlock, dvc.__file__, *own_files(), *sorted(caches), *folders]
+    # What git ignores decides where DVC looks for definitions.
+    ignored = [f"{loaded.repo.root_dir}/.git/info/exclude", str(Path("~/.config/git/ignore").expanduser())]
+    others = [
+        *ignored,
+        *settings,
+        rwlock,
+        dvc.__file__,
+        *own_files(),
+        *sorted(caches),
+        *folders,
+    ]
     return Watched(paths, pruned_folders(loaded.repo, paths), others)
 
 
@@ -37,7 +49,7 @@ def pruned_folders(repo: Any, paths: set[str]) -> set[str]:
     pruned = set()
 
     def walk(folder: str, counts: bool) -> None:
-        for entry in os.scandir(folder):
+        for entry in entries_of(folder):
             path = os.path.normpath(entry.path)
             if not entry.is_dir(follow_symlinks=False) or entry.name in NEVER_WALKED:
                 continue
@@ -50,3 +62,12 @@ def pruned_folders(repo: Any, paths: set[str]) -> set[str]:
 
     walk(".", False)
     return pruned
+
+
+def entries_of(folder: str) -> list[os.DirEntry[str]]:
+    """Return what is in a folder, nothing if it is gone by now."""
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except FileNotFoundError:
+        return []

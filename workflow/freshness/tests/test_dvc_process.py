@@ -1,18 +1,27 @@
 """One DVC process serves the jobs of a run: what they hand over, and what happens when it ends or things change."""
 
+import fcntl
 import time
 
 import psutil
 import pytest
 
 from .small_pipeline import BELOW_A, FILES, JOINED, PROFILE, TOOLS, Repository
-from .test_kills import command_of
+from .test_kills import command_of, processes
 
 HANDED_OVER = """
 stages:
   tell:
-    cmd: python -c "import os; open('told.txt', 'w').write(f'{os.nice(0)} {os.environ.get(\\"GREETING\\")}')"
+    cmd: python tell.py
     outs: [told.txt]
+"""
+TELL = """
+import os, resource, sys
+with open("told.txt", "w") as file:
+    umask = os.umask(0)
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    words = sys.stdin.read(), os.environ["GREETING"], os.nice(0), oct(umask), limit, file.fileno()
+    print(*words, file=file)
 """
 TELLING = """
 import sys
@@ -23,7 +32,8 @@ rule tell:
     input: fresh.stage("tell")
     output: "told.txt"
     log: "tell.log"
-    shell: "GREETING=hello nice -n 5 python -m workflow.freshness stage tell > {log} 2>&1"
+    shell: "umask 027; ulimit -n 777; export GREETING=hello;"
+        " echo -n asked | nice -n 5 python -m workflow.freshness stage tell > {log} 2>&1"
 """
 
 
@@ -47,12 +57,12 @@ def wait_for_stage(repository: Repository, output: str) -> None:
         time.sleep(0.02)
 
 
-def test_a_job_hands_over_its_environment_its_niceness_and_its_log(tmp_path):
+def test_a_job_hands_over_its_files_its_environment_and_its_limits(tmp_path):
     repository = Repository(tmp_path / "repository")
-    files = {"dvc.yaml": HANDED_OVER, "Snakefile": TELLING, "profiles/default/config.yaml": PROFILE}
+    files = {"dvc.yaml": HANDED_OVER, "Snakefile": TELLING, "profiles/default/config.yaml": PROFILE, "tell.py": TELL}
     repository.create(files | {".dvcignore": FILES[".dvcignore"]}, track=())
     repository.command("snakemake", "--cores", "1")
-    assert repository.read("told.txt") == "5 hello"
+    assert repository.read("told.txt") == "asked hello 5 0o27 777 3\n"
     assert repository.read("tell.log").startswith("Why: never run\n")
     assert "Running stage 'tell'" in repository.read("tell.log")
 
@@ -122,3 +132,30 @@ def test_what_another_dvc_does_during_a_run_is_not_done_again(repository):
     assert sorted(repository.log.read_text().split()) == BELOW_A
     assert repository.read("dvc.lock").count("cmd: python collect.py joined.txt") == 1
     repository.check_outputs()
+
+
+def test_a_stage_whose_job_is_killed_ends(repository):
+    repository.write("raw/a.csv", "q\n")
+    repository.log.write_text("")
+    running = repository.start(*TOOLS["snakemake"], slow=600)
+    wait_for_stage(repository, "clean/a.txt")
+    (job,) = (one for one in processes(repository.folder) if "workflow.freshness stage clean@a" in command_of(one))
+    job.kill()
+    assert running.communicate() and running.returncode == 1
+    deadline = time.monotonic() + 20
+    while processes(repository.folder) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not processes(repository.folder)
+    assert repository.ran("snakemake") == BELOW_A
+
+
+def test_a_refusal_of_dvc_reaches_the_job(repository):
+    """While the last answer stands, the main process does not wait for the DVC process that it starts for the jobs."""
+    repository.write("params.yaml", "join: some\n")
+    repository.command("snakemake", "--dry-run")
+    repository.write("Snakefile", repository.read("Snakefile").replace("(workflow)", "(workflow, wait=1)"))
+    with repository.path(".dvc/tmp/lock").open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        printed = repository.command("snakemake", "--cores", "1", fails=True)
+    assert "ERROR: DVC is busy in this repository" in printed
+    assert repository.ran("snakemake") == JOINED

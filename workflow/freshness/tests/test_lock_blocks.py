@@ -56,9 +56,26 @@ def test_only_the_block_of_the_stage_is_replaced(lock):
     assert lock.read_text() == whole({"a": {"cmd": "new"}, "b": ENTRY, "gone": ENTRY}, datasets=datasets)
 
 
-@pytest.mark.parametrize(
-    "text", ["stages: {}\nschema: '2.0'\n", "schema: '2.0'\nstages:\n  ? long\n  : {}\n", "{}", "a\n"]
-)
+def test_one_value_in_two_places_is_written_twice(lock):
+    """YAML can refer from one stage to a value of another; then no stage's lines stand for themselves."""
+    value = [1, 2]
+    for name in "a", "b":
+        write_block(lock, name, {"params": {"params.yaml": {"one": value, "two": value}}}, ["a", "b"])
+    entry = {"params": {"params.yaml": {"one": [1, 2], "two": [1, 2]}}}
+    assert yaml.safe_load(lock.read_text())["stages"] == {"a": entry, "b": entry}
+
+
+OTHER_LAYOUTS = {
+    "in one line": "stages: {}\nschema: '2.0'\n",
+    "a long name": "schema: '2.0'\nstages:\n  ? long\n  : {}\n",
+    "no stages": "{}",
+    "not of DVC": "a\n",
+    "a comment": "schema: '2.0'\nstages:\n  a:\n    cmd: x\n# Mine.\n  b:\n    cmd: y\n",
+    "a reference": "schema: '2.0'\nstages:\n  a: &id001\n    cmd: x\n  b: *id001\n",
+}
+
+
+@pytest.mark.parametrize("text", OTHER_LAYOUTS.values(), ids=OTHER_LAYOUTS)
 def test_another_layout_is_left_to_dvc(lock, text):
     lock.write_text(text)
     assert read_blocks(lock) is None

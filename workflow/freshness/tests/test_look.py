@@ -8,6 +8,14 @@ import pytest
 from .commands import run
 from .small_pipeline import Repository
 
+# A rule for whatever dvc.yaml has: none of its stages makes anything.
+ALONE = """
+rule read:
+    input: [fresh.stage(name) for name in fresh.steps if name.startswith("read")]
+    output: [fresh.stamp(name) for name in fresh.steps if name.startswith("read")]
+    shell: "false"
+"""
+
 
 def look(repository: Repository) -> tuple[bool, bool]:
     """Rehearse a run; return whether nothing is to be done, and whether DVC was started."""
@@ -89,6 +97,56 @@ def test_what_does_not_count_asks_nobody(looked):
     looked.write("notes/new.md", "Not part of the pipeline.\n")
     looked.write("Snakefile", looked.read("Snakefile") + "# a comment\n")
     assert look(looked) == (True, False)
+
+
+def through_a_link(repository: Repository) -> str:
+    repository.write("store/in.txt", "x\n")
+    repository.path("data").symlink_to("store")
+    repository.write("dvc.yaml", "stages: {read: {cmd: 'true', deps: [data/in.txt]}}\n")
+    return "store/in.txt"
+
+
+def of_git(repository: Repository) -> str:
+    repository.write("dvc.yaml", "stages: {read: {cmd: 'true', deps: [.git/HEAD]}}\n")
+    return ".git/HEAD"
+
+
+def left_out_by_dvcignore(repository: Repository) -> str:
+    repository.write("left/out.txt", "x\n")
+    repository.write(".dvcignore", repository.read(".dvcignore") + "/left\n")
+    repository.write("dvc.yaml", "stages: {read: {cmd: 'true', deps: [left/out.txt]}}\n")
+    return "left/out.txt"
+
+
+def taken_by_a_stage_in_a_folder(repository: Repository) -> str:
+    repository.write("sub/vars.yaml", "value: one\n")
+    stage = "{wdir: sub, vars: [vars.yaml], cmd: 'true ${value}', deps: [vars.yaml]}"
+    repository.write("dvc.yaml", f"stages: {{read: {stage}}}\n")
+    return "sub/vars.yaml"
+
+
+def taken_by_each_of_many(repository: Repository) -> str:
+    repository.write("sub/vars.yaml", "value: one\n")
+    stage = "{vars: [sub/vars.yaml], cmd: 'true ${value} ${item}', deps: [clean.py]}"
+    repository.write("dvc.yaml", f"stages: {{read: {{foreach: [a, b], do: {stage}}}}}\n")
+    return "sub/vars.yaml"
+
+
+@pytest.mark.parametrize(
+    "place", [through_a_link, of_git, left_out_by_dvcignore, taken_by_a_stage_in_a_folder, taken_by_each_of_many]
+)
+def test_what_lies_elsewhere_is_seen_or_asked_for_each_time(repository, place):
+    path = place(repository)
+    repository.write("Snakefile", repository.read("Snakefile").partition("onsuccess")[0] + ALONE)
+    repository.path("dvc.lock").unlink()
+    repository.command("dvc", "repro", "--quiet")
+    for _ in range(2):
+        assert look(repository)[0]
+    before = repository.read(path)
+    repository.write(path, before.replace("one", "two") + "# edited\n")
+    assert "up to date" not in repository.command("dvc", "status")
+    assert not look(repository)[0]
+    repository.write(path, before)
 
 
 @pytest.mark.parametrize("name", ["DVC_TEST", "DVC_NO_ANALYTICS"])
