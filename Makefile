@@ -27,7 +27,7 @@ install install-test install-docs install-notebook:
 
 run: install ## generate demo drops if no drops exist, run whatever is stale, print the result
 	@python scripts demo --if-missing
-	@snakemake --cores $(CORES) --quiet host progress
+	@snakemake --cores $(CORES)
 	@python scripts summary
 
 up: install ## start MinIO, MLflow, Spark and the dashboard on this machine; later commands use them

@@ -180,7 +180,7 @@ def kill(trial: Trial, name: str) -> str:
     params = trial.clone / "params.yaml"
     text = params.read_text()
     params.write_text(re.sub(r"tolerance: [0-9.]+", f"tolerance: 0.001{KILLED.index(name) + 1}", text))
-    command = [str(trial.clone / ".venv/bin/snakemake"), "--cores", "2", "--quiet", "host", "progress"]
+    command = [str(trial.clone / ".venv/bin/snakemake"), "--cores", "2"]
     environment = trial.environment | {"PATH": f"{trial.clone / '.venv/bin'}:{os.environ['PATH']}"}
     running = subprocess.Popen(
         command, cwd=trial.clone, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

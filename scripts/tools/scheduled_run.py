@@ -25,7 +25,7 @@ from churn.deliveries.inbox_layout import inbox_folder, read_rejected
 
 LOG, LOCK = Path("logs/schedule.log"), Path(".snakemake/schedule.lock")
 INGEST = ("scripts", "inbox", "--commit")
-RUN = ("-m", "snakemake", "--cores", "all", "--quiet", "host", "progress")
+RUN = ("-m", "snakemake", "--cores", "all")
 SUMMARIZE = ("scripts", "summary")
 # Snakemake prints this for a failed job; the Snakefile's onerror has then already sent a message.
 JOB_FAILED = "Error in rule "

@@ -58,6 +58,8 @@ class Freshness:
         self._makers: Makers | None = None
         # A job's own Snakemake parses the Snakefile again: it uses the plan of the main one.
         self.steps = self._ask(wait, hint) if workflow.is_main_process else read_plan()
+        if workflow.is_main_process:
+            show_lines(workflow, self.steps)
 
     def stage(self, name: str) -> Callable[[Any], list[str]]:
         """Return the input function of the rule that runs a stage or updates a pointer.
@@ -159,7 +161,6 @@ class Freshness:
                         write_token(step)
                     write_plan(self.steps.values())
                     self._serve_jobs()
-                show_lines(self.workflow, self.steps)
         return self._makers
 
     def _serve_jobs(self) -> None:

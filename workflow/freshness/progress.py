@@ -3,8 +3,10 @@
 Snakemake's own log file has all the rest. `--verbose` and `--printshellcmds` show Snakemake's own lines instead.
 """
 
+import contextlib
 import logging
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,21 @@ from .steps import Step
 
 # Snakemake's account of how it works; the bar and the lines say what of it matters.
 HIDDEN = {LogEvent.RUN_INFO, LogEvent.RESOURCES_INFO, LogEvent.JOB_STARTED, LogEvent.SHELLCMD, LogEvent.PROGRESS}
-HIDDEN_WORDS = ("Select jobs", "Execute ", "Building DAG", "Using shell", "Complete log", "Elapsed time", "Reasons:")
+HIDDEN_WORDS = (
+    "Select jobs",
+    "Execute ",
+    "Building DAG",
+    "Using shell",
+    "Conda env",
+    "Complete log",
+    "Elapsed",
+    "Reasons:",
+)
 # Snakemake asks for its own records of what made an output; here, DVC has them.
 NO_RECORD = "missing provenance"
 NAME_WIDTH = 44
+# Asked for, these leave nothing to show.
+QUIET = {Quietness.ALL, Quietness.PROGRESS}
 
 
 @dataclass
@@ -42,13 +55,13 @@ class Lines(logging.Handler):
         Snakemake's own handler, which prints what is not said here: warnings, errors, the end.
     steps
         The steps of the run by name.
-    dry
-        Whether this is a dry run: then each step is shown with its reasons.
+    workflow : snakemake.workflow.Workflow
+        It knows, late, whether this is a dry run: then each step is shown with its reasons.
     """
 
-    def __init__(self, plain: Any, steps: dict[str, Step], dry: bool):
+    def __init__(self, plain: Any, steps: dict[str, Step], workflow: Any):
         super().__init__()
-        self._plain, self._steps, self._dry = plain, steps, dry
+        self._plain, self._steps, self._workflow = plain, steps, workflow
         self._running: dict[int, Running] = {}
         self._done = self._total = 0
         self._bar: Any = None
@@ -62,16 +75,17 @@ class Lines(logging.Handler):
             self._finish(about["job_id"])
         elif event is LogEvent.JOB_ERROR:
             self._fail(about)
-        elif event is LogEvent.RUN_INFO and not self._dry:
+        elif event is LogEvent.RUN_INFO and not self._workflow.dryrun:
             self._total = about["stats"]["total"]
             self._show_bar()
         elif not self._is_hidden(event, about):
-            self._hide_bar()
-            self._plain.handle(record)
+            with self._without_bar():
+                self._plain.handle(record)
 
     def close(self) -> None:
         """Remove the bar."""
-        self._hide_bar()
+        if self._bar:
+            self._bar.stop()
         super().close()
 
     def _is_hidden(self, event: LogEvent | None, about: dict[str, Any]) -> bool:
@@ -85,7 +99,7 @@ class Lines(logging.Handler):
         tokens = [Path(path) for path in about["input"] if Path(path).parent == TOKENS]
         name = name_of(tokens[0].with_suffix("")) if tokens else about["rule_name"]
         self._running[about["jobid"]] = Running(name, time.monotonic(), makes=bool(about["output"]))
-        if self._dry and tokens:
+        if self._workflow.dryrun and tokens:
             self._print("\n    ".join([name, *self._steps[name].reasons]))
 
     def _finish(self, number: int) -> None:
@@ -100,7 +114,6 @@ class Lines(logging.Handler):
     def _fail(self, about: dict[str, Any]) -> None:
         job = self._running.pop(about["jobid"], Running(about["rule_name"], time.monotonic(), makes=True))
         lines = show_logs(about["log"]) if self._plain.formatter.show_failed_logs else about["log"]
-        self._hide_bar()
         self._print("\n".join([f"{self._line(job)}  FAILED", f"Error in rule {about['rule_name']}", *lines]))
 
     def _line(self, job: Running) -> str:
@@ -130,9 +143,13 @@ class Lines(logging.Handler):
         self._task = self._bar.add_task("", total=self._total)
         self._bar.start()
 
-    def _hide_bar(self) -> None:
+    @contextlib.contextmanager
+    def _without_bar(self) -> Iterator[None]:
         if self._bar:
             self._bar.stop()
+        yield
+        if self._bar:
+            self._bar.start()
 
 
 def show_lines(workflow: Any, steps: dict[str, Step]) -> None:
@@ -140,7 +157,7 @@ def show_lines(workflow: Any, steps: dict[str, Step]) -> None:
     settings = workflow.output_settings
     for plain in list(logger.handlers):
         if plain.name == "DefaultStreamHandler" and not (
-            settings.verbose or settings.printshellcmds or settings.debug_dag or Quietness.ALL in (settings.quiet or ())
+            settings.verbose or settings.printshellcmds or settings.debug_dag or QUIET & set(settings.quiet or ())
         ):
             logger.removeHandler(plain)
-            logger.addHandler(Lines(plain, steps, workflow.dryrun))
+            logger.addHandler(Lines(plain, steps, workflow))
