@@ -72,6 +72,9 @@ def look_closely(loaded: Loaded) -> dict[str, Any]:
     watched = watch(loaded)
     # Before DVC looks: what changes meanwhile is seen by the next look.
     digest = watched.digest() if watched else ""
+    if loaded.is_outdated(locks=True):
+        # It is of other definitions than those that are loaded.
+        digest = ""
     steps, recorded = describe(loaded.repo), recorded_hashes(loaded)
     answer = {"steps": [vars(step) for step in steps], "recorded": recorded}
     keep_look(digest, watched, answer)

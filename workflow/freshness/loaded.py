@@ -35,6 +35,7 @@ class Loaded:
         self.names: dict[str, list[str]] = {}
         self._blocks: dict[str, Blocks | None] = {}
         self._times: dict[str, int] = {}
+        self._lock_times: dict[str, int] = {}
 
     def load(self) -> None:
         """Read the definitions and dvc.lock; DVC's lock is held."""
@@ -42,7 +43,7 @@ class Loaded:
             begin = time.time_ns() - CLOCK_TICK
             self._load_once()
             # Again, if a file has changed since it began: an editor or git takes no lock.
-            if all(changed_at(path) < begin for path in (*self._times, *self.names)):
+            if all(changed < begin for changed in (*self._times.values(), *self._lock_times.values())):
                 return
 
     def _load_once(self) -> None:
@@ -53,6 +54,7 @@ class Loaded:
         for stage in self.stages.values():
             if isinstance(stage, PipelineStage):
                 self.names.setdefault(lock_of(stage), []).append(stage.name)
+        self._lock_times = {path: changed_at(path) for path in self.names}
         self._blocks = {path: read_blocks(Path(path)) for path in self.names}
         self._times = {path: changed_at(path) for path in self.definition_files()}
 
@@ -62,9 +64,10 @@ class Loaded:
             with lock_repo(self.repo):
                 self.load()
 
-    def is_outdated(self) -> bool:
-        """Return whether a definition has changed since it was loaded."""
-        return any(changed_at(path) != time for path, time in self._times.items())
+    def is_outdated(self, locks: bool = False) -> bool:
+        """Return whether a definition, or also a dvc.lock, has changed since it was loaded."""
+        times = self._times | (self._lock_times if locks else {})
+        return any(changed_at(path) != time for path, time in times.items())
 
     def is_pipeline_stage(self, name: str) -> bool:
         """Return whether this is a stage of a dvc.yaml, and not a pointer."""
@@ -81,17 +84,20 @@ class Loaded:
         """Return the files that define the stages: each dvc.yaml, what it takes values from, DVC's settings."""
         files = dict.fromkeys([*self.repo.config.files.values(), str(Path(self.repo.root_dir, ".dvcignore"))])
         folders: dict[str, set[Path]] = {}
+        dvcfiles: dict[str, ProjectFile] = {}
         for stage in self.stages.values():
-            folders.setdefault(stage.path, {Path(stage.path).parent}).add(Path(stage.wdir))
-        for path, dvcfile in {stage.path: stage.dvcfile for stage in self.stages.values()}.items():
-            files[path] = None
-            if isinstance(dvcfile, ProjectFile):
-                parts = [dvcfile.contents, *dvcfile.contents.get("stages", {}).values()]
-                parts += [part["do"] for part in parts if isinstance(part.get("do"), dict)]
-                taken = [item for part in parts for item in part.get("vars") or [] if isinstance(item, str)]
-                names = {item.partition(":")[0] for item in ["params.yaml", *taken]}
-                # Those of a stage are relative to its own folder.
-                files |= {str(folder / name): None for folder in sorted(folders[path]) for name in sorted(names)}
+            if isinstance(stage, PipelineStage):
+                # What a stage takes values from is relative to its own folder.
+                folders.setdefault(stage.path, {Path(stage.path).parent}).add(Path(stage.wdir))
+                dvcfiles[stage.path] = stage.dvcfile
+        for path, dvcfile in dvcfiles.items():
+            parts = [dvcfile.contents, *dvcfile.contents.get("stages", {}).values()]
+            parts += [part["do"] for part in parts if isinstance(part.get("do"), dict)]
+            taken = [item for part in parts for item in part.get("vars") or [] if isinstance(item, str)]
+            names = {item.partition(":")[0] for item in ["params.yaml", *taken]}
+            files |= {path: None} | {
+                str(folder / name): None for folder in sorted(folders[path]) for name in sorted(names)
+            }
         return list(files)
 
 

@@ -30,6 +30,8 @@ def lock_folder() -> int:
 
 def is_locked() -> bool:
     """Return whether a Snakemake runs in this folder."""
+    if not LOCK.exists():
+        return False
     with LOCK.open() as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

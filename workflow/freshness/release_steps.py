@@ -15,7 +15,7 @@ from pathlib import Path
 from .folders import Listing, changed_files, file_hash, folder_hash, list_folder, short
 from .listings import read_listing
 from .lock_blocks import read_blocks
-from .state import DVC_LOCK, RECEIPTS, RELEASE_LOCKS, file_name, write_whole
+from .state import DVC_LOCK, OUTCOMES, RECEIPTS, RELEASE_LOCKS, file_name, write_whole
 from .steps import Makers, Step, read_plan
 
 # A hash for a file or for what a stage made, the hash of each file for any other folder, the text of a setting.
@@ -91,6 +91,7 @@ def run_release_step(name: str, command: list[str]) -> int:
         code = subprocess.run(command, check=False, pass_fds=[lock.fileno()]).returncode
     if code == 0:
         write_whole(RECEIPTS / f"{name}.json", json.dumps(receipt, indent=2))
+        write_whole(OUTCOMES / file_name(name), "ran")
     return code
 
 

@@ -59,7 +59,9 @@ class Job(socketserver.BaseRequestHandler):
         os.setpriority(os.PRIO_PROCESS, 0, asked["niceness"])
         os.umask(asked["umask"])
         for number, limits in asked["limits"]:
-            resource.setrlimit(number, limits)
+            # A job in a container may have more than can be given here.
+            with contextlib.suppress(ValueError):
+                resource.setrlimit(number, limits)
         for number in signal.SIGINT, signal.SIGTERM:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
         threading.Thread(target=self.end_with_client, daemon=True).start()

@@ -5,6 +5,7 @@ from typing import Any
 
 from .folders import changed_files, short
 from .listings import Listings, is_folder
+from .locks import is_locked
 from .state import OUTCOMES, file_name
 from .steps import read_plan
 
@@ -48,10 +49,16 @@ def differences(then: object, now: object, name: str) -> list[str]:
 
 
 def print_stale_steps() -> None:
-    """Print every step that would run, with its reasons, as the last Snakemake found them."""
+    """Print every step that would run, with its reasons, as the last Snakemake found them.
+
+    During a run: every step that is not done yet.
+    """
     # The reader may close the pipe early, as `head` does.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     stale = [step for step in read_plan().values() if step.reasons]
+    if is_locked():
+        stale = [step for step in stale if not (OUTCOMES / file_name(step.name)).exists()]
+        print(f"Snakemake is running; {len(stale)} steps are not done:")
     for step in stale:
         print("\n    ".join([step.name, *step.reasons]))
     if not stale:

@@ -134,6 +134,18 @@ def test_what_another_dvc_does_during_a_run_is_not_done_again(repository):
     repository.check_outputs()
 
 
+def test_why_answers_during_a_run(repository):
+    repository.write("raw/a.csv", "q\n")
+    repository.log.write_text("")
+    running = repository.start(*TOOLS["snakemake"], slow=2)
+    wait_for_stage(repository, "joined.txt")
+    said = repository.command("python", "-m", "workflow.freshness", "why")
+    assert said.startswith("Snakemake is running; 2 steps are not done:\njoin\n    reads what clean@a will make\n")
+    assert "report\n    reads what join will make\n" in said
+    assert running.communicate() and running.returncode == 0
+    assert repository.command("python", "-m", "workflow.freshness", "why").startswith("raw/a.csv.dvc\n")
+
+
 def test_a_stage_whose_job_is_killed_ends(repository):
     repository.write("raw/a.csv", "q\n")
     repository.log.write_text("")
