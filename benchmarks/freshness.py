@@ -77,14 +77,14 @@ class Cost:
 def measure(repository: Repository, *command: str) -> Cost:
     """Run a command that must succeed."""
     environment = ENVIRONMENT | {"RAN": str(repository.log)}
-    told = subprocess.run(
+    answer = subprocess.run(
         [sys.executable, "-c", MEASURE, *command],
         cwd=repository.folder,
         env=environment,
         stdout=subprocess.PIPE,
         check=True,
     )
-    return Cost(*json.loads(told.stdout))
+    return Cost(*json.loads(answer.stdout))
 
 
 def median(repository: Repository, *command: str) -> Cost:

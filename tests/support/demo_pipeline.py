@@ -23,7 +23,7 @@ def read(repository: Path, path: str) -> dict:
 
 
 def locked(repository: Path) -> dict:
-    """Return dvc.lock's stages; their order is the one in which they ended."""
+    """Return the stages of dvc.lock; `dvc repro` and Snakemake order them differently."""
     return yaml.safe_load((repository / "dvc.lock").read_text())["stages"]
 
 

@@ -25,7 +25,7 @@ from .why import explain
 
 
 class RefusalError(Exception):
-    """DVC cannot tell what is stale; the message says why."""
+    """DVC cannot say what is stale; the message says why."""
 
 
 def ask_dvc(wait: int, status: bool) -> tuple[Loaded, dict[str, Any]]:

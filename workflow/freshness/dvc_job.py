@@ -85,7 +85,7 @@ def bring(loaded: Loaded, name: str, force: bool) -> str:
 
 
 class Turns:
-    """DVC's lock of the repository, taken in turns.
+    """DVC's lock of the repository; jobs take turns.
 
     Jobs of one run queue for their turn in the kernel; the one whose turn it is looks every 50 ms whether another
     process has let go of DVC's lock. DVC itself looks every half second.

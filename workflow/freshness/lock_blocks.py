@@ -11,7 +11,7 @@ from typing import Any
 from .state import write_whole
 
 HEAD = "schema: '2.0'\nstages:\n"
-# A stage's name stands in a line of its own, indented by two.
+# A stage's name is a line of its own, indented by two.
 NAME_LINE = re.compile(r"^  (?! )(.+)\n", re.MULTILINE)
 # It is quoted if YAML needs that.
 NAME = re.compile(r"""'((?:[^']|'')*)':|([^\s'"?&*!|>%@`#{\[-](?:(?! #|: ).)*):""")

@@ -13,11 +13,11 @@ HANDED_OVER = """
 stages:
   tell:
     cmd: python tell.py
-    outs: [told.txt]
+    outs: [seen.txt]
 """
 TELL = """
 import os, resource, sys
-with open("told.txt", "w") as file:
+with open("seen.txt", "w") as file:
     umask = os.umask(0)
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     words = sys.stdin.read(), os.environ["GREETING"], os.nice(0), oct(umask), limit, file.fileno()
@@ -30,7 +30,7 @@ from workflow.freshness import Freshness
 fresh = Freshness(workflow)
 rule tell:
     input: fresh.stage("tell")
-    output: "told.txt"
+    output: "seen.txt"
     log: "tell.log"
     shell: "umask 027; ulimit -n 777; export GREETING=hello;"
         " echo -n asked | nice -n 5 python -m workflow.freshness stage tell > {log} 2>&1"
@@ -62,7 +62,7 @@ def test_a_job_hands_over_its_files_its_environment_and_its_limits(tmp_path):
     files = {"dvc.yaml": HANDED_OVER, "Snakefile": TELLING, "profiles/default/config.yaml": PROFILE, "tell.py": TELL}
     repository.create(files | {".dvcignore": FILES[".dvcignore"]}, track=())
     repository.command("snakemake", "--cores", "1")
-    assert repository.read("told.txt") == "asked hello 5 0o27 777 3\n"
+    assert repository.read("seen.txt") == "asked hello 5 0o27 777 3\n"
     assert repository.read("tell.log").startswith("Why: never run\n")
     assert "Running stage 'tell'" in repository.read("tell.log")
 
@@ -143,7 +143,7 @@ def test_why_answers_during_a_run(repository):
     assert said.startswith("Snakemake is running; 2 steps are not done:\njoin\n    reads what clean@a will make\n")
     assert "report\n    reads what join will make\n" in said
     assert running.communicate() and running.returncode == 0
-    assert repository.command("python", "-m", "workflow.freshness", "why").startswith("raw/a.csv.dvc\n")
+    assert repository.command("python", "-m", "workflow.freshness", "why").startswith("clean@a\n")
 
 
 def test_a_stage_whose_job_is_killed_ends(repository):

@@ -57,7 +57,7 @@ def test_only_the_block_of_the_stage_is_replaced(lock):
 
 
 def test_one_value_in_two_places_is_written_twice(lock):
-    """YAML can refer from one stage to a value of another; then no stage's lines stand for themselves."""
+    """YAML can refer from one stage to a value of another; then no stage's lines are complete."""
     value = [1, 2]
     for name in "a", "b":
         write_block(lock, name, {"params": {"params.yaml": {"one": value, "two": value}}}, ["a", "b"])
