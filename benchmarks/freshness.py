@@ -1,4 +1,4 @@
-"""Measure what the bridge between DVC and Snakemake costs: `make bench-freshness`, about 25 minutes.
+"""Measure what the bridge between DVC and Snakemake costs: `make bench-freshness`, about ten minutes.
 
 Reads
     workflow/freshness/
@@ -18,7 +18,7 @@ from workflow.freshness.tests.commands import ENVIRONMENT
 from workflow.freshness.tests.small_pipeline import FILES, PROFILE, Repository
 
 SIZES, REPEATS, GIGABYTES = (40, 320, 1000), 5, 10
-# `dvc repro` takes twenty minutes for a thousand stages, as it reads and writes all of dvc.lock for each.
+# `dvc repro` reads and writes all of dvc.lock for each stage: with a thousand, that would take most of the time.
 MOST_WITH_DVC = 320
 COMMAND = "python write.py raw/table.txt made/{}.txt"
 WRITE = """

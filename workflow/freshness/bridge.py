@@ -161,21 +161,26 @@ class Freshness:
                         write_token(step)
                     write_plan(self.steps.values())
                     self._serve_jobs()
+                self._lift_limit_of_jobs()
         return self._makers
 
     def _serve_jobs(self) -> None:
         """Have DVC loaded for the jobs, if there are any; its process ends with this one."""
         stale = any(step.reasons for step in self.steps.values() if step.kind != "release")
-        scheduling = self.workflow.scheduling_settings
-        if scheduling and self.workflow.local_exec:
-            # Snakemake's limit of 100 jobs a second is for clusters. To keep it, the scheduler looks at all jobs again
-            # a second after it has looked at them: the longer a run, the more often.
-            scheduling.max_jobs_per_timespan = None
         # Jobs that a cluster starts load DVC themselves: what they use is counted where they run.
         if stale and self.workflow.local_exec and not self.workflow.dryrun:
             self._dvc = self._dvc or DvcProcess(status=False, wait=self._wait)
         elif self._dvc:
             self._dvc.close()
+
+    def _lift_limit_of_jobs(self) -> None:
+        """Lift Snakemake's limit of 100 jobs a second, which is for clusters.
+
+        To keep it, the scheduler looks at all jobs again a second after it has looked at them: the longer a run, the
+        more often.
+        """
+        if self.workflow.scheduling_settings and self.workflow.local_exec:
+            self.workflow.scheduling_settings.max_jobs_per_timespan = None
 
     def _is_forced(self, step: Step) -> bool:
         settings = self.workflow.dag_settings

@@ -30,7 +30,7 @@ from dvc.utils.serialize import _common, _yaml
 
 from .loaded import Loaded, lock_of
 from .lock_blocks import write_block
-from .state import OUTCOMES, TURN, exit_with, file_name, stamp, write_whole
+from .state import TURN, exit_with, outcome_file, stamp, write_whole
 from .steps import Step, read_plan
 
 POLL_SECONDS = 0.05
@@ -57,7 +57,7 @@ def bring_up_to_date(loaded: Loaded, name: str, plan: dict[str, Step]) -> int:
     try:
         with locked(loaded.repo), loaded.repo.scm_context(quiet=True):
             outcome = bring(loaded, name, bool(step and step.forced))
-        write_whole(OUTCOMES / file_name(name), "ran" if ran else outcome)
+        write_whole(outcome_file(name), "ran" if ran else outcome)
         if step and not step.outs:
             write_whole(Path(stamp(name)), "")
     except KeyboardInterrupt:

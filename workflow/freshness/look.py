@@ -41,6 +41,7 @@ class Watched:
 
     def digest(self) -> str:
         """Return the digest of all that is watched, "" if it cannot be known by looking."""
+        self._seen.clear()
         lines = [f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith("DVC_")]
         try:
             lines += self._walk(".", False)

@@ -15,7 +15,7 @@ from snakemake.logging import logger, show_logs
 from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from .state import OUTCOMES, TOKENS, file_name, name_of
+from .state import TOKENS, name_of, outcome_file
 from .steps import Step
 
 # Snakemake's account of how it works; the bar and the lines say what of it matters.
@@ -105,7 +105,7 @@ class Lines(logging.Handler):
     def _finish(self, number: int) -> None:
         job = self._running.pop(number)
         self._done += 1
-        outcome = OUTCOMES / file_name(job.name)
+        outcome = outcome_file(job.name)
         if job.makes:
             self._print(f"{self._line(job)}  {outcome.read_text() if outcome.exists() else 'ran'}")
         if self._bar:

@@ -15,7 +15,7 @@ from pathlib import Path
 from .folders import Listing, changed_files, file_hash, folder_hash, list_folder, short
 from .listings import read_listing
 from .lock_blocks import read_blocks
-from .state import DVC_LOCK, OUTCOMES, RECEIPTS, RELEASE_LOCKS, file_name, write_whole
+from .state import DVC_LOCK, RECEIPTS, RELEASE_LOCKS, file_name, outcome_file, write_whole
 from .steps import Makers, Step, read_plan
 
 # A hash for a file or for what a stage made, the hash of each file for any other folder, the text of a setting.
@@ -63,11 +63,12 @@ def changes(today: Receipt, then: Receipt, settings: dict[str, str]) -> list[str
 
 def recorded_hashes(uses: list[str], plan: dict[str, Step]) -> dict[str, str]:
     """Return the hash that dvc.lock has for each output of a stage that a release step uses, by path."""
-    makers = [maker for makers in [Makers(plan.values())] for path in uses for maker in makers.of(path)]
+    makers = Makers(plan.values())
     names: dict[str, set[str]] = defaultdict(set)
-    for maker in makers:
-        if maker.kind == "stage":
-            names[maker.lock_file].add(maker.name.rpartition(":")[2])
+    for path in uses:
+        for maker in makers.of(path):
+            if maker.kind == "stage":
+                names[maker.lock_file].add(maker.name.rpartition(":")[2])
     return {out: digest for path, stages in names.items() for out, digest in _recorded_outs(Path(path), stages).items()}
 
 
@@ -91,7 +92,7 @@ def run_release_step(name: str, command: list[str]) -> int:
         code = subprocess.run(command, check=False, pass_fds=[lock.fileno()]).returncode
     if code == 0:
         write_whole(RECEIPTS / f"{name}.json", json.dumps(receipt, indent=2))
-        write_whole(OUTCOMES / file_name(name), "ran")
+        write_whole(outcome_file(name), "ran")
     return code
 
 

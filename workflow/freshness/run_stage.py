@@ -15,9 +15,9 @@ from .state import SOCKET
 ENDED = (
     "ERROR: the DVC process of this run has ended; it may have been killed. Run snakemake again: it goes on from here."
 )
-# The exit code of a process that was killed, as shells have it.
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LIMITS = [number for name, number in vars(resource).items() if name.startswith("RLIMIT_")]
+# The exit code of a process that was killed, as shells have it.
 KILLED = 128 + signal.SIGKILL
 
 

@@ -32,6 +32,11 @@ def name_of(path: Path) -> str:
     return path.name.replace("%2F", "/").replace("%25", "%")
 
 
+def outcome_file(name: str) -> Path:
+    """Return the file that says what came of a step in the last run; there is none while it is not done."""
+    return OUTCOMES / file_name(name)
+
+
 def stamp(name: str) -> str:
     """Return the path of the file that serves as the output of a stage without outputs."""
     return str(STATE / "done" / file_name(name))

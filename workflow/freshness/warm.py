@@ -17,6 +17,7 @@ import socket
 import socketserver
 import sys
 import threading
+from typing import Any
 
 # DVC imports these late, in every stage; here, once.
 import dulwich.index  # noqa: F401
@@ -51,19 +52,8 @@ class Job(socketserver.BaseRequestHandler):
         self.request.sendall(f"{os.getpid()}\n".encode())
         with self.request.makefile() as rest:
             asked = json.loads(text.decode() + ("" if text.endswith(b"\n") else rest.readline()))
-        for number, file in enumerate(files):
-            os.dup2(file, number)
-            os.close(file)
-        os.environ.clear()
-        os.environ.update(asked["environment"])
-        os.setpriority(os.PRIO_PROCESS, 0, asked["niceness"])
-        os.umask(asked["umask"])
-        for number, limits in asked["limits"]:
-            # A job in a container may have more than can be given here.
-            with contextlib.suppress(ValueError):
-                resource.setrlimit(number, limits)
-        for number in signal.SIGINT, signal.SIGTERM:
-            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        take_over(asked, files)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         threading.Thread(target=self.end_with_client, daemon=True).start()
         # What DVC shows to others as the holder of its locks.
         sys.argv = ["snakemake", "job", asked["name"]]
@@ -76,6 +66,21 @@ class Job(socketserver.BaseRequestHandler):
         """End the session if the job is killed: Snakemake takes the stage for failed, and nobody waits for it."""
         if not self.request.recv(1):
             os.killpg(0, signal.SIGKILL)
+
+
+def take_over(asked: dict[str, Any], files: list[int]) -> None:
+    """Give this process the job's standard files, environment, niceness and limits."""
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+        os.close(file)
+    os.environ.clear()
+    os.environ.update(asked["environment"])
+    os.setpriority(os.PRIO_PROCESS, 0, asked["niceness"])
+    os.umask(asked["umask"])
+    for number, limits in asked["limits"]:
+        # A job in a container may have more than can be given here.
+        with contextlib.suppress(ValueError):
+            resource.setrlimit(number, limits)
 
 
 class Jobs(socketserver.ForkingMixIn, socketserver.UnixStreamServer):

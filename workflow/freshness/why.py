@@ -6,7 +6,7 @@ from typing import Any
 from .folders import changed_files, short
 from .listings import Listings, is_folder
 from .locks import is_locked
-from .state import OUTCOMES, file_name
+from .state import outcome_file
 from .steps import read_plan
 
 
@@ -57,7 +57,7 @@ def print_stale_steps() -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     stale = [step for step in read_plan().values() if step.reasons]
     if is_locked():
-        stale = [step for step in stale if not (OUTCOMES / file_name(step.name)).exists()]
+        stale = [step for step in stale if not outcome_file(step.name).exists()]
         print(f"Snakemake is running; {len(stale)} steps are not done:")
     for step in stale:
         print("\n    ".join([step.name, *step.reasons]))
@@ -67,7 +67,7 @@ def print_stale_steps() -> None:
 
 def summarize_outcomes() -> str:
     """Return one line about the stages that Snakemake started: how many ran, and which DVC could skip or restore."""
-    files = {name: OUTCOMES / file_name(name) for name, step in read_plan().items() if step.kind == "stage"}
+    files = {name: outcome_file(name) for name, step in read_plan().items() if step.kind == "stage"}
     outcomes = {name: path.read_text() for name, path in files.items() if path.exists()}
     known = [name for name, outcome in outcomes.items() if outcome != "ran"]
     ran = f"Stages: {len(outcomes) - len(known)} ran"

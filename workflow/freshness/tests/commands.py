@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
@@ -16,6 +18,14 @@ ENVIRONMENT = {
     "GIT_COMMITTER_NAME": "Tester",
     "GIT_COMMITTER_EMAIL": "tester@localhost",
 }
+
+
+def wait_until(holds: Callable[[], object], seconds: float = 60) -> None:
+    """Wait for what other processes bring about; if it does not come, the test fails."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def run(*command: object, cwd: Path, fails: bool = False, **environment: str) -> subprocess.CompletedProcess[str]:

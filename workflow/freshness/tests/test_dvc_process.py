@@ -1,11 +1,12 @@
 """One DVC process serves the jobs of a run: what they hand over, and what happens when it ends or things change."""
 
+import contextlib
 import fcntl
-import time
 
 import psutil
 import pytest
 
+from .commands import wait_until
 from .small_pipeline import BELOW_A, FILES, JOINED, PROFILE, TOOLS, Repository
 from .test_kills import command_of, processes
 
@@ -39,22 +40,17 @@ rule tell:
 
 def dvc_processes(repository: Repository) -> list[psutil.Process]:
     """Return the DVC process of a run and its forks."""
-    return [process for process in psutil.process_iter() if is_in(process, repository)]
-
-
-def is_in(process: psutil.Process, repository: Repository) -> bool:
-    try:
-        return process.cwd() == str(repository.folder) and "freshness.warm" in command_of(process)
-    except psutil.Error:
-        return False
+    found = []
+    for process in processes(repository.folder):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "freshness.warm" in command_of(process):
+                found.append(process)
+    return found
 
 
 def wait_for_stage(repository: Repository, output: str) -> None:
     """Wait until the command of a stage has begun."""
-    deadline = time.monotonic() + 60
-    while output not in repository.log.read_text().split():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: output in repository.log.read_text().split())
 
 
 def test_a_job_hands_over_its_files_its_environment_and_its_limits(tmp_path):
@@ -70,10 +66,7 @@ def test_a_job_hands_over_its_files_its_environment_and_its_limits(tmp_path):
 def test_the_process_ends_with_the_run(repository):
     repository.write("raw/a.csv", "q\n")
     assert repository.ran("snakemake") == BELOW_A
-    deadline = time.monotonic() + 20
-    while dvc_processes(repository) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not dvc_processes(repository)
+    wait_until(lambda: not dvc_processes(repository))
     assert not list(repository.path(".snakemake/freshness").glob("*.sock"))
 
 
@@ -154,10 +147,7 @@ def test_a_stage_whose_job_is_killed_ends(repository):
     (job,) = (one for one in processes(repository.folder) if "workflow.freshness stage clean@a" in command_of(one))
     job.kill()
     assert running.communicate() and running.returncode == 1
-    deadline = time.monotonic() + 20
-    while processes(repository.folder) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not processes(repository.folder)
+    wait_until(lambda: not processes(repository.folder))
     assert repository.ran("snakemake") == BELOW_A
 
 
