@@ -6,7 +6,7 @@ if sys.argv[:1] == ["-m"]:
     # `python -m` puts the working directory first, where a file such as copy.py would replace Python's own module.
     sys.path.append(sys.path.pop(0))
 
-__all__ = ["Freshness"]
+__all__ = ["AllStages", "Freshness"]
 
 
 def __getattr__(name: str) -> object:
@@ -15,4 +15,8 @@ def __getattr__(name: str) -> object:
         from .bridge import Freshness
 
         return Freshness
+    if name == "AllStages":
+        from .any_repository import AllStages
+
+        return AllStages
     raise AttributeError(name)

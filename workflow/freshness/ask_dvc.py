@@ -17,6 +17,7 @@ from .listings import Listings
 from .loaded import Loaded
 from .locks import remove_dead_rwlock
 from .look import keep_look
+from .missing import Missing
 from .release_steps import receipt_hashes
 from .state import GOOD_LOCKS, file_name, name_of, write_whole
 from .steps import Step
@@ -28,7 +29,7 @@ class RefusalError(Exception):
     """DVC cannot say what is stale; the message says why."""
 
 
-def ask_dvc(wait: int, status: bool) -> tuple[Loaded, dict[str, Any]]:
+def ask_dvc(wait: int, status: bool, pull: bool = False) -> tuple[Loaded, dict[str, Any]]:
     """Load the repository; return it, and the answer to "what is stale?", which is also kept for the next look.
 
     The answer has every stage and pointer with its state, and the recorded hash of each output.
@@ -42,6 +43,8 @@ def ask_dvc(wait: int, status: bool) -> tuple[Loaded, dict[str, Any]]:
         Seconds to wait for another DVC.
     status
         Whether to compare the contents, or only to load.
+    pull
+        Whether the lists of missing folders' files may be fetched.
     """
     deadline = time.monotonic() + wait
     while True:
@@ -50,7 +53,7 @@ def ask_dvc(wait: int, status: bool) -> tuple[Loaded, dict[str, Any]]:
             # One lock around everything: without it, DVC would read all its files again for each question.
             with lock_repo(loaded.repo):
                 loaded.load()
-                answer = look_closely(loaded) if status else {}
+                answer = look_closely(loaded, pull) if status else {}
             keep_good_locks(loaded.names)
             return loaded, answer
         except (LockError, RWLockFileCorruptedError, RWLockFileFormatError) as error:
@@ -67,7 +70,7 @@ def ask_dvc(wait: int, status: bool) -> tuple[Loaded, dict[str, Any]]:
             raise RefusalError(f"DVC: {error}") from None
 
 
-def look_closely(loaded: Loaded) -> dict[str, Any]:
+def look_closely(loaded: Loaded, pull: bool) -> dict[str, Any]:
     """Return what DVC knows, and keep it with the digest of what it depends on."""
     watched = watch(loaded)
     # Before DVC looks: what changes meanwhile is seen by the next look.
@@ -75,7 +78,7 @@ def look_closely(loaded: Loaded) -> dict[str, Any]:
     if loaded.is_outdated(locks=True):
         # It is of other definitions than those that are loaded.
         digest = ""
-    steps, recorded = describe(loaded.repo), recorded_hashes(loaded)
+    steps, recorded = describe(loaded.repo, pull), recorded_hashes(loaded)
     answer = {"steps": [vars(step) for step in steps], "recorded": recorded}
     keep_look(digest, watched, answer)
     return answer
@@ -98,20 +101,22 @@ def restore_good_lock(error: str) -> bool:
     return False
 
 
-def describe(repo: Any) -> list[Step]:
+def describe(repo: Any, pull: bool = False) -> list[Step]:
     """Return the stages and pointers of an open DVC repository."""
 
     def relative(path: str) -> str:
         return os.path.relpath(path, repo.root_dir)
 
     status, listings = repo.status(check_updates=False), Listings(repo)
+    missing = Missing(repo, listings, status, fetch=pull)
     steps = [
         Step(
             name=stage.addressing,
             kind="stage" if isinstance(stage, PipelineStage) else "pointer",
             deps=sorted({relative(dep.fs_path) for dep in stage.deps if dep.protocol == "local" and not stage.frozen}),
             outs=[relative(out.fs_path) for out in stage.outs],
-            why=explain(stage, status.get(stage.addressing, []), listings),
+            why=explain(stage, missing.left(stage, status.get(stage.addressing, [])), listings),
+            missing=missing.of(stage),
         )
         for stage in listings.stages
     ]

@@ -23,18 +23,23 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+from snakemake.settings.enums import RerunTrigger
 
 from .dvc_process import DvcProcess
 from .locks import lock_folder
 from .look import last_look
 from .progress import show_lines
 from .release_steps import changes, make_receipt, read_receipt
-from .state import OUTCOMES, STATE, stamp, write_whole
+from .state import IGNORE, OUTCOMES, STATE, stamp, write_whole
+from .needs import find_needs, with_those_before
 from .steps import Makers, Step, find_reasons, overlap, read_plan, write_plan
 from .why import summarize_outcomes
+
+MOST_NAMED = 3
 
 
 class Freshness:
@@ -47,17 +52,22 @@ class Freshness:
     wait
         Seconds to wait while another DVC works in the repository.
     hint
-        How to get data that DVC tracks and that is missing; part of the error message.
+        How to get data that DVC tracks and that is missing; without it, the error message names DVC's command.
+    pull
+        Whether a stale step pulls what it reads and is missing; also `--config pull=true`.
     """
 
-    def __init__(self, workflow: Any, wait: int = 60, hint: str = "dvc pull"):
-        self.workflow = workflow
+    stamped = False
+
+    def __init__(self, workflow: Any, wait: int = 60, hint: str = "", pull: bool = False):
+        self.workflow, self._hint = workflow, hint
+        self.pull = pull or str(workflow.globals["config"].get("pull", "")).lower() in ("1", "true", "yes")
         # Jobs, and the stages that DVC runs in them, use the Python that has Snakemake and DVC.
         os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         self._dvc: DvcProcess | None = None
         self._makers: Makers | None = None
         # A job's own Snakemake parses the Snakefile again: it uses the plan of the main one.
-        self.steps = self._ask(wait, hint) if workflow.is_main_process else read_plan()
+        self.steps = self._ask(wait) if workflow.is_main_process else read_plan()
         if workflow.is_main_process:
             show_lines(workflow, self.steps)
 
@@ -113,21 +123,23 @@ class Freshness:
         """Print in one line how many stages ran and which did not have to; for `onsuccess`."""
         print(summarize_outcomes(), file=sys.stderr)
 
-    def _ask(self, wait: int, hint: str) -> dict[str, Step]:
+    def _ask(self, wait: int) -> dict[str, Step]:
         from snakemake.exceptions import WorkflowError
 
         with writing_state():
             self._wait, self._lock = wait, lock_folder()
             answer = last_look()
             if answer is None:
-                self._dvc = DvcProcess(status=True, wait=wait)
+                self._dvc = DvcProcess(status=True, wait=wait, pull=self.pull)
                 answer = self._dvc.answer()
             if "refusal" in answer:
                 raise WorkflowError(answer["refusal"])
             self._recorded = answer["recorded"]
-            steps = {step["name"]: Step(**step) for step in answer["steps"]}
-            refuse_missing_data(steps, hint)
+            steps = {step["name"]: Step(**{**step, "stamped": self.stamped}) for step in answer["steps"]}
             remove_leftovers()
+            if not IGNORE.exists():
+                # Neither git nor DVC need look into what a run keeps.
+                write_whole(IGNORE, "*\n")
         return steps
 
     def _inputs(self, name: str) -> list[str]:
@@ -140,12 +152,13 @@ class Freshness:
         inputs = [str(step.token)]
         for dep in step.deps:
             for maker in makers.of(dep):
-                if maker.reasons:
+                made = [path for path in maker.makes if path not in maker.outs or overlap(path, dep)]
+                if maker.reasons or (maker.needed and step.runs):
                     # Plain, not ancient: if all that a job takes from a running job is ancient, Snakemake ignores its
                     # other reasons to run, the token included.
-                    inputs += [path for path in maker.makes if maker.kind == "pointer" or overlap(path, dep)]
+                    inputs += made
                 elif maker.kind != "pointer":
-                    inputs += [ancient(path) for path in maker.makes if overlap(path, dep)]
+                    inputs += [ancient(path) for path in made if path not in maker.missing]
         return list(dict.fromkeys(inputs))
 
     def _decide(self) -> Makers:
@@ -153,9 +166,12 @@ class Freshness:
         if self._makers is None:
             self._makers = Makers(self.steps.values())
             if self.workflow.is_main_process:
+                # DVC's content decides, not Snakemake's own records.
+                self.workflow.dag_settings.rerun_triggers = frozenset({RerunTrigger.MTIME})
                 for step in self.steps.values():
                     step.forced = self._is_forced(step)
-                find_reasons(self.steps, self._makers)
+                order = find_reasons(self.steps, self._makers)
+                self._get_missing(order, self._makers)
                 with writing_state():
                     for step in self.steps.values():
                         write_token(step)
@@ -164,12 +180,51 @@ class Freshness:
                 self._lift_limit_of_jobs()
         return self._makers
 
+    def _get_missing(self, order: list[Step], makers: Makers) -> None:
+        """Plan who pulls or makes the missing data that is needed; stop if the user has to get it."""
+        asked = self._asked()
+        for step in asked or ():
+            if step.missing and step.kind == "stage" and not (step.reasons or step.stamped):
+                step.needed.append(f"{some(step.missing)} is asked for, and missing here")
+                step.pulls += step.missing if self.pull else []
+        wanted = set(self.steps) if asked is None else with_those_before(asked, makers)
+        refused = find_needs(order, makers, wanted, self.pull)
+        if refused:
+            ways = list(dict.fromkeys(refused.values()))
+            if self._hint and all(way.startswith("dvc pull") for way in ways):
+                ways = [self._hint]
+            # Raised, Snakemake would print it with a traceback: this is reached from an input function.
+            sys.exit(
+                f"DVC tracks {some(refused)}, but it is not here, and steps that run read it. Get it: {some(ways)}"
+            )
+        missing = [path for step in order for path in step.missing if step.name in wanted and not step.runs]
+        if missing:
+            print(f"Missing here, but no step that runs reads it: {some(missing)}", file=sys.stderr)
+
+    def _asked(self) -> list[Step] | None:
+        """Return the steps that the user asked for, None where the rules do not tell."""
+        settings, found = self.workflow.dag_settings, []
+        made = {path: step for step in self.steps.values() for path in step.makes}
+        for target in settings.targets or [self.workflow.default_target]:
+            if not self.workflow.is_rule(target):
+                paths = [os.path.relpath(target)]
+            elif (rule := self.workflow.get_rule(target)).output:
+                paths = [path for path in made if rule.is_producer(path)]
+            else:
+                paths = [str(path) for path in rule.input if not callable(path)]
+                if len(paths) < len(rule.input):
+                    return None
+            if not paths or not made.keys() >= set(paths):
+                return None
+            found += [made[path] for path in paths]
+        return found
+
     def _serve_jobs(self) -> None:
         """Have DVC loaded for the jobs, if there are any; its process ends with this one."""
-        stale = any(step.reasons for step in self.steps.values() if step.kind != "release")
+        stale = any(step.runs for step in self.steps.values() if step.kind != "release")
         # Jobs that a cluster starts load DVC themselves: what they use is counted where they run.
         if stale and self.workflow.local_exec and not self.workflow.dryrun:
-            self._dvc = self._dvc or DvcProcess(status=False, wait=self._wait)
+            self._dvc = self._dvc or DvcProcess(status=False, wait=self._wait, pull=self.pull)
         elif self._dvc:
             self._dvc.close()
 
@@ -191,6 +246,13 @@ class Freshness:
         )
 
 
+def some(names: Iterable[str]) -> str:
+    """Return some of many names, and how many more there are."""
+    names = list(names)
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
 @contextlib.contextmanager
 def writing_state() -> Iterator[None]:
     """Turn an error of the disk into one message."""
@@ -204,27 +266,18 @@ def writing_state() -> Iterator[None]:
         raise WorkflowError(f"Cannot write {error.filename or STATE}: {error.strerror}. Nothing was run.") from None
 
 
-def refuse_missing_data(steps: dict[str, Step], hint: str) -> None:
-    """Stop when data that no stage makes is neither here nor in DVC's cache."""
-    from snakemake.exceptions import WorkflowError
-
-    stale = [step for step in steps.values() if step.kind == "pointer" and step.why]
-    missing = [out for step in stale for out in step.outs if not Path(out).exists()]
-    if missing:
-        raise WorkflowError(f"DVC tracks {', '.join(missing)}, but it is not here. Get it: {hint}")
-
-
 def write_token(step: Step) -> None:
     """Make a stale step's token newer than every output, and a fresh step's token older."""
     now = time.time()
     # New content each time: Snakemake ignores a newer input whose checksum it has recorded.
-    if step.why:
-        write_whole(step.token, "\n".join([*step.why, str(time.time_ns())]))
+    if step.why or step.needed or (step.forced and step.stamped):
+        write_whole(step.token, "\n".join([*step.why, *step.needed, str(time.time_ns())]))
     elif not step.token.exists() or step.token.stat().st_mtime:
         write_whole(step.token, "fresh")
         os.utime(step.token, (0, 0))
-    if not step.why and not step.outs and not Path(stamp(step.name)).exists():
-        write_whole(Path(stamp(step.name)), "")
+    mark = Path(stamp(step.name))
+    if not step.runs and str(mark) in step.makes and not mark.exists():
+        write_whole(mark, "")
     for out in map(Path, step.makes):
         # An output from the future would hide the token, and Snakemake would refuse what is made from it.
         if out.exists() and out.lstat().st_mtime >= now:

@@ -1,9 +1,7 @@
 """DVC brings one stage or pointer up to date.
 
 A job of Snakemake has the run's DVC process do this (`warm.py`). Where that cannot be reached, as on another node of a
-cluster, the job loads DVC for itself:
-
-    python -m workflow.freshness.dvc_job NAME
+cluster, the job loads DVC for itself (`run_alone`).
 """
 
 import contextlib
@@ -11,7 +9,6 @@ import fcntl
 import io
 import logging
 import os
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +27,7 @@ from dvc.utils.serialize import _common, _yaml
 
 from .loaded import Loaded, lock_of
 from .lock_blocks import write_block
-from .state import TURN, exit_with, outcome_file, stamp, write_whole
+from .state import TURN, outcome_file, stamp, write_whole
 from .steps import Step, read_plan
 
 POLL_SECONDS = 0.05
@@ -56,9 +53,9 @@ def bring_up_to_date(loaded: Loaded, name: str, plan: dict[str, Step]) -> int:
     ran = change_dvc(loaded, name)
     try:
         with locked(loaded.repo), loaded.repo.scm_context(quiet=True):
-            outcome = bring(loaded, name, bool(step and step.forced))
+            outcome = bring(loaded, name, step)
         write_whole(outcome_file(name), "ran" if ran else outcome)
-        if step and not step.outs:
+        if step and stamp(name) in step.makes:
             write_whole(Path(stamp(name)), "")
     except KeyboardInterrupt:
         logger.exception("interrupted by the user")
@@ -69,19 +66,58 @@ def bring_up_to_date(loaded: Loaded, name: str, plan: dict[str, Step]) -> int:
     return 0
 
 
-def bring(loaded: Loaded, name: str, force: bool) -> str:
+def bring(loaded: Loaded, name: str, step: Step | None) -> str:
     """Run, restore or skip the stage under DVC's lock, or record the pointer; return what was done."""
+    force = bool(step and step.forced)
     if loaded.is_outdated() or name not in loaded.stages:
         loaded.load()
     if name not in loaded.stages:
         raise DvcException(f"no stage or pointer {name!r}; `dvc stage list --all` shows those there are")
     if not loaded.is_pipeline_stage(name):
-        # `repro` and `add` may move the data away and link it back from the cache; this never does.
-        loaded.repo.commit(name, force=True, relink=False)
-        return "recorded"
+        return record_pointer(loaded.stages[name])
     if loaded.changed_elsewhere(name):
         loaded.load()
-    return "restored" if _reproduce([loaded.stages[name]], force=force) else "unchanged"
+    stage = loaded.stages[name]
+    if step and step.pulls:
+        if not force and not stage.changed(allow_missing=True):
+            # Snakemake waits for the outputs of its rule, a stamp or the real ones.
+            return "unchanged" if step.stamped else pull(loaded, [name])
+        pull(loaded, step.pulls)
+    restored = not force and restore_outputs(stage)
+    return "restored" if _reproduce([stage], force=force) or restored else "unchanged"
+
+
+def pull(loaded: Loaded, targets: list[str]) -> str:
+    """Get data from the DVC remote."""
+    print(f"Pulling {', '.join(targets)}", flush=True)
+    loaded.repo.pull(targets)
+    return "pulled"
+
+
+def record_pointer(stage: Any) -> str:
+    """Record what the data of a pointer is now, or import it again if its source has changed."""
+    if stage.is_import and not stage.frozen and stage.changed_deps():
+        return "imported" if _reproduce([stage]) else "unchanged"
+    # `repro` and `add` may move the data away and link it back from the cache; this never does.
+    stage.save_outs()
+    stage.commit(relink=False)
+    stage.dump(update_pipeline=False)
+    return "recorded"
+
+
+def restore_outputs(stage: Any) -> bool:
+    """Restore the outputs that are gone of a stage that is as recorded; return whether there were any.
+
+    Snakemake removes the outputs of a rule before its job. Where it leaves one, as a metric that is not in DVC's cache,
+    DVC would run the stage.
+    """
+    gone = [out for out in stage.outs if out.use_cache and out.hash_info and not out.exists]
+    if not gone or stage.changed_stage() or stage.changed_deps():
+        return False
+    for out in gone:
+        if not out.changed_cache():
+            out.checkout()
+    return True
 
 
 class Turns:
@@ -191,12 +227,8 @@ def show(error: Exception) -> None:
         _log_exceptions(error)
 
 
-def main() -> int:
+def run_alone(name: str) -> int:
     """Do it in a process of its own."""
     ui.enable()
     # It is loaded when DVC's lock is ours.
-    return bring_up_to_date(Loaded(), sys.argv[1], read_plan())
-
-
-if __name__ == "__main__":
-    exit_with(main)
+    return bring_up_to_date(Loaded(), name, read_plan())

@@ -3,10 +3,9 @@
 import json
 import socket
 import subprocess
-import sys
 from typing import Any
 
-from .state import SOCKET
+from .state import SOCKET, command
 
 # Jobs that wait to be accepted while DVC loads.
 BACKLOG = 4096
@@ -21,9 +20,11 @@ class DvcProcess:
         Whether it compares contents with what DVC recorded; without, it only loads what jobs need.
     wait
         Seconds that it waits for another DVC.
+    pull
+        Whether it may fetch the lists of missing folders' files.
     """
 
-    def __init__(self, status: bool, wait: int):
+    def __init__(self, status: bool, wait: int, pull: bool):
         SOCKET.unlink(missing_ok=True)
         self._connection, other = socket.socketpair()
         with other, socket.socket(socket.AF_UNIX) as listener:
@@ -31,9 +32,14 @@ class DvcProcess:
             listener.bind(str(SOCKET))
             listener.listen(BACKLOG)
             sockets = [other.fileno(), listener.fileno()]
-            arguments = [*map(str, sockets), str(wait), *(["--status"] if status else [])]
+            arguments = [
+                *map(str, sockets),
+                str(wait),
+                *(["--status"] if status else []),
+                *(["--pull"] if pull else []),
+            ]
             self._process = subprocess.Popen(
-                [sys.executable, "-m", f"{__package__}.warm", *arguments],
+                command("warm", *arguments),
                 stdin=subprocess.DEVNULL,
                 pass_fds=sockets,
                 start_new_session=True,

@@ -91,6 +91,7 @@ class Listings:
         yield self._cached(item)
         yield self.now(item)
         yield self._made_by_stages(item)
+        yield self._read_by_stages(item)
         yield from self._committed(item)
 
     def _cached(self, item: Any) -> Listing | None:
@@ -116,6 +117,14 @@ class Listings:
             else:
                 listing[name] = out.hash_info.value
         return listing
+
+    def _read_by_stages(self, item: Any) -> Listing:
+        """Return the files of the folder that stages read, as recorded."""
+        deps = [dep for stage in self.stages for dep in stage.deps if isinstance(dep.hash_info.value, str)]
+        names = {
+            os.path.relpath(dep.fs_path, item.fs_path): dep.hash_info.value for dep in deps if dep.protocol == "local"
+        }
+        return {name: digest for name, digest in names.items() if name != "." and not name.startswith(os.pardir)}
 
     def _committed(self, item: Any) -> Iterator[Listing]:
         """Return the folder as committed: with the last change of its dvc.lock, and in the newest commit."""

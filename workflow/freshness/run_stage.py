@@ -10,7 +10,7 @@ import sys
 from types import FrameType
 
 from .locks import is_locked, remove_dead_rwlock
-from .state import SOCKET
+from .state import SOCKET, command
 
 ENDED = (
     "ERROR: the DVC process of this run has ended; it may have been killed. Run snakemake again: it goes on from here."
@@ -76,7 +76,7 @@ def run_alone(name: str) -> int:
     """Run the stage with a DVC process of its own."""
     import subprocess
 
-    process = subprocess.Popen([sys.executable, "-m", f"{__package__}.dvc_job", name], start_new_session=True)
+    process = subprocess.Popen(command("alone", name), start_new_session=True)
     pass_signals_to(process.pid)
     code = process.wait()
     return end_session(process.pid, code if code >= 0 else 128 - code)

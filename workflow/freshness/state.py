@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-STATE = Path(".snakemake/freshness")
+STATE, IGNORE = Path(".snakemake/freshness"), Path(".snakemake/.gitignore")
 # What the main Snakemake process found, and what came of each stage of the last run.
 PLAN, OUTCOMES = STATE / "plan.json", STATE / "outcomes"
 # DVC's last answer, and what it depends on.
@@ -20,6 +20,11 @@ GOOD_LOCKS, LISTINGS = STATE / "good_locks", STATE / "listings"
 DVC_LOCK = Path(".dvc/tmp/lock")
 # Where the run's DVC process listens, and the queue of those that wait for DVC's lock.
 SOCKET, TURN = STATE / f"dvc-{os.uname().nodename}.sock", STATE / "turn"
+
+
+def command(*words: str) -> list[str]:
+    """Return a command of this package: it works in any folder, whether the package is installed or not."""
+    return [sys.executable, str(Path(__file__).resolve().parent), *words]
 
 
 def file_name(name: str) -> str:

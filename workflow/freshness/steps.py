@@ -29,7 +29,15 @@ class Step:
     forced
         Whether Snakemake was asked to run it in any case.
     reasons
-        Why it runs: `why`, and the steps before it that will change its inputs; empty if it does not run.
+        Why it runs: `why`, and the steps before it that will change its inputs.
+    missing
+        Data that DVC tracks and that is not here, and how to get it: a command, or "" if a stage can make it again.
+    needed
+        Why it runs although it is fresh: steps that run read what of its data is missing.
+    pulls
+        Missing data that it reads, and pulls before it runs.
+    stamped
+        Whether a stamp is the only output of its rule; otherwise, what it makes is.
     """
 
     name: str
@@ -40,13 +48,24 @@ class Step:
     settings: dict[str, str] = field(default_factory=dict)
     forced: bool = False
     reasons: list[str] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
+    needed: list[str] = field(default_factory=list)
+    pulls: list[str] = field(default_factory=list)
+    stamped: bool = False
 
     @property
     def makes(self) -> list[str]:
         """The outputs of its rule: a pointer's rule updates the pointer, not the data."""
+        if self.stamped:
+            return [stamp(self.name)]
         if self.kind == "pointer":
             return [self.name]
         return self.outs or [stamp(self.name)]
+
+    @property
+    def runs(self) -> bool:
+        """Whether its job runs."""
+        return bool(self.reasons or self.needed)
 
     @property
     def token(self) -> Path:
@@ -56,7 +75,7 @@ class Step:
     @property
     def log_head(self) -> str:
         """The first lines of its job's log: why it runs."""
-        return "".join(f"Why: {line}\n" for line in self.reasons)
+        return "".join(f"Why: {line}\n" for line in [*self.reasons, *self.needed])
 
     @property
     def lock_file(self) -> str:
@@ -90,16 +109,24 @@ class Makers:
         return list({step.name: step for out in sorted(found) for step in self._by_out[out]}.values())
 
 
-def find_reasons(steps: dict[str, Step], makers: Makers) -> None:
-    """Work out why each step runs: what changed, and which steps before it will change its inputs."""
+def find_reasons(steps: dict[str, Step], makers: Makers) -> list[Step]:
+    """Work out why each step runs: what changed, and which steps before it will change its inputs.
+
+    Returns
+    -------
+    list
+        The steps, each after those whose outputs it reads.
+    """
     before = {name: [maker.name for dep in step.deps for maker in makers.of(dep)] for name, step in steps.items()}
     # A step may read a folder that it fills itself.
-    order = TopologicalSorter({name: {maker for maker in names if maker != name} for name, names in before.items()})
-    for name in order.static_order():
+    sorter = TopologicalSorter({name: {maker for maker in names if maker != name} for name, names in before.items()})
+    order = list(sorter.static_order())
+    for name in order:
         step = steps[name]
         stale = [maker for maker in dict.fromkeys(before[name]) if maker != name and steps[maker].reasons]
         forced = ["Snakemake was asked to run it"] if step.forced else []
         step.reasons = [*step.why, *forced, *([f"reads what {', '.join(stale)} will make"] if stale else [])]
+    return [steps[name] for name in order]
 
 
 def write_plan(steps: Iterable[Step]) -> None:

@@ -29,7 +29,7 @@ from dvc.ui import ui
 from .ask_dvc import RefusalError, ask_dvc
 from .dvc_job import bring_up_to_date
 from .loaded import Loaded
-from .state import SOCKET, exit_with
+from .state import SOCKET
 from .steps import Step, read_plan
 
 # Most jobs that can run at once.
@@ -134,26 +134,15 @@ class Jobs(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
         self.main.close()
 
 
-def parse_arguments() -> argparse.Namespace:
-    """Return the arguments of the command line."""
-    parser = argparse.ArgumentParser(prog="python -m workflow.freshness.warm", description=__doc__)
-    parser.add_argument("main", type=int, help="the number of the open socket to the main process")
-    parser.add_argument("listener", type=int, help="the number of the open socket to which jobs connect")
-    parser.add_argument("wait", type=int, help="seconds to wait for another DVC")
-    parser.add_argument("--status", action="store_true", help="say what is stale")
-    return parser.parse_args()
-
-
-def main() -> int:
-    """Answer the main process, then serve its jobs."""
-    arguments = parse_arguments()
+def serve(arguments: argparse.Namespace) -> int:
+    """Answer the main process, then serve its jobs; the arguments are those of the command `warm`."""
     # Ctrl+C is for the jobs, which stop their stages.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ui.enable()
     with socket.socket(fileno=arguments.main) as connection, socket.socket(fileno=arguments.listener) as listener:
         loaded, refusal = None, ""
         try:
-            loaded, answer = ask_dvc(arguments.wait, arguments.status)
+            loaded, answer = ask_dvc(arguments.wait, arguments.status, arguments.pull)
         except RefusalError as error:
             refusal = " ".join(str(error).split())
             answer = {"refusal": str(error)}
@@ -161,7 +150,3 @@ def main() -> int:
             connection.sendall(json.dumps(answer).encode() + b"\n")
         Jobs(listener, connection, loaded, refusal).serve()
     return 0
-
-
-if __name__ == "__main__":
-    exit_with(main)

@@ -43,7 +43,7 @@ def dvc_processes(repository: Repository) -> list[psutil.Process]:
     found = []
     for process in processes(repository.folder):
         with contextlib.suppress(psutil.NoSuchProcess):
-            if "freshness.warm" in command_of(process):
+            if " warm " in command_of(process):
                 found.append(process)
     return found
 

@@ -19,12 +19,12 @@ SEED = int(os.environ.get("KILLS_SEED", "0"))
 # A run of the three stages that an edit makes stale takes about this long, with a pause in each.
 SECONDS, SLOW = 2.5, 0.3
 # What works for a job has the command line of the process that it was forked from.
-FORK = "a fork of freshness.warm"
+FORK = "a fork of warm"
 VICTIMS = {
     "dvc": {"dvc": ["dvc repro"], "stage": ["clean.py", "collect.py"]},
     "snakemake": {
         "snakemake": ["bin/snakemake"],
-        "DVC's process": ["freshness.warm"],
+        "DVC's process": ["freshness warm"],
         "a fork of it": [FORK],
         "stage": ["clean.py", "collect.py"],
         "job": ["workflow.freshness stage"],
@@ -51,7 +51,7 @@ def processes(folder: Path) -> list[psutil.Process]:
 def command_of(process: psutil.Process) -> str:
     """Return the command line, and what it is forked from if it did not start another program."""
     command, parent = process.cmdline(), process.parent()
-    return FORK if parent and command and parent.cmdline() == command and "-m" in command else " ".join(command)
+    return FORK if parent and command and parent.cmdline() == command and "warm" in command else " ".join(command)
 
 
 def kill(folder: Path, words: list[str]) -> bool:

@@ -177,7 +177,10 @@ def test_missing_data_says_how_to_get_it(repository):
     repository.path("raw/a.csv").unlink()
     shutil.rmtree(repository.path(".dvc/cache"))
     message = repository.command("snakemake", "--cores", "1", fails=True)
-    assert "DVC tracks raw/a.csv, but it is not here. Get it: dvc pull" in message
+    assert (
+        "DVC tracks raw/a.csv, but it is not here, and steps that run read it. Get it: dvc pull raw/a.csv.dvc"
+        in message
+    )
 
 
 def test_a_rule_for_an_unknown_stage_is_named(repository):

@@ -1,0 +1,57 @@
+"""The commands of the rules, and those that a user gives in the folder of the repository."""
+
+import argparse
+
+from .run_stage import run_stage
+from .state import exit_with
+
+__all__ = ["exit_with", "main"]
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Return the arguments of the command line."""
+    parser = argparse.ArgumentParser(prog="python -m workflow.freshness", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    stage = commands.add_parser("stage", help="bring a stage of dvc.yaml, or a .dvc file, up to date")
+    stage.add_argument("name", metavar="NAME", help="as in `dvc stage list --all`: train, clean@a, data/raw/a.csv.dvc")
+    release = commands.add_parser("release", help="run a release step's command, then write its receipt")
+    release.add_argument("name", metavar="NAME", help="the name given to fresh.release() in the Snakefile")
+    release.add_argument("words", nargs=argparse.REMAINDER, metavar="WORD", help="the command and its arguments")
+    commands.add_parser("why", help="print every stale step and what changed, as the last Snakemake found it")
+    # The bridge's own, not listed: a stage with a DVC of its own, and the DVC process of a run.
+    commands.add_parser("alone").add_argument("name")
+    warm = commands.add_parser("warm")
+    warm.add_argument("main", type=int, help="the number of the open socket to the main process")
+    warm.add_argument("listener", type=int, help="the number of the open socket to which jobs connect")
+    warm.add_argument("wait", type=int, help="seconds to wait for another DVC")
+    warm.add_argument("--status", action="store_true", help="say what is stale")
+    warm.add_argument("--pull", action="store_true", help="the lists of missing folders' files may be fetched")
+    arguments = parser.parse_args()
+    if arguments.command == "release" and not arguments.words:
+        release.error("the command to run is missing")
+    return arguments
+
+
+def main() -> int:
+    """Run the command; return the exit code."""
+    arguments = parse_arguments()
+    match arguments.command:
+        case "stage":
+            return run_stage(arguments.name)
+        case "release":
+            from .release_steps import run_release_step
+
+            return run_release_step(arguments.name, arguments.words)
+        case "alone":
+            from .dvc_job import run_alone
+
+            return run_alone(arguments.name)
+        case "warm":
+            from .warm import serve
+
+            return serve(arguments)
+        case _:
+            from .why import print_stale_steps
+
+            print_stale_steps()
+            return 0

@@ -1,0 +1,127 @@
+"""Data that DVC tracks and that is not here, as in a clone that has not pulled it: it is missing, not changed."""
+
+import os
+from typing import Any
+
+from dvc.stage import PipelineStage
+
+from .folders import Listing, folder_hash
+from .listings import Listings, is_folder
+from .steps import overlap
+
+CHANGED_OUTS, CHANGED_DEPS = "changed outs", "changed deps"
+
+
+class Missing:
+    """What is missing of the outputs of the stages, and of the data of the pointers.
+
+    Parameters
+    ----------
+    repo : dvc.repo.Repo
+        The open repository.
+    listings
+        The contents of its folders.
+    status
+        What DVC says of each stage and pointer.
+    fetch
+        Whether the list of a missing folder's files may be fetched, to compare what stages read of it.
+    """
+
+    def __init__(self, repo: Any, listings: Listings, status: dict[str, Any], fetch: bool):
+        self._root, self._listings, self._fetch = repo.root_dir, listings, fetch
+        self._can_pull = bool(repo.config.get("remote"))
+        self._by_step: dict[str, dict[str, str]] = {}
+        self._outs: dict[str, Any] = {}
+        for stage in listings.stages:
+            name = stage.addressing
+            if changed := _entry(status.get(name, []), CHANGED_OUTS):
+                outs = [out for out in stage.outs if str(out) in changed and out.hash_info and out.use_cache]
+                self._by_step[name] = {path: how for out in outs for path, how in self._find(stage, out).items()}
+
+    def of(self, stage: Any) -> dict[str, str]:
+        """Return the missing files of a stage or pointer, and how to get each; "" if the stage can make it again."""
+        return self._by_step.get(stage.addressing, {})
+
+    def left(self, stage: Any, status: list[Any]) -> list[Any]:
+        """Return DVC's status of a stage or pointer without what is only missing."""
+        left = []
+        for change in status:
+            if isinstance(change, str):
+                left.append(change)
+                continue
+            for kind, paths in change.items():
+                # A pointer of which a part is missing is not recorded, whatever else has changed in it.
+                gone = self.of(stage) if kind == CHANGED_OUTS else {}
+                items = {str(item): item for item in (stage.outs if kind == CHANGED_OUTS else stage.deps)}
+                kept = {
+                    path: state
+                    for path, state in paths.items()
+                    if not any(overlap(self._relative(items[path]), one) for one in gone)
+                    and not (kind == CHANGED_DEPS and self._explains(items[path], state))
+                }
+                if kept:
+                    left.append({kind: kept})
+        return left
+
+    def _find(self, stage: Any, out: Any) -> dict[str, str]:
+        path, is_pointer = self._relative(out), not isinstance(stage, PipelineStage)
+        here = os.path.lexists(out.fs_path)
+        if here and not (is_pointer and is_folder(out)):
+            return {}
+        if here:
+            then, now = self._listings.then(out), self._listings.now(out)
+            gone = [f"{path}/{name}" for name in sorted((then or {}).keys() - (now or {}).keys())]
+        else:
+            gone = [path]
+        cached = bool(gone) and not out.changed_cache()
+        if not is_pointer and (cached or not self._can_pull):
+            # DVC restores it, or makes it again.
+            return {}
+        if gone:
+            self._outs[path] = out
+        how = f"dvc {'checkout' if cached else 'pull'} {stage.addressing}" if is_pointer else ""
+        return dict.fromkeys(gone, how)
+
+    def _explains(self, dep: Any, state: Any) -> bool:
+        """Return whether a dependency differs only because data is missing: with it, it would be as recorded."""
+        if state not in ("deleted", "modified") or dep.protocol != "local" or not isinstance(dep.hash_info.value, str):
+            return False
+        path, recorded = self._relative(dep), dep.hash_info.value
+        missing = {out: one for out, one in self._outs.items() if overlap(out, path)}
+        if not missing:
+            return False
+        above = next((out for out in missing if path == out or path.startswith(f"{out}/")), None)
+        if above is None:
+            return self._folder_with(path, missing, self._listings.now(dep) or {}, state) in (recorded, None)
+        if path == above:
+            return bool(missing[above].hash_info.value == recorded)
+        if state == "modified":
+            return False
+        listing = self._listing(missing[above])
+        # Without the list of its files, a missing folder is taken to be what it was, as by `dvc repro --allow-missing`.
+        return listing is None or listing.get(os.path.relpath(path, above)) == recorded
+
+    def _folder_with(self, path: str, missing: dict[str, Any], here: Listing, state: str) -> str | None:
+        """Return the hash of a folder as it would be with what is missing in it, None if that cannot be known."""
+        whole: Listing = {}
+        for name, out in missing.items():
+            inside = os.path.relpath(name, path)
+            listing = self._listing(out) if is_folder(out) else {"": out.hash_info.value}
+            if listing is None:
+                return None if state == "deleted" else ""
+            whole |= {os.path.join(inside, file) if file else inside: digest for file, digest in listing.items()}
+        return folder_hash(whole | here)
+
+    def _listing(self, out: Any) -> Listing | None:
+        listing = self._listings.then(out)
+        if listing is None and self._fetch:
+            out.get_dir_cache()
+            listing = self._listings.then(out)
+        return listing
+
+    def _relative(self, item: Any) -> str:
+        return os.path.relpath(item.fs_path, self._root)
+
+
+def _entry(status: list[Any], kind: str) -> dict[str, Any]:
+    return next((change[kind] for change in status if isinstance(change, dict) and kind in change), {})
