@@ -1,6 +1,8 @@
 """Ask DVC about every stage and pointer of the repository; clean up the locks that killed processes left."""
 
 import os
+import re
+import shlex
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,9 +19,10 @@ from .listings import Listings
 from .loaded import Loaded
 from .locks import remove_dead_rwlock
 from .look import keep_look
+from .merge import MARKER
 from .missing import Missing
 from .release_steps import receipt_hashes
-from .state import GOOD_LOCKS, file_name, name_of, write_whole
+from .state import GOOD_LOCKS, command, file_name, name_of, write_whole
 from .steps import Step
 from .watch import watch
 from .why import explain
@@ -63,6 +66,8 @@ def ask_dvc(wait: int, status: bool, pull: bool = False) -> tuple[Loaded, dict[s
                 raise RefusalError(f"DVC is busy in this repository; try again when it is done. {error}") from None
             time.sleep(1)
         except (YAMLSyntaxError, YAMLValidationError) as error:
+            if conflicted := [path for path in named_files(str(error)) if MARKER in path.read_text(errors="replace")]:
+                raise RefusalError(explain_conflict(conflicted[0])) from None
             # `dvc repro` writes dvc.lock in place: a kill at that moment leaves half a file.
             if not restore_good_lock(str(error)):
                 raise RefusalError(f"DVC cannot read a file; git can restore it. {error}") from None
@@ -89,6 +94,20 @@ def keep_good_locks(paths: Iterable[str]) -> None:
     for path in paths:
         if Path(path).exists():
             write_whole(GOOD_LOCKS / file_name(path), Path(path).read_text(encoding="utf-8"))
+
+
+def named_files(error: str) -> list[Path]:
+    """Return the files that DVC's error names."""
+    return [Path(word) for word in re.findall(r"'([^'\n]+)' is invalid", error) if Path(word).is_file()]
+
+
+def explain_conflict(path: Path) -> str:
+    """Return what to do about a file in which git left the lines of both sides."""
+    text = f"{path} holds the conflict markers of a merge. "
+    if path.name != "dvc.lock":
+        return f"{text}Keep what is right, delete the lines with <<<<<<<, ======= and >>>>>>>, and commit."
+    install = shlex.join(command("merge", "--install"))
+    return f"{text}Merge it by stage: {install} && git checkout --merge -- {path}"
 
 
 def restore_good_lock(error: str) -> bool:

@@ -1,6 +1,7 @@
 """The commands of the rules, and those that a user gives in the folder of the repository."""
 
 import argparse
+from pathlib import Path
 
 from .run_stage import run_stage
 from .state import exit_with
@@ -18,6 +19,9 @@ def parse_arguments() -> argparse.Namespace:
     release.add_argument("name", metavar="NAME", help="the name given to fresh.release() in the Snakefile")
     release.add_argument("words", nargs=argparse.REMAINDER, metavar="WORD", help="the command and its arguments")
     commands.add_parser("why", help="print every stale step and what changed, as the last Snakemake found it")
+    merge = commands.add_parser("merge", help="merge three versions of a dvc.lock; git calls it")
+    merge.add_argument("versions", nargs="*", metavar="FILE", help="the common ancestor, ours (overwritten), theirs")
+    merge.add_argument("--install", action="store_true", help="have git in this clone use it for each dvc.lock")
     # The bridge's own, not listed: a stage with a DVC of its own, and the DVC process of a run.
     commands.add_parser("alone").add_argument("name")
     warm = commands.add_parser("warm")
@@ -27,6 +31,8 @@ def parse_arguments() -> argparse.Namespace:
     warm.add_argument("--status", action="store_true", help="say what is stale")
     warm.add_argument("--pull", action="store_true", help="the lists of missing folders' files may be fetched")
     arguments = parser.parse_args()
+    if arguments.command == "merge" and len(arguments.versions) != (0 if arguments.install else 3):
+        merge.error("give three files, or --install")
     if arguments.command == "release" and not arguments.words:
         release.error("the command to run is missing")
     return arguments
@@ -42,6 +48,13 @@ def main() -> int:
             from .release_steps import run_release_step
 
             return run_release_step(arguments.name, arguments.words)
+        case "merge":
+            from .merge import install_driver, merge_locks
+
+            if arguments.install:
+                install_driver()
+                return 0
+            return merge_locks(*map(Path, arguments.versions))
         case "alone":
             from .dvc_job import run_alone
 

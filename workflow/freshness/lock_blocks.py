@@ -73,17 +73,21 @@ def write_block(path: Path, name: str, entry: dict[str, Any], order: list[str]) 
     order
         The names of all stages of that dvc.yaml: whichever of them ends first, the same records are the same bytes.
     """
-    from dvc.utils.serialize import dumps_yaml
-
     blocks = read_blocks(path)
     if blocks is None:
         return None
     before = blocks.stages.get(name)
-    # DVC's own text for a file with this stage alone, without its first line.
-    blocks.stages[name] = dumps_yaml({"stages": {name: unshared(entry)}}).partition("\n")[2]
+    blocks.stages[name] = block_of(name, entry)
     if blocks.stages[name] != before:
         write_whole(path, blocks.whole(order))
     return blocks.stages[name] != before
+
+
+def block_of(name: str, entry: dict[str, Any]) -> str:
+    """Return a stage's lines in dvc.lock: DVC's own text for a file with this stage alone, without its first line."""
+    from dvc.utils.serialize import dumps_yaml
+
+    return str(dumps_yaml({"stages": {name: unshared(entry)}}).partition("\n")[2])
 
 
 def unshared(value: Any) -> Any:
