@@ -41,7 +41,7 @@ class AllStages(Freshness):
 
         EVERYTHING has those of all stages; pointers follow where stages need them.
         """
-        targets = {EVERYTHING: []}
+        targets: dict[str, list[str]] = {EVERYTHING: []}
         for step in self.steps.values():
             names = [step.name]
             if step.kind == "stage":

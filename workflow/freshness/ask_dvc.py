@@ -17,7 +17,7 @@ from dvc.utils.strictyaml import YAMLSyntaxError, YAMLValidationError
 
 from .listings import Listings
 from .loaded import Loaded
-from .locks import remove_dead_rwlock
+from .locks import remove_dead_rwlock, remove_unlinked_locks
 from .look import keep_look
 from .merge import MARKER
 from .missing import Missing
@@ -49,7 +49,7 @@ def ask_dvc(wait: int, status: bool, pull: bool = False) -> tuple[Loaded, dict[s
     pull
         Whether the lists of missing folders' files may be fetched.
     """
-    deadline = time.monotonic() + wait
+    deadline, loaded = time.monotonic() + wait, None
     while True:
         try:
             loaded = Loaded()
@@ -60,7 +60,8 @@ def ask_dvc(wait: int, status: bool, pull: bool = False) -> tuple[Loaded, dict[s
             keep_good_locks(loaded.names)
             return loaded, answer
         except (LockError, RWLockFileCorruptedError, RWLockFileFormatError) as error:
-            if remove_dead_rwlock():
+            by_links = loaded is not None and loaded.repo.config["core"].get("hardlink_lock")
+            if remove_dead_rwlock() or (by_links and remove_unlinked_locks()):
                 continue
             if time.monotonic() > deadline:
                 raise RefusalError(f"DVC is busy in this repository; try again when it is done. {error}") from None
@@ -98,7 +99,7 @@ def keep_good_locks(paths: Iterable[str]) -> None:
 
 def named_files(error: str) -> list[Path]:
     """Return the files that DVC's error names."""
-    return [Path(word) for word in re.findall(r"'([^'\n]+)' is invalid", error) if Path(word).is_file()]
+    return [Path(word) for word in re.findall(r"'([^'\n]+)'", error) if Path(word).is_file()]
 
 
 def explain_conflict(path: Path) -> str:

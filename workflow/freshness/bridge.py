@@ -32,10 +32,10 @@ from snakemake.settings.enums import RerunTrigger
 from .dvc_process import DvcProcess
 from .locks import lock_folder
 from .look import last_look
+from .needs import find_needs, with_those_before
 from .progress import show_lines
 from .release_steps import changes, make_receipt, read_receipt
-from .state import IGNORE, OUTCOMES, STATE, stamp, write_whole
-from .needs import find_needs, with_those_before
+from .state import IGNORE, OUTCOMES, STATE, stamp, stop, write_whole
 from .steps import Makers, Step, find_reasons, overlap, read_plan, write_plan
 from .why import summarize_outcomes
 
@@ -79,10 +79,8 @@ class Freshness:
         name
             DVC's name for it, with the rule's wildcards: "train", "clean@{name}", "data/{name}.csv.dvc".
         """
-        from snakemake.exceptions import WorkflowError
-
         if "{" not in name and name not in self.steps:
-            raise WorkflowError(f"DVC knows no stage or pointer {name!r}; `dvc stage list --all` shows those it knows.")
+            stop(f"DVC knows no stage or pointer {name!r}; `dvc stage list --all` shows those it knows.")
         return lambda wildcards: self._inputs(name.format(**wildcards))
 
     def stamp(self, name: str) -> str:
@@ -124,8 +122,6 @@ class Freshness:
         print(summarize_outcomes(), file=sys.stderr)
 
     def _ask(self, wait: int) -> dict[str, Step]:
-        from snakemake.exceptions import WorkflowError
-
         with writing_state():
             self._wait, self._lock = wait, lock_folder()
             answer = last_look()
@@ -133,7 +129,7 @@ class Freshness:
                 self._dvc = DvcProcess(status=True, wait=wait, pull=self.pull)
                 answer = self._dvc.answer()
             if "refusal" in answer:
-                raise WorkflowError(answer["refusal"])
+                stop(answer["refusal"])
             self._recorded = answer["recorded"]
             steps = {step["name"]: Step(**{**step, "stamped": self.stamped}) for step in answer["steps"]}
             remove_leftovers()
@@ -193,10 +189,7 @@ class Freshness:
             ways = list(dict.fromkeys(refused.values()))
             if self._hint and all(way.startswith("dvc pull") for way in ways):
                 ways = [self._hint]
-            # Raised, Snakemake would print it with a traceback: this is reached from an input function.
-            sys.exit(
-                f"DVC tracks {some(refused)}, but it is not here, and steps that run read it. Get it: {some(ways)}"
-            )
+            stop(f"DVC tracks {some(refused)}, but it is not here, and steps that run read it. Get it: {some(ways)}")
         missing = [path for step in order for path in step.missing if step.name in wanted and not step.runs]
         if missing:
             print(f"Missing here, but no step that runs reads it: {some(missing)}", file=sys.stderr)
@@ -256,14 +249,12 @@ def some(names: Iterable[str]) -> str:
 @contextlib.contextmanager
 def writing_state() -> Iterator[None]:
     """Turn an error of the disk into one message."""
-    from snakemake.exceptions import WorkflowError
-
     try:
         yield
     except OSError as error:
         # Snakemake's own log is on the same disk: it would print a traceback for each line.
         logging.raiseExceptions = False
-        raise WorkflowError(f"Cannot write {error.filename or STATE}: {error.strerror}. Nothing was run.") from None
+        stop(f"Cannot write {error.filename or STATE}: {error.strerror}. Nothing was run.")
 
 
 def write_token(step: Step) -> None:

@@ -100,6 +100,7 @@ def record_pointer(stage: Any) -> str:
         return "imported" if _reproduce([stage]) else "unchanged"
     # `repro` and `add` may move the data away and link it back from the cache; this never does.
     stage.save_outs()
+    stage.md5 = stage.compute_md5()
     stage.commit(relink=False)
     stage.dump(update_pipeline=False)
     return "recorded"

@@ -1,28 +1,25 @@
 """The locks of this folder: one for a running Snakemake, and those that a killed DVC leaves."""
 
+import contextlib
 import fcntl
 import json
 import os
 from pathlib import Path
 
-from .state import STATE
+from .state import DVC_LOCK, STATE, stop
 
 LOCK = STATE / "lock"
 
 
 def lock_folder() -> int:
     """Lock the folder for this process, or stop and name the process that has it; the kernel unlocks it at the end."""
-    from snakemake.exceptions import WorkflowError
-
     STATE.mkdir(parents=True, exist_ok=True)
     lock = os.open(LOCK, os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = os.read(lock, 20).decode()
-        raise WorkflowError(
-            f"Snakemake runs in this folder already (process {holder}); wait until it is done."
-        ) from None
+        stop(f"Snakemake runs in this folder already (process {holder}); wait until it is done.")
     os.ftruncate(lock, 0)
     os.pwrite(lock, str(os.getpid()).encode(), 0)
     return lock
@@ -54,6 +51,21 @@ def remove_dead_rwlock() -> bool:
         return False
     path.unlink(missing_ok=True)
     return True
+
+
+def remove_unlinked_locks() -> bool:
+    """Remove the lock files that nobody holds, where DVC locks by hard links; return whether there was any.
+
+    With `core.hardlink_lock`, DVC takes any lock file for a lock that is held; a true one has a second link.
+    """
+    removed = False
+    for path in DVC_LOCK, DVC_LOCK.with_name("rwlock.lock"):
+        with contextlib.suppress(FileNotFoundError, BlockingIOError), path.open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(lock.fileno()).st_nlink == 1:
+                path.unlink()
+                removed = True
+    return removed
 
 
 def is_alive(pid: int, since: float) -> bool:

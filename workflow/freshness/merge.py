@@ -67,7 +67,7 @@ def causes(block: str | None) -> dict[Any, str]:
     if block is None:
         return {}
     (entry,) = yaml.load(block, getattr(yaml, "CSafeLoader", yaml.SafeLoader)).values()
-    found = {("cmd",): str(entry.get("cmd"))}
+    found: dict[Any, str] = {("cmd",): str(entry.get("cmd"))}
     for dep in entry.get("deps", []):
         found["deps", dep["path"]] = str(dep)
     for path, params in entry.get("params", {}).items():

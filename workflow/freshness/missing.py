@@ -44,7 +44,7 @@ class Missing:
 
     def left(self, stage: Any, status: list[Any]) -> list[Any]:
         """Return DVC's status of a stage or pointer without what is only missing."""
-        left = []
+        left: list[Any] = []
         for change in status:
             if isinstance(change, str):
                 left.append(change)
@@ -109,7 +109,7 @@ class Missing:
             listing = self._listing(out) if is_folder(out) else {"": out.hash_info.value}
             if listing is None:
                 return None if state == "deleted" else ""
-            whole |= {os.path.join(inside, file) if file else inside: digest for file, digest in listing.items()}
+            whole |= {os.path.normpath(f"{inside}/{file}"): digest for file, digest in listing.items()}
         return folder_hash(whole | here)
 
     def _listing(self, out: Any) -> Listing | None:
@@ -120,7 +120,7 @@ class Missing:
         return listing
 
     def _relative(self, item: Any) -> str:
-        return os.path.relpath(item.fs_path, self._root)
+        return str(os.path.relpath(item.fs_path, self._root))
 
 
 def _entry(status: list[Any], kind: str) -> dict[str, Any]:

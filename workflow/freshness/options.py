@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .state import stop
+
 OPTIONS = "freshness.yaml"
-KEYS = {"threads": int, "mem_mb": int, "alone": (str, list)}
+KEYS: dict[str, Any] = {"threads": int, "mem_mb": int, "alone": (str, list)}
 
 
 @dataclass(frozen=True)
@@ -31,23 +33,16 @@ class Options:
 def read_options(path: Path, names: Iterable[str]) -> dict[str, Options]:
     """Return the options of each stage and pointer; the file names stages, or groups of them (before the @).
 
-    Raises
-    ------
-    WorkflowError
-        When the file names what DVC does not know, or an option that there is not.
+    The process ends with a message when the file names what DVC does not know, or an option that there is not.
     """
-    from snakemake.exceptions import WorkflowError
-
     options = dict.fromkeys(names, Options())
     for key, given in _read(path).items():
         named = [name for name in options if key in (name, name.partition("@")[0])]
         if not named:
-            raise WorkflowError(f"{path} names {key!r}, but DVC knows no such stage; see `dvc stage list --all`.")
+            stop(f"{path} names {key!r}, but DVC knows no such stage; see `dvc stage list --all`.")
         for option, value in given.items() if isinstance(given, dict) else [(given, None)]:
             if option not in KEYS or not isinstance(value, KEYS[option]) or isinstance(value, bool):
-                raise WorkflowError(
-                    f"{path}: {key} has {option!r}: {value!r}. Options are threads: 4, mem_mb: 8000, alone: gpu."
-                )
+                stop(f"{path}: {key} has {option!r}: {value!r}. Options are threads: 4, mem_mb: 8000, alone: gpu.")
         words = given.get("alone", [])
         for name in named:
             options[name] = Options(
@@ -59,13 +54,12 @@ def read_options(path: Path, names: Iterable[str]) -> dict[str, Options]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    from snakemake.exceptions import WorkflowError
     import yaml
 
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
     except yaml.YAMLError as error:
-        raise WorkflowError(f"{path} is not YAML: {error}") from None
+        stop(f"{path} is not YAML: {error}")
     if not isinstance(content or {}, dict):
-        raise WorkflowError(f"{path} is not a list of stages with options, as in `train: {{threads: 4}}`.")
+        stop(f"{path} is not a list of stages with options, as in `train: {{threads: 4}}`.")
     return content or {}

@@ -4,13 +4,17 @@ A release step that succeeds leaves a receipt: the content of what it used, and 
 stale while today's content or settings differ from the receipt.
 """
 
+import contextlib
 import fcntl
 import json
 import os
 import subprocess
 import sys
+import time
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from .folders import Listing, changed_files, file_hash, folder_hash, list_folder, short
 from .listings import read_listing
@@ -19,6 +23,7 @@ from .state import DVC_LOCK, RECEIPTS, RELEASE_LOCKS, file_name, outcome_file, w
 from .steps import Makers, Step, read_plan
 
 # A hash for a file or for what a stage made, the hash of each file for any other folder, the text of a setting.
+WAIT, POLL_SECONDS = 60, 0.05
 Receipt = dict[str, str | Listing]
 
 
@@ -100,18 +105,37 @@ def _recorded_outs(path: Path, names: set[str]) -> dict[str, str]:
     """Return the hash of each output of these stages of a dvc.lock, by path."""
     import yaml
 
-    with DVC_LOCK.open("a") as lock:
-        # `dvc repro` may be writing the file in place: without its lock, half a file would be read.
-        fcntl.flock(lock, fcntl.LOCK_SH)
+    with reading_dvc_lock():
         blocks = read_blocks(path)
         text = "".join(blocks.stages.get(name, "") for name in names) if blocks else path.read_text(encoding="utf-8")
     known = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
     stages = known if blocks else known.get("stages", {})
     return {
-        os.path.normpath(path.parent / out["path"]): out["md5"]
+        os.path.normpath(path.parent / out["path"]): recorded
         for name in names & stages.keys()
         for out in stages[name].get("outs", [])
+        if (recorded := _recorded(out))
     }
+
+
+@contextlib.contextmanager
+def reading_dvc_lock() -> Iterator[None]:
+    """Hold DVC's lock: `dvc repro` may be writing the file in place, and half a file would be read."""
+    deadline = time.monotonic() + WAIT
+    # A lock by hard links exists while it is held; the other kind stays, and is locked.
+    while DVC_LOCK.exists() and DVC_LOCK.stat().st_nlink > 1 and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    with contextlib.ExitStack() as held:
+        if DVC_LOCK.exists():
+            fcntl.flock(held.enter_context(DVC_LOCK.open()), fcntl.LOCK_SH)
+        yield
+
+
+def _recorded(out: dict[str, Any]) -> str:
+    """Return the hash that DVC recorded for an output; on a cloud-versioned remote, a folder has one for each file."""
+    if "files" in out:
+        return folder_hash({file["relpath"]: file["md5"] for file in out["files"]})
+    return str(out.get("md5", ""))
 
 
 def _content(path: str, recorded: dict[str, str]) -> str | Listing:

@@ -60,6 +60,11 @@ def write_whole(path: Path, text: str) -> None:
         new.unlink(missing_ok=True)
 
 
+def stop(message: str) -> NoReturn:
+    """End this process with an error message; Snakemake would print lines of our code with an exception's."""
+    sys.exit(f"ERROR: {message}")
+
+
 def exit_with(job: Callable[[], int]) -> NoReturn:
     """End this process with the job's exit code; an error of the disk is one line, not a traceback."""
     try:

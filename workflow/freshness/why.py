@@ -88,6 +88,9 @@ def _params_lines(path: str, item: Any) -> list[str]:
 def _path_lines(path: str, item: Any, state: str, listings: Listings) -> list[str]:
     if state != "modified" or not item or not item.hash_info.value:
         return [f"{path}: {state}"]
+    if isinstance(item.hash_info.value, dict):
+        # A dataset (ds://) is known by its fields.
+        return differences(item.hash_info.value, item.get_hash().value, path)
     now = listings.now(item)
     if now is not None and is_folder(item):
         then = listings.then(item)

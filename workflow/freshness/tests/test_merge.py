@@ -9,7 +9,6 @@ import random
 import shutil
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import yaml

@@ -1,9 +1,11 @@
-"""dvc.smk and `dvc repro` do the same in copies of real repositories that were not changed for Snakemake."""
+"""dvc.smk and `dvc repro` do the same in copies of real repositories, which have nothing for Snakemake."""
 
-import json
+import contextlib
+import os
 import shutil
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -11,6 +13,8 @@ from dvc.dependency import ParamsDependency
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
 
+from ..lock_blocks import read_blocks
+from ..steps import overlap
 from . import structures
 from .commands import PACKAGE
 from .small_pipeline import Repository
@@ -20,13 +24,15 @@ TOOLS = {
     "snakemake": ("snakemake", "-s", f"{PACKAGE}/dvc.smk", "--cores", "2"),
 }
 SLOW = ("bookdata", "hybrid_flows", "lenskit", "metr", "poprox")
-NOTHING = "Nothing to be done"
 # What git, DVC and Snakemake keep for themselves.
 THEIR_OWN = {".git", ".dvc", ".snakemake"}
 
+# DVC's own, when it looks for outputs that overlap.
+pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
+
 
 @pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in structures.names()])
-def copies(request, tmp_path) -> dict[str, Repository]:
+def copies(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Repository]:
     """Two copies of a repository in which no stage has run, one for each tool."""
     repository = Repository(tmp_path / "dvc" / "repository")
     repository.folder.mkdir(parents=True)
@@ -43,29 +49,27 @@ def copies(request, tmp_path) -> dict[str, Repository]:
 
 
 def test_both_tools_do_the_same(copies):
-    """From nothing, when nothing has changed, after a change of data, and after a change of code."""
+    """At first, when nothing has changed, and after a change."""
     ran, _ = run_both(copies)
-    stages = stages_to_run(copies["snakemake"])
-    assert len(ran) == stages, "each stage ran"
+    stages = stages_of(copies["dvc"])
+    assert len(ran) == sum(not stage.frozen for stage in stages)
     check_same(copies)
 
     ran, printed = run_both(copies)
-    if status(copies["snakemake"]):
-        assert len(ran) < stages, "only what always runs, and what reads it, ran again"
+    if always := [stage for stage in stages if (stage.always_changed or stage.is_callback) and not stage.frozen]:
+        assert len(always) <= len(ran) < len(stages)
     else:
         assert not ran
-        assert NOTHING in printed
+        assert "Nothing to be done" in printed
     check_same(copies)
 
-    sources = sources_to_change(copies["dvc"])
-    assert sources
-    for source in sources:
-        for repository in copies.values():
-            file = first_file(repository.path(source))
-            file.write_text(f"{file.read_text()}changed\n")
-        ran, _ = run_both(copies)
-        assert ran, source
-        check_same(copies)
+    source = source_to_change(copies["dvc"])
+    for repository in copies.values():
+        file = first_file(repository.path(source))
+        file.write_text(f"{file.read_text()}changed\n")
+    ran, _ = run_both(copies)
+    assert ran, source
+    check_same(copies)
 
 
 def run_both(copies: dict[str, Repository]) -> tuple[Counter[str], str]:
@@ -83,17 +87,19 @@ def run_both(copies: dict[str, Repository]) -> tuple[Counter[str], str]:
 def check_same(copies: dict[str, Repository]) -> None:
     """Check that files, DVC's records and cache, and what git and DVC call changed are the same."""
     dvc, snakemake = copies.values()
-    assert contents(snakemake).keys() == contents(dvc).keys()
-    locks = [path for path in contents(dvc) if path.name == "dvc.lock"]
+    ours, theirs = contents(snakemake), contents(dvc)
+    assert ours.keys() == theirs.keys()
+    locks = [path for path in ours if path.name == "dvc.lock"]
     for lock in locks:
-        ours, theirs = (yaml.safe_load(repository.read(lock)) for repository in (snakemake, dvc))
-        assert ours == theirs, lock
-    different = [path for path, content in contents(snakemake).items() if contents(dvc)[path] != content]
-    assert not different
+        assert yaml.safe_load(ours[lock]) == yaml.safe_load(theirs[lock]), lock
+        # `dvc repro` adds a stage at the end when it has run; here, the order is that of dvc.yaml.
+        blocks, blocks_of_dvc = (read_blocks(repository.path(str(lock))) for repository in (snakemake, dvc))
+        assert blocks == blocks_of_dvc, lock
+    assert not [path for path in ours if ours[path] != theirs[path] and path not in locks]
     assert objects(snakemake) == objects(dvc)
     assert snakemake.command("git", "status", "--porcelain") == dvc.command("git", "status", "--porcelain")
     assert status(snakemake) == status(dvc)
-    assert all(changes == ["always changed"] for changes in status(snakemake).values())
+    assert all(changes == ["always changed"] for changes in status(dvc).values())
 
 
 def contents(repository: Repository) -> dict[Path, bytes]:
@@ -109,38 +115,30 @@ def objects(repository: Repository) -> set[str]:
     return {path.relative_to(cache).as_posix() for path in cache.glob("??/*")}
 
 
-def status(repository: Repository) -> dict[str, list[object]]:
-    return json.loads(repository.command("dvc", "status", "--json").splitlines()[-1])
+def status(repository: Repository) -> dict[str, Any]:
+    with contextlib.chdir(repository.folder), Repo() as repo:
+        return repo.status()
 
 
-def stages_to_run(repository: Repository) -> int:
-    """Return how many stages there are that may run."""
+def stages_of(repository: Repository) -> list[PipelineStage]:
     with Repo(repository.folder) as repo:
-        return sum(isinstance(stage, PipelineStage) and not stage.frozen for stage in repo.index.stages)
+        return [stage for stage in repo.index.stages if isinstance(stage, PipelineStage)]
 
 
-def sources_to_change(repository: Repository) -> list[str]:
-    """Return a source that DVC tracks and one that git tracks, where there are such; stages read them."""
-    with Repo(repository.folder) as repo:
-        stages = [stage for stage in repo.index.stages if isinstance(stage, PipelineStage)]
-        made = {out.fs_path for stage in stages for out in stage.outs}
-        tracked = {out.fs_path for stage in repo.index.stages for out in stage.outs} - made
-        read = {
-            dep.fs_path
-            for stage in stages
-            for dep in stage.deps
-            if not stage.frozen and not isinstance(dep, ParamsDependency)
-        }
-    root = repository.folder.resolve()
-    data = sorted(read & tracked)[:1]
-    code = sorted(path for path in read if not any(overlap(path, other) for other in made | tracked))[:1]
-    return [Path(path).relative_to(root).as_posix() for path in [*data, *code]]
+def source_to_change(repository: Repository) -> str:
+    """Return a source that stages read: of those that DVC tracks, else of the others, else what a stage makes."""
+    stages, root = stages_of(repository), repository.folder.resolve()
+    deps = [dep for stage in stages for dep in stage.deps if not stage.frozen and not isinstance(dep, ParamsDependency)]
+    read, made = ({os.path.relpath(item.fs_path, root) for item in items} for items in (deps, outs_of(stages)))
+    sources = {path for path in read if not any(overlap(path, out) for out in made)}
+    tracked = {path for path in sources if repository.path(f"{path}.dvc").exists()}
+    return min(tracked or sources or made)
 
 
-def overlap(one: str, other: str) -> bool:
-    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
+def outs_of(stages: list[PipelineStage]) -> list[Any]:
+    return [out for stage in stages for out in stage.outs if not stage.frozen]
 
 
 def first_file(path: Path) -> Path:
     """Return the file, or the first file in a folder."""
-    return sorted(below for below in path.rglob("*") if below.is_file())[0] if path.is_dir() else path
+    return min(below for below in path.rglob("*") if below.is_file()) if path.is_dir() else path
