@@ -19,11 +19,14 @@ def parse_arguments() -> argparse.Namespace:
     release.add_argument("name", metavar="NAME", help="the name given to fresh.release() in the Snakefile")
     release.add_argument("words", nargs=argparse.REMAINDER, metavar="WORD", help="the command and its arguments")
     commands.add_parser("why", help="print every stale step and what changed, as the last Snakemake found it")
-    merge = commands.add_parser("merge", help="merge three versions of a dvc.lock; git calls it")
-    merge.add_argument("versions", nargs="*", metavar="FILE", help="the common ancestor, ours (overwritten), theirs")
+    merge = commands.add_parser("merge", help="merge the versions of a dvc.lock; git calls it")
+    merge.add_argument(
+        "versions", nargs="*", metavar="FILE", help="the common ancestor, ours (overwritten), theirs, their path"
+    )
     merge.add_argument("--install", action="store_true", help="have git in this clone use it for each dvc.lock")
-    # The bridge's own, not listed: a stage with a DVC of its own, and the DVC process of a run.
+    # The bridge's own, not listed: a stage or missing data with a DVC of its own, and the DVC process of a run.
     commands.add_parser("alone").add_argument("name")
+    commands.add_parser("pull").add_argument("paths", nargs="+")
     warm = commands.add_parser("warm")
     warm.add_argument("main", type=int, help="the number of the open socket to the main process")
     warm.add_argument("listener", type=int, help="the number of the open socket to which jobs connect")
@@ -31,8 +34,8 @@ def parse_arguments() -> argparse.Namespace:
     warm.add_argument("--status", action="store_true", help="say what is stale")
     warm.add_argument("--pull", action="store_true", help="the lists of missing folders' files may be fetched")
     arguments = parser.parse_args()
-    if arguments.command == "merge" and len(arguments.versions) != (0 if arguments.install else 3):
-        merge.error("give three files, or --install")
+    if arguments.command == "merge" and len(arguments.versions) != (0 if arguments.install else 4):
+        merge.error("give three versions and a path, or --install")
     if arguments.command == "release" and not arguments.words:
         release.error("the command to run is missing")
     return arguments
@@ -59,6 +62,10 @@ def main() -> int:
             from .dvc_job import run_alone
 
             return run_alone(arguments.name)
+        case "pull":
+            from .dvc_job import pull_alone
+
+            return pull_alone(arguments.paths)
         case "warm":
             from .warm import serve
 

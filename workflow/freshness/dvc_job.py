@@ -78,12 +78,12 @@ def bring(loaded: Loaded, name: str, step: Step | None) -> str:
     if loaded.changed_elsewhere(name):
         loaded.load()
     stage = loaded.stages[name]
-    if step and step.pulls:
-        if not force and not stage.changed(allow_missing=True):
-            # Snakemake waits for the outputs of its rule, a stamp or the real ones.
-            return "unchanged" if step.stamped else pull(loaded, [name])
-        pull(loaded, step.pulls)
     restored = not force and restore_outputs(stage)
+    if step and (step.pulls or step.missing):
+        if not (force or step.needed or stage.changed(allow_missing=True)) and step.stamped:
+            return "unchanged"
+        if step.pulls:
+            pull(loaded, step.pulls)
     return "restored" if _reproduce([stage], force=force) or restored else "unchanged"
 
 
@@ -115,10 +115,10 @@ def restore_outputs(stage: Any) -> bool:
     gone = [out for out in stage.outs if out.use_cache and out.hash_info and not out.exists]
     if not gone or stage.changed_stage() or stage.changed_deps():
         return False
-    for out in gone:
-        if not out.changed_cache():
-            out.checkout()
-    return True
+    cached = [out for out in gone if not out.changed_cache()]
+    for out in cached:
+        out.checkout()
+    return bool(cached)
 
 
 class Turns:
@@ -226,6 +226,20 @@ def show(error: Exception) -> None:
         logger.exception("")
     else:
         _log_exceptions(error)
+
+
+def pull_alone(paths: list[str]) -> int:
+    """Get data for a step that is no stage; return the exit code."""
+    ui.enable()
+    loaded = Loaded()
+    try:
+        with locked(loaded.repo):
+            loaded.load()
+            pull(loaded, paths)
+    except Exception as error:
+        show(error)
+        return 1
+    return 0
 
 
 def run_alone(name: str) -> int:

@@ -20,6 +20,7 @@ from .folders import Listing, changed_files, file_hash, folder_hash, list_folder
 from .listings import read_listing
 from .lock_blocks import read_blocks
 from .state import DVC_LOCK, RECEIPTS, RELEASE_LOCKS, file_name, outcome_file, write_whole
+from .state import command as own_command
 from .steps import Makers, Step, read_plan
 
 # A hash for a file or for what a stage made, the hash of each file for any other folder, the text of a setting.
@@ -92,6 +93,8 @@ def run_release_step(name: str, command: list[str]) -> int:
         # The command inherits the lock: if Snakemake is killed, the command lives on, and the next run waits for it.
         fcntl.flock(lock, fcntl.LOCK_EX)
         print(step.log_head, end="", flush=True)
+        if step.pulls and (failed := subprocess.run(own_command("pull", *step.pulls), check=False).returncode):
+            return failed
         # Read before the command runs: what is edited meanwhile must make the step stale.
         receipt = make_receipt(step.deps, step.settings, recorded_hashes(step.deps, plan))
         code = subprocess.run(command, check=False, pass_fds=[lock.fileno()]).returncode

@@ -1,0 +1,89 @@
+"""A clone whose data is not here: what is fresh stays fresh, and a stale stage gets what it reads, no more."""
+
+import pytest
+import yaml
+
+from .commands import PACKAGE
+from .small_pipeline import Repository
+from .test_faults import COPY, AnyRepository, stage
+
+STAGES = {
+    "clean": {"foreach": ["a", "b"], "do": stage("raw/${item}.csv", "clean/${item}.txt")},
+    "join": {
+        "cmd": "python copy.py clean/a.txt joined.txt",
+        "deps": ["clean"],
+        "params": ["join"],
+        "outs": ["joined.txt"],
+    },
+    "report": stage("joined.txt", "report.txt", "report.json", options={"report.json": {"cache": False}}),
+    "single": stage("raw/a.csv", "single.txt"),
+}
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """A clone of a repository in which everything has run and was pushed; nothing is pulled."""
+    origin = AnyRepository(tmp_path / "origin")
+    files = {"dvc.yaml": yaml.safe_dump({"stages": STAGES}), "copy.py": COPY, "params.yaml": "join: 1\n"}
+    files |= {"raw/a.csv": "A\n", "raw/b.csv": "B\n", "README.md": "one\n"}
+    origin.create(files, track=("raw",))
+    origin.command("dvc", "remote", "add", "--default", "store", str(tmp_path / "store"))
+    origin.ran("snakemake")
+    origin.command("dvc", "push", "--quiet")
+    origin.commit("Everything has run")
+    clone = origin.clone(tmp_path / "clone")
+    return clone
+
+
+def ran(clone: Repository, *options: str, fails: bool = False) -> tuple[list[str], str]:
+    clone.log.write_text("")
+    printed = clone.command("snakemake", "-s", str(PACKAGE / "dvc.smk"), "--cores", "2", *options, fails=fails)
+    return sorted(clone.log.read_text().split()), printed
+
+
+def here(clone: Repository) -> set[str]:
+    """Return the data that is here."""
+    names = ["raw/a.csv", "raw/b.csv", "clean/a.txt", "clean/b.txt", "joined.txt", "report.txt", "single.txt"]
+    return {name for name in names if clone.path(name).exists()}
+
+
+@pytest.mark.parametrize("pull", [(), ("--config", "pull=true")])
+def test_without_a_change_nothing_runs_and_nothing_moves(clone, pull):
+    clone.write("README.md", "two\n")
+    outcome, printed = ran(clone, *pull)
+    assert outcome == [] and "Nothing to be done" in printed
+    assert here(clone) == set()
+    assert not list(clone.path(".dvc/cache").rglob("*")) or pull
+    assert "Missing here, but no step that runs reads it" in printed
+
+
+def test_a_stale_stage_pulls_what_it_reads_and_nothing_else(clone):
+    clone.write("params.yaml", "join: 2\n")
+    assert "Get it: dvc pull raw.dvc" in ran(clone, fails=True)[1]
+    assert ran(clone, "--config", "pull=true")[0] == ["joined.txt"]
+    assert here(clone) == {"clean/a.txt", "clean/b.txt", "joined.txt"}
+    assert "Nothing to be done" in ran(clone)[1]
+
+
+def test_what_another_has_changed_in_a_folder_is_seen_without_it(clone, tmp_path):
+    """The pointer of a folder changes, and only the list of its files tells which stage is stale."""
+    origin = AnyRepository(tmp_path / "origin")
+    origin.write("raw/b.csv", "CHANGED\n")
+    origin.command("dvc", "add", "--quiet", "raw")
+    origin.command("dvc", "push", "--quiet")
+    origin.commit("Other data")
+    clone.command("git", "pull", "--quiet")
+    outcome, _ = ran(clone, "--config", "pull=true")
+    assert "clean/b.txt" in outcome and "single.txt" not in outcome
+    assert clone.read("clean/b.txt") == "changed\n"
+
+
+def test_a_file_that_is_gone_is_missing_not_edited(clone):
+    clone.command("dvc", "pull", "--quiet")
+    clone.path("raw/b.csv").unlink()
+    pointer = clone.read("raw.dvc")
+    assert ran(clone)[0] == []
+    clone.write("raw/a.csv", "EDITED\n")
+    printed = ran(clone, fails=True)[1]
+    assert clone.read("raw.dvc") == pointer
+    assert "raw/b.csv" in printed and "dvc checkout raw.dvc" in printed
