@@ -80,7 +80,9 @@ def bring(loaded: Loaded, name: str, step: Step | None) -> str:
     stage = loaded.stages[name]
     restored = not force and restore_outputs(stage)
     if step and (step.pulls or step.missing):
-        if not (force or step.needed or stage.changed(allow_missing=True)) and step.stamped:
+        # Whether its own inputs have changed is decided already, also of what is missing.
+        known = not (force or step.why or step.needed or stage.changed(allow_missing=True))
+        if known and step.stamped:
             return "unchanged"
         if step.pulls:
             pull(loaded, step.pulls)

@@ -77,7 +77,7 @@ class MergedTree:
 
 
 def merge_locks(base: Path, ours: Path, theirs: Path, path: Path) -> int:
-    """Merge into our version of the dvc.lock at a path; return 0, or git's number of conflicts where a side is not a dvc.lock."""
+    """Merge into our version of the dvc.lock at a path; return 0, or the number of conflicts if a side is none."""
     sides = [read_stages(path) for path in (base, ours, theirs)]
     known = [side for side in sides if side is not None]
     if len(known) < len(sides):

@@ -69,8 +69,11 @@ class Missing:
         if here and not (is_pointer and is_folder(out)):
             return {}
         if here:
-            then, now = self._listings.then(out), self._listings.now(out)
-            gone = [f"{path}/{name}" for name in sorted((then or {}).keys() - (now or {}).keys())]
+            then, now = self._listings.then(out) or {}, self._listings.now(out) or {}
+            gone = [f"{path}/{name}" for name in sorted(then.keys() - now.keys())]
+            if gone and now.items() - then.items():
+                # What is left was edited: it is not recorded without the rest.
+                gone.append(path)
         else:
             gone = [path]
         cached = bool(gone) and not out.changed_cache()
@@ -80,6 +83,8 @@ class Missing:
         if gone:
             self._outs[path] = out
         how = f"dvc {'checkout' if cached else 'pull'} {stage.addressing}" if is_pointer else ""
+        if here and gone:
+            how += f" (or, to record that it is gone: dvc commit {stage.addressing})"
         return dict.fromkeys(gone, how)
 
     def _explains(self, dep: Any, state: Any) -> bool:

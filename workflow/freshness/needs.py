@@ -50,7 +50,7 @@ def find_needs(order: Sequence[Step], makers: Makers, wanted: set[str], pull: bo
                 if pull:
                     step.pulls += [path for path in lost if path not in step.pulls]
                 elif maker.kind == "pointer":
-                    refused |= {path: maker.missing[path] for path in lost}
+                    refused |= maker.missing
                 else:
                     maker.needed.append(f"{step.name} reads {', '.join(lost)}, which is missing here")
     return refused

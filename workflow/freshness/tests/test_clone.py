@@ -24,7 +24,11 @@ STAGES = {
 def clone(tmp_path):
     """A clone of a repository in which everything has run and was pushed; nothing is pulled."""
     origin = AnyRepository(tmp_path / "origin")
-    files = {"dvc.yaml": yaml.safe_dump({"stages": STAGES}), "copy.py": COPY, "params.yaml": "join: 1\n"}
+    files = {
+        "dvc.yaml": yaml.safe_dump({"stages": STAGES}),
+        "copy.py": COPY.replace(".lower()", ".lower() + output.name"),
+        "params.yaml": "join: 1\n",
+    }
     files |= {"raw/a.csv": "A\n", "raw/b.csv": "B\n", "README.md": "one\n"}
     origin.create(files, track=("raw",))
     origin.command("dvc", "remote", "add", "--default", "store", str(tmp_path / "store"))
@@ -75,7 +79,7 @@ def test_what_another_has_changed_in_a_folder_is_seen_without_it(clone, tmp_path
     clone.command("git", "pull", "--quiet")
     outcome, _ = ran(clone, "--config", "pull=true")
     assert "clean/b.txt" in outcome and "single.txt" not in outcome
-    assert clone.read("clean/b.txt") == "changed\n"
+    assert clone.read("clean/b.txt") == "changed\nb.txt"
 
 
 def test_a_file_that_is_gone_is_missing_not_edited(clone):

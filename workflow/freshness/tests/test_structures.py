@@ -23,7 +23,7 @@ TOOLS = {
     "dvc": ("dvc", "repro", "--all-pipelines"),
     "snakemake": ("snakemake", "-s", f"{PACKAGE}/dvc.smk", "--cores", "2"),
 }
-SLOW = ("bookdata", "hybrid_flows", "lenskit", "metr", "poprox")
+SLOW = {"alceo", "boilercv", "bookdata", "hybrid_flows", "jrf", "lenskit", "metr", "opentimes", "poprox", "speech"}
 # What git, DVC and Snakemake keep for themselves.
 THEIR_OWN = {".git", ".dvc", ".snakemake"}
 
@@ -50,13 +50,15 @@ def copies(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Reposito
 
 def test_both_tools_do_the_same(copies):
     """At first, when nothing has changed, and after a change."""
+    stages = [stage for stage in stages_of(copies["dvc"]) if not stage.frozen]
+    # What frozen stages need has run before.
+    unrecorded = [stage for stage in stages if stage.cmd_changed or stage.always_changed]
     ran, _ = run_both(copies)
-    stages = stages_of(copies["dvc"])
-    assert len(ran) == sum(not stage.frozen for stage in stages)
+    assert len(ran) == len(unrecorded)
     check_same(copies)
 
     ran, printed = run_both(copies)
-    if always := [stage for stage in stages if (stage.always_changed or stage.is_callback) and not stage.frozen]:
+    if always := [stage for stage in stages if stage.always_changed or stage.is_callback]:
         assert len(always) <= len(ran) < len(stages)
     else:
         assert not ran
