@@ -24,6 +24,8 @@ install install-test install-docs install-notebook:
 	@test -x .venv/bin/python && ! test -e .venv/installing && cmp -s requirements.lock .venv/requirements.lock && \
 	  cmp -s requirements$(@:install%=%).lock .venv/requirements$(@:install%=%).lock || \
 	  $(PYTHON) scripts/tools/install.py $(patsubst install-%,%,$(filter install-%,$@))
+	@git config --get merge.dvc-lock.driver >/dev/null 2>&1 || ! git rev-parse --git-dir >/dev/null 2>&1 || \
+	  .venv/bin/python -m workflow.freshness merge --install
 
 run: install ## generate demo drops if no drops exist, run whatever is stale, print the result
 	@python scripts demo --if-missing

@@ -24,7 +24,11 @@ try:
 except UserError as error:
     raise WorkflowError(str(error))
 
-fresh = Freshness(workflow, hint="dvc pull; or, for the demo's drops, make demo")
+fresh = Freshness(
+    workflow,
+    hint="make pull; or, to get only what stale steps read, CHURN_PULL=1; for the demo's drops, make demo",
+    pull=os.environ.get("CHURN_PULL") == "1",
+)
 
 
 wildcard_constraints:

@@ -26,6 +26,7 @@ from churn.engines.spark.java import find_java, java_version
 from churn.release.registry import SQLITE, open_registry, tracking_uri
 from churn.stack.buckets import open_s3
 from churn.stack.checks import check_workers
+from churn.stack.remote_objects import describe, find_missing
 from churn.stack.settings import DVC_BUCKET, read_settings
 
 LOCK = Path("requirements.lock")
@@ -120,6 +121,22 @@ def check_s3() -> str:
     return f"{address}: written, read, checksum correct"
 
 
+def check_remote() -> str:
+    """Check that the DVC remote holds every object of the last commit."""
+    if not os.environ.get("AWS_ENDPOINT_URL"):
+        return "not used: AWS_ENDPOINT_URL is not set"
+    try:
+        number, missing = find_missing()
+    except UserError as error:
+        raise FaultError(str(error).split(" Check that")[0], "correct the line S3 first") from None
+    if len(missing) == number:
+        return "nothing was pushed yet: make push"
+    if missing:
+        found = f"{len(missing)} of the last commit's {number} objects are missing: {describe(missing)}"
+        raise FaultError(found, "make push, in a clone that has them")
+    return f"all {number} objects of the last commit"
+
+
 def check_mlflow() -> str:
     """Log in and count the experiments."""
     uri = tracking_uri()
@@ -166,6 +183,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "Disk": check_disk,
     "Logins": check_secrets,
     "S3": check_s3,
+    "Remote": check_remote,
     "MLflow": check_mlflow,
     "Spark": check_spark,
     "Alerts": check_alerts,

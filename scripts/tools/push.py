@@ -1,4 +1,4 @@
-"""Send drops, artifacts and the run cache to the DVC remote `minio`.
+"""Send drops, artifacts and the run cache to the DVC remote `minio`, and verify that it holds them.
 
 Reads
     .env and the environment: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY
@@ -9,13 +9,14 @@ Writes
 import argparse
 
 from churn.base.command import run_command
-from churn.stack.transfer import sync_remote
+from churn.stack.transfer import sync_remote, verify_remote
 
 
 def main() -> None:
     """Read the command line."""
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     sync_remote("push")
+    print(f"The remote holds all {verify_remote()} objects of the last commit.")
 
 
 if __name__ == "__main__":

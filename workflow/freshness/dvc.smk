@@ -32,11 +32,11 @@ rule:
         fresh.stamp("{name}"),
     log:
         fresh.log("{name}"),
-    params:
-        name=fresh.name,
     threads: fresh.threads
     resources:
         **fresh.resources,
+    params:
+        name=fresh.name,
     shell:
         "{fresh.command} stage {params.name:q} > {log:q} 2>&1"
 

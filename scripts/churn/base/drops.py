@@ -35,6 +35,11 @@ def read_list(path: Path) -> tuple[str, list[date]]:
     UserError
         When the list is not a YAML mapping, names an unknown source, or contains anything but dates.
     """
+    if path.exists() and "<<<<<<< " in path.read_text():
+        raise UserError(
+            f"{path} holds the conflict markers of a merge. Keep the drops of both sides: delete only the lines with "
+            "<<<<<<<, ======= and >>>>>>>."
+        )
     try:
         listed = (yaml.safe_load(path.read_text()) if path.exists() else None) or {}
         source, drops = listed.get("source", "none"), listed.get("drops") or []

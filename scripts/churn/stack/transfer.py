@@ -1,4 +1,4 @@
-"""Push drops, artifacts and the run cache to the DVC remote `minio`, or pull them."""
+"""Push drops, artifacts and the run cache to the DVC remote `minio` and verify that they are there, or pull them."""
 
 import os
 import subprocess
@@ -34,3 +34,22 @@ def sync_remote(direction: str) -> None:
             f"dvc {direction} failed for some files; its messages about S3 at {address} are above. Fix that, then run "
             f"again: make {direction}. Files that have arrived are not sent again."
         )
+
+
+def verify_remote() -> int:
+    """Check that the remote holds every object of the last commit and every known run; return how many those are.
+
+    Raises
+    ------
+    UserError
+        When one is missing, the server does not answer, or it refuses the login.
+    """
+    from churn.stack.remote_objects import describe, find_missing
+
+    number, missing = find_missing()
+    if missing:
+        raise UserError(
+            f"The remote lacks {len(missing)} of the {number} objects of the last commit: {describe(missing)}. "
+            "Run make push in a clone that has them."
+        )
+    return number
