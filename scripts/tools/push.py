@@ -9,14 +9,13 @@ Writes
 import argparse
 
 from churn.base.command import run_command
-from churn.stack.transfer import sync_remote, verify_remote
+from churn.stack.transfer import push_verified
 
 
 def main() -> None:
     """Read the command line."""
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
-    sync_remote("push")
-    print(f"The remote holds all {verify_remote()} objects of the last commit.")
+    print(f"The remote holds all {push_verified()} objects of the last commit.")
 
 
 if __name__ == "__main__":

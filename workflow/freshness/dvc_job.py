@@ -25,7 +25,7 @@ from dvc.stage.serialize import to_lockfile
 from dvc.ui import ui
 from dvc.utils.serialize import _common, _yaml
 
-from .loaded import Loaded, lock_of
+from .loaded import Loaded, lock_of, only_remote
 from .lock_blocks import write_block
 from .state import TURN, outcome_file, stamp, write_whole
 from .steps import Step, read_plan
@@ -92,7 +92,7 @@ def bring(loaded: Loaded, name: str, step: Step | None) -> str:
 def pull(loaded: Loaded, targets: list[str]) -> str:
     """Get data from the DVC remote."""
     print(f"Pulling {', '.join(targets)}", flush=True)
-    loaded.repo.pull(targets)
+    loaded.repo.pull(targets, remote=only_remote(loaded.repo))
     return "pulled"
 
 

@@ -106,6 +106,12 @@ def lock_of(stage: Any) -> str:
     return os.path.relpath(Path(stage.path).with_suffix(".lock"))
 
 
+def only_remote(repo: Any) -> str | None:
+    """Return the name of the only remote where none is the default one; else None, which is the default."""
+    names = list(repo.config.get("remote", {}))
+    return names[0] if len(names) == 1 and not repo.config["core"].get("remote") else None
+
+
 def changed_at(path: str) -> int:
     """Return when a file last changed, in nanoseconds, 0 if it does not exist."""
     return Path(path).stat().st_ctime_ns if Path(path).exists() else 0

@@ -7,6 +7,7 @@ from dvc.stage import PipelineStage
 
 from .folders import Listing, folder_hash
 from .listings import Listings, is_folder
+from .loaded import only_remote
 from .steps import overlap
 
 CHANGED_OUTS, CHANGED_DEPS = "changed outs", "changed deps"
@@ -29,6 +30,7 @@ class Missing:
 
     def __init__(self, repo: Any, listings: Listings, status: dict[str, Any], fetch: bool):
         self._root, self._listings, self._fetch = repo.root_dir, listings, fetch
+        self._remote = only_remote(repo)
         self._can_pull = bool(repo.config.get("remote"))
         self._by_step: dict[str, dict[str, str]] = {}
         self._outs: dict[str, Any] = {}
@@ -120,7 +122,7 @@ class Missing:
     def _listing(self, out: Any) -> Listing | None:
         listing = self._listings.then(out)
         if listing is None and self._fetch:
-            out.get_dir_cache()
+            out.get_dir_cache(remote=self._remote)
             listing = self._listings.then(out)
         return listing
 

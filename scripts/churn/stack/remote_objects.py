@@ -70,6 +70,15 @@ def known_runs() -> dict[str, str]:
     return {path.relative_to(CACHE).as_posix(): "an entry of the run cache" for path in files}
 
 
+def send_from_cache(missing: dict[str, str]) -> dict[str, str]:
+    """Send objects from DVC's cache to the remote; return those that are not in the cache."""
+    with open_s3() as s3:
+        for key in missing:
+            if (CACHE / key).exists():
+                s3.upload_file(str(CACHE / key), DVC_BUCKET, key)
+    return {key: of for key, of in missing.items() if not (CACHE / key).exists()}
+
+
 def key_of(digest: str) -> str:
     """Return the key of the object with this hash."""
     return f"{OBJECTS}{digest[:2]}/{digest[2:]}"

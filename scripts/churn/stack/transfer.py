@@ -36,20 +36,30 @@ def sync_remote(direction: str) -> None:
         )
 
 
-def verify_remote() -> int:
-    """Check that the remote holds every object of the last commit and every known run; return how many those are.
+def push_verified() -> int:
+    """Push, and check that the remote then holds every object of the last commit and every known run.
+
+    DVC takes a folder whose list is on the remote for sent, and does not look whether its files are there. Files that
+    are not are sent from the cache.
+
+    Returns
+    -------
+    int
+        How many objects the remote must hold, and does.
 
     Raises
     ------
     UserError
-        When one is missing, the server does not answer, or it refuses the login.
+        When one is missing and not here either, and as in `sync_remote`.
     """
-    from churn.stack.remote_objects import describe, find_missing
+    from churn.stack.remote_objects import describe, find_missing, send_from_cache
 
+    sync_remote("push")
     number, missing = find_missing()
-    if missing:
+    lost = send_from_cache(missing)
+    if lost:
         raise UserError(
-            f"The remote lacks {len(missing)} of the {number} objects of the last commit: {describe(missing)}. "
-            "Run make push in a clone that has them."
+            f"The remote lacks {len(lost)} of the {number} objects of the last commit: {describe(lost)}. They are not "
+            "in this clone's cache either: run make push in a clone that has them."
         )
     return number
