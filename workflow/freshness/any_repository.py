@@ -33,7 +33,7 @@ class AllStages(Freshness):
         self.command = shlex.join(command())
         self._options = read_options(Path(OPTIONS), self.steps)
         for word in {word for options in self._options.values() for word in options.alone}:
-            workflow.register_resource(word, 1)
+            workflow.register_resource(alone(word), 1)
 
     @cached_property
     def targets(self) -> dict[str, list[str]]:
@@ -45,9 +45,7 @@ class AllStages(Freshness):
         for step in self.steps.values():
             names = [step.name]
             if step.kind == "stage":
-                definition, _, name = step.name.rpartition(":")
-                group = step.name.partition("@")[0] if "@" in name else step.name
-                names += [group, definition or "dvc.yaml", EVERYTHING]
+                names += [step.group, step.definition, EVERYTHING]
             for name in dict.fromkeys(names):
                 targets.setdefault(name, []).append(stamp(step.name))
         return targets
@@ -56,7 +54,7 @@ class AllStages(Freshness):
     def resources(self) -> dict[str, Callable[[Any], int]]:
         """What each stage uses of memory and of what is never shared."""
         words = sorted({word for options in self._options.values() for word in options.alone})
-        uses = {word: self._use_of(word) for word in words}
+        uses = {alone(word): self._use_of(word) for word in words}
         if any(options.mem_mb for options in self._options.values()):
             uses["mem_mb"] = lambda wildcards: self._options[self.name(wildcards)].mem_mb
         return uses
@@ -83,3 +81,8 @@ class AllStages(Freshness):
         settings = self.workflow.dag_settings
         asked = set(settings.forcerun) | (set(settings.targets) if settings.forcetargets else set())
         return bool(settings.forceall) or any(stamp(step.name) in self.targets.get(name, ()) for name in asked)
+
+
+def alone(word: str) -> str:
+    """Return the name of Snakemake's resource for a word of those that never run together."""
+    return f"alone_{word}"

@@ -1,5 +1,6 @@
 """Ask DVC about every stage and pointer of the repository; clean up the locks that killed processes left."""
 
+import logging
 import os
 import re
 import shlex
@@ -53,6 +54,8 @@ def ask_dvc(wait: int, status: bool, pull: bool = False) -> tuple[Loaded, dict[s
     while True:
         try:
             loaded = Loaded()
+            if Path(loaded.repo.root_dir) != Path.cwd():
+                raise RefusalError(f"Run it in {loaded.repo.root_dir}, the folder of the DVC repository.")
             # One lock around everything: without it, DVC would read all its files again for each question.
             with lock_repo(loaded.repo):
                 loaded.load()
@@ -127,6 +130,8 @@ def describe(repo: Any, pull: bool = False) -> list[Step]:
     def relative(path: str) -> str:
         return os.path.relpath(path, repo.root_dir)
 
+    # At each start, DVC would name every stage that is frozen.
+    logging.getLogger("dvc.repo.status").setLevel(logging.ERROR)
     status, listings = repo.status(check_updates=False), Listings(repo)
     missing = Missing(repo, listings, status, fetch=pull)
     steps = [

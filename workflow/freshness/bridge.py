@@ -84,8 +84,8 @@ class Freshness:
         return lambda wildcards: self._inputs(name.format(**wildcards))
 
     def stamp(self, name: str) -> str:
-        """Return the output of the rule of a stage that has none."""
-        return stamp(name)
+        """Return the output of the rule of a stage that has none; the name may have the rule's wildcards."""
+        return stamp(name).replace("%7B", "{").replace("%7D", "}")
 
     def release(
         self,

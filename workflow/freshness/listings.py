@@ -47,7 +47,13 @@ class Listings:
             self._read_now[path] = None
             if item.fs.isdir(path):
                 tree = item._build(
-                    item.cache, path, item.fs, item.hash_name, ignore=item.dvcignore, dry_run=True, no_progress_bar=True
+                    cache_of(item),
+                    path,
+                    item.fs,
+                    item.hash_name,
+                    ignore=item.dvcignore,
+                    dry_run=True,
+                    no_progress_bar=True,
                 )[-1]
                 self._read_now[path] = _files_of(tree)
         return self._read_now[path]
@@ -100,7 +106,7 @@ class Listings:
         from dvc_objects.errors import ObjectFormatError
 
         try:
-            return _files_of(load(item.cache, item.hash_info))
+            return _files_of(load(cache_of(item), item.hash_info))
         except (FileNotFoundError, ObjectFormatError):
             return None
 
@@ -154,6 +160,11 @@ class Listings:
             ).stdout
         except (OSError, subprocess.CalledProcessError):
             return b""
+
+
+def cache_of(item: Any) -> Any:
+    """Return DVC's cache for a dependency or an output; what lies outside the repository has the local one."""
+    return item.cache if item.is_in_repo else item.local_cache
 
 
 def _files_of(tree: Any) -> Listing | None:

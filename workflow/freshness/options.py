@@ -1,14 +1,15 @@
 """The optional file freshness.yaml: what stages use of the machine, and which never run together."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from .state import stop
+from .steps import Step
 
 OPTIONS = "freshness.yaml"
-KEYS: dict[str, Any] = {"threads": int, "mem_mb": int, "alone": (str, list)}
+EXAMPLE = "threads: 4, mem_mb: 8000, alone: gpu"
+LEAST = {"threads": 1, "mem_mb": 0}
 
 
 @dataclass(frozen=True)
@@ -30,27 +31,42 @@ class Options:
     alone: tuple[str, ...] = ()
 
 
-def read_options(path: Path, names: Iterable[str]) -> dict[str, Options]:
+def read_options(path: Path, steps: dict[str, Step]) -> dict[str, Options]:
     """Return the options of each stage and pointer; the file names stages, or groups of them (before the @).
 
-    The process ends with a message when the file names what DVC does not know, or an option that there is not.
+    What it says of a stage counts before what it says of the group. The process ends with a message when the file names
+    what DVC does not know, or an option that there is not.
     """
-    options = dict.fromkeys(names, Options())
-    for key, given in _read(path).items():
-        named = [name for name in options if key in (name, name.partition("@")[0])]
-        if not named:
+    options, given = dict.fromkeys(steps, Options()), _read(path)
+    for key in sorted(given, key=lambda key: key in steps):
+        names = [name for name, step in steps.items() if key in (name, step.group)]
+        if not names:
             stop(f"{path} names {key!r}, but DVC knows no such stage; see `dvc stage list --all`.")
-        for option, value in given.items() if isinstance(given, dict) else [(given, None)]:
-            if option not in KEYS or not isinstance(value, KEYS[option]) or isinstance(value, bool):
-                stop(f"{path}: {key} has {option!r}: {value!r}. Options are threads: 4, mem_mb: 8000, alone: gpu.")
-        words = given.get("alone", [])
-        for name in named:
-            options[name] = Options(
-                threads=given.get("threads", 1),
-                mem_mb=given.get("mem_mb", 0),
-                alone=(words,) if isinstance(words, str) else tuple(words),
-            )
+        found = _check(path, key, given[key])
+        for name in names:
+            options[name] = replace(options[name], **found)
     return options
+
+
+def _check(path: Path, key: str, given: Any) -> dict[str, Any]:
+    if not isinstance(given, dict):
+        stop(f"{path}: {key} has {given!r}, not options such as {EXAMPLE}.")
+    found = dict(given)
+    if isinstance(found.get("alone"), str):
+        found["alone"] = [found["alone"]]
+    for option, value in found.items():
+        least = LEAST.get(option)
+        is_number = isinstance(value, int) and not isinstance(value, bool) and least is not None and value >= least
+        is_words = (
+            option == "alone"
+            and isinstance(value, list)
+            and all(isinstance(word, str) and word.isidentifier() for word in value)
+        )
+        if not is_number and not is_words:
+            stop(f"{path}: {key} has {option}: {value!r}. Options are {EXAMPLE}.")
+    if "alone" in found:
+        found["alone"] = tuple(found["alone"])
+    return found
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -61,5 +77,5 @@ def _read(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         stop(f"{path} is not YAML: {error}")
     if not isinstance(content or {}, dict):
-        stop(f"{path} is not a list of stages with options, as in `train: {{threads: 4}}`.")
+        stop(f"{path} is not a list of stages with options, as in `train: {{{EXAMPLE}}}`.")
     return content or {}

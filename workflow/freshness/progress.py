@@ -81,6 +81,8 @@ class Lines(logging.Handler):
         elif not self._is_hidden(event, about):
             with self._without_bar():
                 self._plain.handle(record)
+            if about.get("exception") == "MissingRuleException" and any(step.stamped for step in self._steps.values()):
+                self._print("Targets are stages, groups of stages, and .dvc files: dvc stage list --all")
 
     def close(self) -> None:
         """Remove the bar."""

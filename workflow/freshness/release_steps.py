@@ -21,7 +21,7 @@ from .listings import read_listing
 from .lock_blocks import read_blocks
 from .state import DVC_LOCK, RECEIPTS, RELEASE_LOCKS, file_name, outcome_file, write_whole
 from .state import command as own_command
-from .steps import Makers, Step, read_plan
+from .steps import DEFINITION, Makers, Step, read_plan
 
 # A hash for a file or for what a stage made, the hash of each file for any other folder, the text of a setting.
 WAIT, POLL_SECONDS = 60, 0.05
@@ -74,7 +74,7 @@ def recorded_hashes(uses: list[str], plan: dict[str, Step]) -> dict[str, str]:
     for path in uses:
         for maker in makers.of(path):
             if maker.kind == "stage":
-                names[maker.lock_file].add(maker.name.rpartition(":")[2])
+                names[maker.lock_file].add(DEFINITION.sub("", maker.name))
     return {out: digest for path, stages in names.items() for out, digest in _recorded_outs(Path(path), stages).items()}
 
 

@@ -27,14 +27,23 @@ def command(*words: str) -> list[str]:
     return [sys.executable, str(Path(__file__).resolve().parent), *words]
 
 
+# What a file's name cannot have, and what is a wildcard in Snakemake's.
+CODES = {"%": "%25", "/": "%2F", "{": "%7B", "}": "%7D"}
+
+
 def file_name(name: str) -> str:
     """Return a step's name or a path as a file name."""
-    return name.replace("%", "%25").replace("/", "%2F")
+    for letter, code in CODES.items():
+        name = name.replace(letter, code)
+    return name
 
 
 def name_of(path: Path) -> str:
     """Return the step's name or the path after which a file was named by `file_name`."""
-    return path.name.replace("%2F", "/").replace("%25", "%")
+    name = path.name
+    for letter, code in reversed(CODES.items()):
+        name = name.replace(code, letter)
+    return name
 
 
 def outcome_file(name: str) -> Path:

@@ -1,6 +1,7 @@
 """The steps of the pipeline as the bridge sees them, and the plan, which tells the jobs what the main process found."""
 
 import json
+import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable
@@ -10,6 +11,9 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from .state import PLAN, TOKENS, file_name, stamp, write_whole
+
+# The part of DVC's name of a stage that says where it is defined, if not in the root.
+DEFINITION = re.compile(r"^(.*?\.ya?ml):")
 
 
 @dataclass
@@ -78,10 +82,22 @@ class Step:
         return "".join(f"Why: {line}\n" for line in [*self.reasons, *self.needed])
 
     @property
+    def definition(self) -> str:
+        """The dvc.yaml of a stage."""
+        found = DEFINITION.match(self.name)
+        return found[1] if found else "dvc.yaml"
+
+    @property
+    def group(self) -> str:
+        """DVC's name of a stage without the item, if it is one of many."""
+        where = DEFINITION.match(self.name)
+        start = where.end() if where else 0
+        return self.name[:start] + (self.name[start:].rpartition("@")[0] or self.name[start:])
+
+    @property
     def lock_file(self) -> str:
         """Where DVC records what a stage read and made."""
-        folder = Path(self.name.partition(":")[0]).parent if ":" in self.name else Path()
-        return str(folder / "dvc.lock")
+        return str(Path(self.definition).with_suffix(".lock"))
 
 
 def overlap(out: str, dep: str) -> bool:
