@@ -1,4 +1,4 @@
-"""Measure what the bridge between DVC and Snakemake costs: `make bench-freshness`, about ten minutes.
+"""Measure what the bridge costs in a repository that knows nothing of it: `make bench-freshness`, about ten minutes.
 
 Reads
     workflow/freshness/
@@ -14,8 +14,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow.freshness.tests.commands import ENVIRONMENT
-from workflow.freshness.tests.small_pipeline import FILES, PROFILE, Repository
+from workflow.freshness.tests.commands import ENVIRONMENT, PACKAGE
+from workflow.freshness.tests.small_pipeline import Repository
 
 SIZES, REPEATS, GIGABYTES = (40, 320, 1000), 5, 10
 # `dvc repro` reads and writes all of dvc.lock for each stage: with a thousand, that would take most of the time.
@@ -29,22 +29,7 @@ Path(output).parent.mkdir(exist_ok=True)
 time.sleep(float(seconds[0]) if seconds else 0)
 Path(output).write_text(Path(source).read_text() + output)
 """
-SNAKEFILE = """
-import sys
-sys.path.append(workflow.basedir)
-from workflow.freshness import Freshness
-fresh = Freshness(workflow)
-rule all:
-    input: expand("made/{{name}}.txt", name=range({stages}))
-rule copy:
-    input: fresh.stage("copy@{{name}}")
-    output: "made/{{name}}.txt"
-    shell: "python -m workflow.freshness stage copy@{{wildcards.name}}"
-rule track:
-    input: fresh.stage("raw/{{file}}.dvc")
-    output: update("raw/{{file}}.dvc")
-    shell: "python -m workflow.freshness stage {{output}}"
-"""
+SNAKEMAKE = ("snakemake", "-s", str(PACKAGE / "dvc.smk"))
 # Runs a command, waits for what it leaves behind, such as DVC's process, and prints seconds, CPU seconds, bytes read.
 MEASURE = """
 import ctypes, json, os, resource, subprocess, sys, time
@@ -104,12 +89,9 @@ def make_repository(folder: Path, stages: int, seconds: str = "") -> Repository:
     }
     files = {
         "dvc.yaml": str({"stages": {"copy": definition}}),
-        "profiles/default/config.yaml": PROFILE,
         "write.py": WRITE,
         "raw/table.txt": "one\n",
-        "Snakefile": SNAKEFILE.format(stages=stages),
-        ".gitignore": "/made\n/raw/table.txt\n/raw/big.csv\n.snakemake\n*.log\n",
-        ".dvcignore": FILES[".dvcignore"],
+        ".gitignore": "/made\n/raw/table.txt\n/raw/big.csv\n*.log\n",
     }
     repository.create(files, track=("raw/table.txt",))
     return repository
@@ -125,19 +107,24 @@ def measure_size(folder: Path, stages: int) -> list[tuple[str, str]]:
         rows.append((f"{stages} stages from nothing, `dvc repro`", tell(cost, alone, stages)))
     for cores in "1", "2":
         repository = make_repository(folder / f"bridge-{stages}-{cores}", stages)
-        cost = measure(repository, "snakemake", "--cores", cores)
+        cost = measure(repository, *SNAKEMAKE, "--cores", cores)
         rows.append((f"{stages} stages from nothing, `snakemake --cores {cores}`", tell(cost, alone, stages)))
-    for command in ("dvc", "status"), ("snakemake", "-n"), ("snakemake", "--cores", "2"):
+    for command in ("dvc", "status"), (*SNAKEMAKE, "-n"), (*SNAKEMAKE, "--cores", "2"):
         # What comes after a run looks at everything that the run has made.
         measure(repository, *command)
         cost = median(repository, *command)
-        rows.append((f"nothing to do, {stages} stages, `{' '.join(command)}`", f"{cost.seconds:.2f} s"))
-    for command in ("dvc", "repro"), ("snakemake", "--cores", "2"):
+        rows.append((f"nothing to do, {stages} stages, `{shown(command)}`", f"{cost.seconds:.2f} s"))
+    for command in ("dvc", "repro"), (*SNAKEMAKE, "--cores", "2"):
         for number in range(10):
             repository.path(f"made/{number}.txt").unlink()
         cost = measure(repository, *command)
-        rows.append((f"{stages} stages, 10 outputs missing, `{' '.join(command)}`", f"{cost.seconds:.1f} s"))
+        rows.append((f"{stages} stages, 10 outputs missing, `{shown(command)}`", f"{cost.seconds:.1f} s"))
     return rows
+
+
+def shown(command: tuple[str, ...]) -> str:
+    """Return a command as the table has it."""
+    return " ".join(command).replace(f" -s {PACKAGE}/dvc.smk", "")
 
 
 def tell(cost: Cost, alone: Cost, stages: int) -> str:
@@ -149,16 +136,16 @@ def tell(cost: Cost, alone: Cost, stages: int) -> str:
 def measure_big_data(folder: Path) -> list[tuple[str, str]]:
     """Compare the bytes that a no-op reads with and without a large unchanged raw file."""
     repository = make_repository(folder / "big", 2)
-    measure(repository, "snakemake", "--cores", "2")
-    measure(repository, "snakemake", "-n")
-    before = measure(repository, "snakemake", "-n").read
+    measure(repository, *SNAKEMAKE, "--cores", "2")
+    measure(repository, *SNAKEMAKE, "-n")
+    before = measure(repository, *SNAKEMAKE, "-n").read
     # A hard link, so that DVC's cache needs no second copy.
     repository.command("dvc", "config", "cache.type", "hardlink")
     with repository.path("raw/big.csv").open("wb") as file:
         file.truncate(GIGABYTES * 1000**3)
     repository.command("dvc", "add", "--quiet", "raw/big.csv")
-    measure(repository, "snakemake", "-n")
-    after = measure(repository, "snakemake", "-n")
+    measure(repository, *SNAKEMAKE, "-n")
+    after = measure(repository, *SNAKEMAKE, "-n")
     return [
         (
             f"a no-op with {GIGABYTES} GB more of unchanged raw data",
@@ -170,7 +157,7 @@ def measure_big_data(folder: Path) -> list[tuple[str, str]]:
 def measure_parallel(folder: Path) -> list[tuple[str, str]]:
     """Run eight stages of five seconds in parallel."""
     repository = make_repository(folder / "eight", 8, seconds=" 5")
-    return [("eight stages of 5 s, `--cores 8`", f"{measure(repository, 'snakemake', '--cores', '8').seconds:.1f} s")]
+    return [("eight stages of 5 s, `--cores 8`", f"{measure(repository, *SNAKEMAKE, '--cores', '8').seconds:.1f} s")]
 
 
 def main() -> None:
