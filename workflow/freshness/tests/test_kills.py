@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from .commands import PACKAGE
 from .small_pipeline import BELOW_A, TOOLS, Repository
 
 KILLS = int(os.environ.get("KILLS", "12"))
@@ -30,6 +31,9 @@ VICTIMS = {
         "job": ["workflow.freshness stage"],
     },
 }
+# A Snakefile of one's own, and the one for any repository.
+COMMANDS = TOOLS | {"dvc.smk": ("snakemake", "-s", str(PACKAGE / "dvc.smk"), "--cores", "2")}
+VICTIMS["dvc.smk"] = VICTIMS["snakemake"] | {"job": ["freshness stage"]}
 # `dvc repro` does not clean up what a kill leaves in its lock files: Snakemake does.
 DVC_REFUSES = (
     "'./dvc.lock' validation failed",
@@ -71,7 +75,7 @@ def go_on(repository: Repository, tool: str) -> str:
     """Run to the end, as a user would who tries again while something else is still running; return how it went."""
     for attempt in range(60):
         alone = not processes(repository.folder)
-        process = repository.start(*TOOLS[tool])
+        process = repository.start(*COMMANDS[tool])
         printed = process.communicate()[0]
         if process.returncode == 0:
             return "at once" if attempt == 0 else "after the living had ended"
@@ -109,13 +113,14 @@ def test_what_a_killed_stage_leaves_never_counts_and_is_removed(repository):
 def test_the_next_run_of_either_tool_finishes(finished, tmp_path_factory, number):
     chance = random.Random(f"{SEED}-{number}")
     repository = finished.copy(tmp_path_factory.mktemp("killed") / "repository")
-    tool, after = chance.choice([*TOOLS]), chance.choice([*TOOLS])
+    tool, after = chance.choice([*COMMANDS]), chance.choice([*COMMANDS])
+    repository.tools = COMMANDS
     victim, moment = chance.choice([*VICTIMS[tool], "all"]), chance.uniform(0.1, SECONDS)
     what = f"kill {number}: {victim} of {tool} after {moment:.2f} s, then {after}"
     repository.write("raw/a.csv", f"{number}\nb\n" * 1000)
     repository.write("params.yaml", f"join: run{number}\n")
     repository.log.write_text("")
-    running = repository.start(*TOOLS[tool], slow=SLOW)
+    running = repository.start(*COMMANDS[tool], slow=SLOW)
     time.sleep(moment)
     words = VICTIMS[tool].get(victim, [word for words in VICTIMS[tool].values() for word in words])
     while not (hit := kill(repository.folder, words)) and running.poll() is None:
