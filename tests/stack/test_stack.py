@@ -92,6 +92,45 @@ def test_a_clone_pulls_everything_and_computes_nothing(ran_stack, stack, tmp_pat
     assert "Nothing to be done" in stack.run("snakemake", "-n", cwd=copy).stdout
 
 
+def test_push_sends_what_dvc_believes_to_be_there(ran_stack, stack):
+    """An object of a folder is gone from the bucket: DVC sees the list of the folder there, and sends nothing."""
+    stack.run("git", "add", "--all")
+    stack.run("git", "commit", "--quiet", "--allow-empty", "--message", "Run on the stack")
+    assert "The remote holds all" in stack.run("python", "scripts", "push").stdout
+    (model,) = (out for out in locked(stack.repository)["train_model"]["outs"] if out["path"] == "models/candidate")
+    cache = stack.repository / ".dvc/cache"
+    listed = json.loads((cache / "files/md5" / model["md5"][:2] / model["md5"][2:]).read_text())
+    (scorer,) = (file["md5"] for file in listed if file["relpath"] == "scorer.onnx")
+    key = f"files/md5/{scorer[:2]}/{scorer[2:]}"
+    stack.s3().delete_object(Bucket=DVC_BUCKET, Key=key)
+    said = stack.run("python", "scripts", "doctor", fails=True).stdout
+    assert "objects are missing: models/candidate/scorer.onnx" in said
+    (cache / key).rename(cache / "elsewhere")
+    said = stack.run("python", "scripts", "push", fails=True).stderr
+    assert "The remote lacks 1 of the" in said and "models/candidate/scorer.onnx" in said
+    (cache / "elsewhere").rename(cache / key)
+    assert "The remote holds all" in stack.run("python", "scripts", "push").stdout
+    assert key in stack.objects(DVC_BUCKET)
+    assert "objects of the last commit" in stack.run("python", "scripts", "doctor").stdout
+
+
+def test_a_clone_without_data_pulls_what_a_stale_stage_reads(ran_stack, stack, tmp_path):
+    stack.run("git", "add", "--all")
+    stack.run("git", "commit", "--quiet", "--allow-empty", "--message", "Run on the stack")
+    stack.run("python", "scripts", "push")
+    copy = clone(stack, tmp_path / "clone")
+    any_stage = ("snakemake", "-s", "workflow/freshness/dvc.smk", "--cores", "2", "--config", "pull=true")
+    nothing = stack.run(*any_stage, cwd=copy)
+    assert "Nothing to be done" in nothing.stdout + nothing.stderr
+    params = copy / "params.yaml"
+    params.write_text(params.read_text().replace("tolerance: 0.001", "tolerance: 0.002"))
+    said = stack.run("snakemake", "--cores", "2", "train_model", cwd=copy, fails=True).stderr
+    assert "DVC tracks data/" in said and "CHURN_PULL=1" in said
+    stack.run("snakemake", "--cores", "2", "train_model", cwd=copy, CHURN_PULL="1")
+    here = {path.relative_to(copy / "data").parts[0] for path in copy.glob("data/*/**/*.parquet")}
+    assert here == {"training"}, "the training set, and nothing else"
+
+
 def test_the_drift_report_is_published_once_as_a_web_page(ran_stack, stack, tmp_path):
     command = ("python", "scripts/publish_drift_report.py", "--report", "reports/drift", "--receipt")
     for number in 1, 2:

@@ -74,7 +74,7 @@ def ask_dvc(wait: int, status: bool, pull: bool = False) -> tuple[Loaded, dict[s
                 raise RefusalError(explain_conflict(conflicted[0])) from None
             # `dvc repro` writes dvc.lock in place: a kill at that moment leaves half a file.
             if not restore_good_lock(str(error)):
-                raise RefusalError(f"DVC cannot read a file; git can restore it. {error}") from None
+                raise RefusalError(f"DVC cannot read a file, and git may have a good version of it. {error}") from None
         except DvcException as error:
             raise RefusalError(f"DVC: {error}") from None
 
@@ -88,7 +88,7 @@ def look_closely(loaded: Loaded, pull: bool) -> dict[str, Any]:
         # It is of other definitions than those that are loaded.
         digest = ""
     steps, recorded = describe(loaded.repo, pull), recorded_hashes(loaded)
-    answer = {"steps": [vars(step) for step in steps], "recorded": recorded}
+    answer = {"steps": [vars(step) for step in steps], "recorded": recorded, "pull": pull}
     keep_look(digest, watched, answer)
     return answer
 

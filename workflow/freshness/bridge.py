@@ -35,7 +35,7 @@ from .look import last_look
 from .needs import find_needs, with_those_before
 from .progress import show_lines
 from .release_steps import changes, make_receipt, read_receipt
-from .state import IGNORE, OUTCOMES, STATE, stamp, stop, write_whole
+from .state import IGNORE, OUTCOMES, PLAN, STATE, stamp, stop, write_whole
 from .steps import Makers, Step, find_reasons, overlap, read_plan, write_plan
 from .why import summarize_outcomes
 
@@ -123,9 +123,14 @@ class Freshness:
 
     def _ask(self, wait: int) -> dict[str, Step]:
         with writing_state():
+            # If this run finds nothing out, what an earlier one found must not be taken for it.
+            PLAN.unlink(missing_ok=True)
             self._wait, self._lock = wait, lock_folder()
             answer = last_look()
-            if answer is None:
+            # Without pulling, the files of missing folders may have been unknown.
+            if answer is None or (
+                self.pull and not answer["pull"] and any(step["missing"] for step in answer["steps"])
+            ):
                 self._dvc = DvcProcess(status=True, wait=wait, pull=self.pull)
                 answer = self._dvc.answer()
             if "refusal" in answer:
@@ -189,6 +194,8 @@ class Freshness:
             ways = list(dict.fromkeys(refused.values()))
             if self._hint and all(way.startswith("dvc pull") for way in ways):
                 ways = [self._hint]
+            elif not self._hint:
+                ways.append("or only what steps that run read: --config pull=true")
             stop(f"DVC tracks {some(refused)}, but it is not here, and steps that run read it. Get it: {some(ways)}")
         missing = [path for step in order for path in step.missing if step.name in wanted and not step.runs]
         if missing:

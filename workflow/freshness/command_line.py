@@ -11,7 +11,7 @@ __all__ = ["exit_with", "main"]
 
 def parse_arguments() -> argparse.Namespace:
     """Return the arguments of the command line."""
-    parser = argparse.ArgumentParser(prog="python -m workflow.freshness", description=__doc__)
+    parser = argparse.ArgumentParser(prog=f"python -m {__package__}", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     stage = commands.add_parser("stage", help="bring a stage of dvc.yaml, or a .dvc file, up to date")
     stage.add_argument("name", metavar="NAME", help="as in `dvc stage list --all`: train, clean@a, data/raw/a.csv.dvc")
@@ -55,8 +55,7 @@ def main() -> int:
             from .merge import install_driver, merge_locks
 
             if arguments.install:
-                install_driver()
-                return 0
+                return install_driver()
             return merge_locks(*map(Path, arguments.versions))
         case "alone":
             from .dvc_job import run_alone
@@ -73,5 +72,4 @@ def main() -> int:
         case _:
             from .why import print_stale_steps
 
-            print_stale_steps()
-            return 0
+            return print_stale_steps()

@@ -57,7 +57,7 @@ class MergedTree:
         return answer.stdout.partition("\n")[0]
 
     def md5(self, path: str) -> str | None:
-        """Return the hash of a file or a folder of git, or of what a pointer tracks; None if it is none of these."""
+        """Return the hash of a file or a folder of git, or of what a pointer tracks; None if it is something else."""
         if not self._tree:
             return None
         path = os.path.normpath(self._folder / path)
@@ -77,22 +77,45 @@ class MergedTree:
 
 
 def merge_locks(base: Path, ours: Path, theirs: Path, path: Path) -> int:
-    """Merge into our version of the dvc.lock at a path; return 0, or the number of conflicts if a side is none."""
+    """Merge into our version of the dvc.lock at a path; return 0, or the number of conflicts left in it."""
     sides = [read_stages(path) for path in (base, ours, theirs)]
     known = [side for side in sides if side is not None]
-    if len(known) < len(sides):
+    rest = merge_rest(*known) if len(known) == len(sides) else None
+    if rest is None:
         return subprocess.run(["git", "merge-file", ours, base, theirs], check=False).returncode
-    ours.write_text(merge_blocks(*known, tree=MergedTree(path.parent)).whole([]), encoding="utf-8")
+    stages = merge_stages(*(side.stages for side in known), tree=MergedTree(path.parent))
+    ours.write_text(Blocks(rest.head, stages, rest.tail).whole([]), encoding="utf-8")
     return 0
 
 
-def merge_blocks(base: Blocks, ours: Blocks, theirs: Blocks, *, tree: MergedTree) -> Blocks:
-    """Return the blocks of both sides; a stage that only one of them has is where it is there."""
+def merge_rest(base: Blocks, ours: Blocks, theirs: Blocks) -> Blocks | None:
+    """Return what is before and after the stages, such as datasets; None if both sides have changed the same of it."""
+    import yaml
+
+    if (ours.head, ours.tail) == (theirs.head, theirs.tail):
+        return ours
+    sections = [yaml.safe_load(side.head.removesuffix("stages:\n") + side.tail) or {} for side in (base, ours, theirs)]
+    merged: dict[str, list[Any]] = {}
+    for key in dict.fromkeys(key for section in sections for key in section if key != "schema"):
+        versions = [{str(item["name"]): yaml.safe_dump(item) for item in side.get(key) or []} for side in sections]
+        names = dict.fromkeys(name for version in versions for name in version)
+        chosen = [choose(*(version.get(name, "") for version in versions)) for name in names]
+        if None in chosen:
+            return None
+        merged[key] = [yaml.safe_load(text) for text in chosen if text]
+    left = {key: items for key, items in merged.items() if items}
+    return Blocks(HEAD, {}, yaml.safe_dump(left, sort_keys=False) if left else "")
+
+
+def merge_stages(
+    base: dict[str, str], ours: dict[str, str], theirs: dict[str, str], *, tree: MergedTree
+) -> dict[str, str]:
+    """Return the blocks of both sides by name; a stage that only one of them has is where it is there."""
     merged: dict[str, str] = {}
     # Stages that both sides ran.
     contested: dict[str, list[dict[Any, str]]] = {}
-    for name in merged_order(list(ours.stages), list(theirs.stages)):
-        versions = [side.stages.get(name) for side in (base, ours, theirs)]
+    for name in merged_order(list(ours), list(theirs)):
+        versions = [side.get(name) for side in (base, ours, theirs)]
         if None not in versions[1:] and len(set(versions)) == len(versions):
             contested[name] = [causes(version) for version in versions]
         block = merge_block(*versions)
@@ -109,10 +132,9 @@ def merge_blocks(base: Blocks, ours: Blocks, theirs: Blocks, *, tree: MergedTree
             expected = merged_causes(*contested[name], tree=tree, made=made)
             for side, version in (ours, contested[name][1]), (theirs, contested[name][2]):
                 if name in stale and version == expected:
-                    merged[name] = side.stages[name]
+                    merged[name] = side[name]
                     stale.remove(name)
-    tail = choose(base.tail, ours.tail, theirs.tail)
-    return Blocks(ours.head or HEAD, merged, ours.tail if tail is None else tail)
+    return merged
 
 
 def merge_block(base: str | None, ours: str | None, theirs: str | None) -> str | None:
@@ -183,7 +205,7 @@ def merged_order(ours: list[str], theirs: list[str]) -> list[str]:
 
 
 def read_stages(path: Path) -> Blocks | None:
-    """Return the blocks of a dvc.lock in any layout, None if it is none."""
+    """Return the blocks of a dvc.lock in any layout, None if it is not one."""
     import yaml
 
     blocks = read_blocks(path)
@@ -199,11 +221,16 @@ def read_stages(path: Path) -> Blocks | None:
     return Blocks(HEAD, stages, yaml.safe_dump(rest, sort_keys=False) if rest else "")
 
 
-def install_driver() -> None:
-    """Have git use this driver in this clone, and write .gitattributes, which is committed, if it does not name it."""
+def install_driver() -> int:
+    """Have git use this driver in this clone, and write .gitattributes if it does not name it; return the exit code."""
     settings = {DRIVER: f"{shlex.join(command('merge'))} %O %A %B %P", KEEP_OURS: "true"}
     for name, setting in settings.items():
-        subprocess.run(["git", "config", f"merge.{name}.driver", setting], check=True)
+        if code := subprocess.run(["git", "config", f"merge.{name}.driver", setting], check=False).returncode:
+            return code
     attributes = ATTRIBUTES.read_text(encoding="utf-8") if ATTRIBUTES.exists() else ""
+    if attributes and not attributes.endswith("\n"):
+        attributes += "\n"
     if f"merge={DRIVER}" not in attributes:
         ATTRIBUTES.write_text(attributes + ATTRIBUTE, encoding="utf-8")
+        print(f"Wrote {ATTRIBUTES.absolute()}; commit it.")
+    return 0

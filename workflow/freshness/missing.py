@@ -70,24 +70,27 @@ class Missing:
         here = os.path.lexists(out.fs_path)
         if here and not (is_pointer and is_folder(out)):
             return {}
-        if here:
-            then, now = self._listings.then(out) or {}, self._listings.now(out) or {}
-            gone = [f"{path}/{name}" for name in sorted(then.keys() - now.keys())]
-            if gone and now.items() - then.items():
-                # What is left was edited: it is not recorded without the rest.
-                gone.append(path)
-        else:
-            gone = [path]
+        gone = self._gone(path, out) if here else [path]
         cached = bool(gone) and not out.changed_cache()
         if not is_pointer and (cached or not self._can_pull):
             # DVC restores it, or makes it again.
             return {}
         if gone:
             self._outs[path] = out
-        how = f"dvc {'checkout' if cached else 'pull'} {stage.addressing}" if is_pointer else ""
+        if not is_pointer:
+            return dict.fromkeys(gone, "")
+        how = f"dvc {'checkout' if cached else 'pull'} {gone[0] if here and gone else stage.addressing}"
         if here and gone:
-            how += f" (or, to record that it is gone: dvc commit {stage.addressing})"
+            how += f" (or, to record what is here now: dvc commit {stage.addressing})"
         return dict.fromkeys(gone, how)
+
+    def _gone(self, path: str, out: Any) -> list[str]:
+        """Return the files that are gone from a folder; then the folder itself, if what is left is not as recorded."""
+        then, now = self._listing(out), self._listings.now(out) or {}
+        if then is None:
+            return [path]
+        gone = [f"{path}/{name}" for name in sorted(then.keys() - now.keys())]
+        return [*gone, path] if gone and now.items() - then.items() else gone
 
     def _explains(self, dep: Any, state: Any) -> bool:
         """Return whether a dependency differs only because data is missing: with it, it would be as recorded."""
@@ -101,7 +104,12 @@ class Missing:
         if above is None:
             return self._folder_with(path, missing, self._listings.now(dep) or {}, state) in (recorded, None)
         if path == above:
-            return bool(missing[above].hash_info.value == recorded)
+            same = bool(missing[above].hash_info.value == recorded)
+            if state == "deleted" or not same:
+                return same
+            # A part is gone: the rest must be as recorded.
+            then = self._listing(missing[above])
+            return then is not None and folder_hash(then | (self._listings.now(dep) or {})) == recorded
         if state == "modified":
             return False
         listing = self._listing(missing[above])

@@ -17,6 +17,11 @@ def with_those_before(wanted: Iterable[Step], makers: Makers) -> set[str]:
     return found
 
 
+def is_edited(pointer: Step) -> bool:
+    """Return whether a part of a pointer's folder is missing and another was edited: getting it could undo the edit."""
+    return len(pointer.missing) > 1 and any(out in pointer.missing for out in pointer.outs)
+
+
 def find_needs(order: Sequence[Step], makers: Makers, wanted: set[str], pull: bool) -> dict[str, str]:
     """Work out for each step that runs how it gets the missing data that it reads.
 
@@ -45,9 +50,13 @@ def find_needs(order: Sequence[Step], makers: Makers, wanted: set[str], pull: bo
         for dep in step.deps:
             for maker in makers.of(dep):
                 lost = [path for path in maker.missing if overlap(path, dep)]
-                if maker.name == step.name or maker.reasons or not lost:
+                if maker.name == step.name or not lost:
                     continue
-                if pull:
+                if maker.reasons:
+                    if maker.kind == "stage":
+                        # It may turn out to be unchanged; then DVC would leave it missing.
+                        maker.needed.append(f"{step.name} reads {', '.join(lost)}, which is missing here")
+                elif pull and not is_edited(maker):
                     step.pulls += [path for path in lost if path not in step.pulls]
                 elif maker.kind == "pointer":
                     refused |= maker.missing

@@ -1,12 +1,13 @@
 """Why a step runs, in words: what changed, from what to what."""
 
 import signal
+import sys
 from typing import Any
 
 from .folders import changed_files, short
 from .listings import Listings, is_folder
 from .locks import is_locked
-from .state import outcome_file
+from .state import PLAN, outcome_file
 from .steps import read_plan
 
 
@@ -48,21 +49,27 @@ def differences(then: object, now: object, name: str) -> list[str]:
     return [] if then == now else [f"{name}: {then!r} -> {now!r}"]
 
 
-def print_stale_steps() -> None:
-    """Print every step that would run, with its reasons, as the last Snakemake found them.
+def print_stale_steps() -> int:
+    """Print every step that would run and is not done yet, with its reasons, as the last Snakemake found them.
 
-    During a run: every step that is not done yet.
+    Returns
+    -------
+    int
+        The exit code: 1 if no Snakemake has found out here.
     """
     # The reader may close the pipe early, as `head` does.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    stale = [step for step in read_plan().values() if step.reasons]
+    if not PLAN.exists():
+        print("ERROR: Nothing is known yet: run snakemake --dry-run first, in this folder.", file=sys.stderr)
+        return 1
+    stale = [step for step in read_plan().values() if step.runs and not outcome_file(step.name).exists()]
     if is_locked():
-        stale = [step for step in stale if not outcome_file(step.name).exists()]
         print(f"Snakemake is running; {len(stale)} steps are not done:")
     for step in stale:
-        print("\n    ".join([step.name, *step.reasons]))
+        print("\n    ".join([step.name, *step.reasons, *step.needed]))
     if not stale:
         print("Nothing is stale.")
+    return 0
 
 
 def summarize_outcomes() -> str:

@@ -4,13 +4,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+from dvc.exceptions import DvcException
 from dvc.repo import Repo
+from scmrepo.exceptions import SCMError
 
+from churn.base.command import UserError
 from churn.stack.buckets import open_s3
 from churn.stack.settings import DVC_BUCKET
 
 OBJECTS, RUNS = "files/md5/", "runs/"
-CACHE = Path(".dvc/cache")
+CACHE, REMOTE = Path(".dvc/cache"), "minio"
 
 
 def find_missing() -> tuple[int, dict[str, str]]:
@@ -41,14 +44,23 @@ def list_keys(s3: Any, prefix: str) -> set[str]:
 def objects_of_head(s3: Any, held: set[str]) -> dict[str, str]:
     """Return the objects of the last commit's outputs and raw data, by their keys, with the path of each."""
     needed = {}
-    with Repo(rev="HEAD") as repo:
-        outs = [(out.def_path, out.hash_info.value) for out in repo.index.outs if out.use_cache and out.hash_info]
+    try:
+        with Repo(rev="HEAD") as repo:
+            outs = [(out.def_path, out.hash_info.value) for out in repo.index.outs if is_pushed(out)]
+    except (DvcException, SCMError) as error:
+        raise UserError(f"DVC cannot read the last commit: {' '.join(str(error).split())}") from None
     for path, digest in outs:
         key = key_of(digest)
         needed[key] = path
         if digest.endswith(".dir"):
             needed |= {key_of(file["md5"]): f"{path}/{file['relpath']}" for file in list_folder(s3, key, held)}
     return needed
+
+
+def is_pushed(out: Any) -> bool:
+    """Return whether DVC pushes an output to this remote."""
+    here = out.use_cache and out.can_push and out.remote in (None, REMOTE) and not out.stage.is_repo_import
+    return bool(here and out.hash_info and out.hash_name == "md5" and not out.files)
 
 
 def list_folder(s3: Any, key: str, held: set[str]) -> list[dict[str, str]]:

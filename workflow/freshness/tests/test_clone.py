@@ -17,6 +17,7 @@ STAGES = {
     },
     "report": stage("joined.txt", "report.txt", "report.json", options={"report.json": {"cache": False}}),
     "single": stage("raw/a.csv", "single.txt"),
+    "whole": {"cmd": "python copy.py raw/a.csv whole.txt", "deps": ["raw"], "outs": ["whole.txt"]},
 }
 
 
@@ -47,7 +48,16 @@ def ran(clone: Repository, *options: str, fails: bool = False) -> tuple[list[str
 
 def here(clone: Repository) -> set[str]:
     """Return the data that is here."""
-    names = ["raw/a.csv", "raw/b.csv", "clean/a.txt", "clean/b.txt", "joined.txt", "report.txt", "single.txt"]
+    names = [
+        "raw/a.csv",
+        "raw/b.csv",
+        "clean/a.txt",
+        "clean/b.txt",
+        "joined.txt",
+        "report.txt",
+        "single.txt",
+        "whole.txt",
+    ]
     return {name for name in names if clone.path(name).exists()}
 
 
@@ -70,13 +80,15 @@ def test_a_stale_stage_pulls_what_it_reads_and_nothing_else(clone):
 
 
 def test_what_another_has_changed_in_a_folder_is_seen_without_it(clone, tmp_path):
-    """The pointer of a folder changes, and only the list of its files tells which stage is stale."""
+    """The pointer of a folder changes, and which stage is stale follows from the list of its files."""
     origin = AnyRepository(tmp_path / "origin")
     origin.write("raw/b.csv", "CHANGED\n")
     origin.command("dvc", "add", "--quiet", "raw")
     origin.command("dvc", "push", "--quiet")
     origin.commit("Other data")
     clone.command("git", "pull", "--quiet")
+    # Without the list, nothing is known of it; what was found then does not count when it can be had.
+    assert "clean/b.txt" not in ran(clone, "clean")[0]
     outcome, _ = ran(clone, "--config", "pull=true")
     assert "clean/b.txt" in outcome and "single.txt" not in outcome
     assert clone.read("clean/b.txt") == "changed\nb.txt"
@@ -87,7 +99,23 @@ def test_a_file_that_is_gone_is_missing_not_edited(clone):
     clone.path("raw/b.csv").unlink()
     pointer = clone.read("raw.dvc")
     assert ran(clone)[0] == []
-    clone.write("raw/a.csv", "EDITED\n")
-    printed = ran(clone, fails=True)[1]
-    assert clone.read("raw.dvc") == pointer
-    assert "raw/b.csv" in printed and "dvc checkout raw.dvc" in printed
+    for edited in "raw/a.csv", "raw/new.csv":
+        before = clone.read("raw/a.csv")
+        clone.write(edited, "EDITED\n")
+        for pull in (), ("--config", "pull=true"):
+            printed = ran(clone, *pull, fails=True)[1]
+            assert (clone.read("raw.dvc"), clone.read(edited)) == (pointer, "EDITED\n")
+            assert "DVC tracks raw/b.csv" in printed and "dvc checkout raw/b.csv" in printed
+        clone.path(edited).unlink()
+        clone.write("raw/a.csv", before)
+
+
+def test_a_stage_between_two_stale_ones_makes_what_is_missing(clone):
+    """The first ends in the same bytes, so the second is unchanged; but the third reads what is missing of it."""
+    clone.command("dvc", "pull", "--quiet", "raw.dvc")
+    clone.write("params.yaml", "join: 2\n")
+    stages = yaml.safe_load(clone.read("dvc.yaml"))
+    stages["stages"]["last"] = stage("report.txt", "last.txt")
+    clone.write("dvc.yaml", yaml.safe_dump(stages))
+    outcome, _ = ran(clone)
+    assert "last.txt" in outcome and clone.path("report.txt").exists()

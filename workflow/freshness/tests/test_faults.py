@@ -132,7 +132,7 @@ def test_no_output_is_deleted_before_dvc_has_decided(repository, options):
     assert repository.ran("snakemake") == ["cached.txt", "lower.txt"]
     repository.write("raw.csv", "one\n")
     assert repository.ran("snakemake") == ["lower.txt"]
-    # Rules of one's own, whose outputs are the real files, which Snakemake deletes.
+    # Rules of your own, whose outputs are the real files, which Snakemake deletes.
     rules = RELEASE.partition("rule all")[0] + (
         'rule both:\n    input: fresh.stage("both")\n    output: "cached.txt", update("kept.json")\n'
         '    shell: "python {package} stage both"\n'

@@ -31,7 +31,7 @@ VICTIMS = {
         "job": ["workflow.freshness stage"],
     },
 }
-# A Snakefile of one's own, and the one for any repository.
+# The Snakefile of this repository, and the one for any.
 COMMANDS = TOOLS | {"dvc.smk": ("snakemake", "-s", str(PACKAGE / "dvc.smk"), "--cores", "2")}
 VICTIMS["dvc.smk"] = VICTIMS["snakemake"] | {"job": ["freshness stage"]}
 # `dvc repro` does not clean up what a kill leaves in its lock files: Snakemake does.

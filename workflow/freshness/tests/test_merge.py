@@ -151,3 +151,20 @@ def test_two_branches_merge_and_only_what_neither_has_run_runs(base, tmp_path, m
         with dvc(repository, monkeypatch) as repo:
             assert repo.status() == {}
         repository.command("git", "checkout", "--quiet", "--force", f"side{ours}")
+
+
+def test_datasets_of_both_sides_are_kept(tmp_path):
+    repository = Repository(tmp_path / "repository")
+    first = "schema: '2.0'\ndatasets:\n- name: x\n  url: x\nstages: {}\n"
+    repository.create({"dvc.lock": first, "data.txt": "", ".gitattributes": "data.txt binary"}, track=())
+    run("python", PACKAGE, "merge", "--install", cwd=repository.folder)
+    assert repository.read(".gitattributes") == "data.txt binary\ndvc.lock merge=dvc-lock\n"
+    repository.commit("One")
+    for name in "yz":
+        repository.command("git", "checkout", "--quiet", "-b", name, "main")
+        stage = f"stages:\n  {name}:\n    cmd: {name}\n" if name == "y" else "stages: {}\n"
+        repository.write("dvc.lock", first.replace("stages: {}\n", f"- name: {name}\n  url: {name}\n{stage}"))
+        repository.commit(name)
+    repository.command("git", "merge", "--quiet", "--no-edit", "y")
+    merged = yaml.safe_load(repository.read("dvc.lock"))
+    assert {one["name"] for one in merged["datasets"]} == {"x", "y", "z"} and list(merged["stages"]) == ["y"]
