@@ -24,11 +24,8 @@ try:
 except UserError as error:
     raise WorkflowError(str(error))
 
-fresh = Freshness(
-    workflow,
-    hint="make pull; or, to get only what stale steps read, CHURN_PULL=1; for the demo's drops, make demo",
-    pull=os.environ.get("CHURN_PULL") == "1",
-)
+config.setdefault("pull", os.environ.get("CHURN_PULL", ""))
+fresh = Freshness(workflow, hint="make pull, or CHURN_PULL=1; for the demo: make demo")
 
 
 wildcard_constraints:

@@ -53,15 +53,15 @@ class Freshness:
         Seconds to wait while another DVC works in the repository.
     hint
         How to get data that DVC tracks and that is missing; without it, the error message names DVC's command.
-    pull
-        Whether a stale step pulls what it reads and is missing; also `--config pull=true`.
+
+    With `--config pull=true`, a step that runs pulls what it reads and is missing.
     """
 
     stamped = False
 
-    def __init__(self, workflow: Any, wait: int = 60, hint: str = "", pull: bool = False):
+    def __init__(self, workflow: Any, wait: int = 60, hint: str = ""):
         self.workflow, self._hint = workflow, hint
-        self.pull = pull or str(workflow.globals["config"].get("pull", "")).lower() in ("1", "true", "yes")
+        self.pull = str(workflow.globals["config"].get("pull", "")).lower() in ("1", "true", "yes")
         # Jobs, and the stages that DVC runs in them, use the Python that has Snakemake and DVC.
         os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         self._dvc: DvcProcess | None = None
