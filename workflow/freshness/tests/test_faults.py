@@ -1,10 +1,12 @@
 """What other repositories have that this one has not: each was once wrong."""
 
+import json
 from typing import ClassVar
 
 import pytest
 import yaml
 
+from ..release_steps import _recorded
 from .commands import PACKAGE, run
 from .small_pipeline import Repository
 
@@ -104,6 +106,31 @@ def test_locks_by_hard_links(repository):
     assert repository.read("released").split() == ["three"]
     assert repository.ran("dvc") == []
     assert not repository.path(".dvc/tmp/lock").exists()
+
+
+def test_a_lock_with_the_files_of_a_cloud_versioned_remote(repository):
+    """With such a remote, DVC records the files of a folder in place of one hash."""
+    repository.make({"folder": stage("raw.csv", "folder"), "after": stage("raw.csv", "after.txt")})
+    repository.ran("snakemake")
+    lock = yaml.safe_load(repository.read("dvc.lock"))
+    (out,) = lock["stages"]["folder"]["outs"]
+    listed = json.loads(repository.read(f".dvc/cache/files/md5/{out['md5'][:2]}/{out['md5'][2:]}"))
+    whole = out.pop("md5")
+    out["files"] = [{**file, "size": repository.path(f"folder/{file['relpath']}").stat().st_size} for file in listed]
+    repository.write("dvc.lock", yaml.safe_dump(lock, sort_keys=False))
+    assert _recorded(out) == whole
+    assert repository.ran("snakemake") == []
+    release = RELEASE.replace('uses=["clean.txt"]', 'uses=["folder"]').replace("cat clean.txt", "ls folder")
+    release = (
+        release.replace('"clean"', '"folder"')
+        .replace('"clean.txt"', 'directory("folder")')
+        .replace("stage clean", "stage folder")
+    )
+    repository.write("Snakefile", release.format(parent=str(PACKAGE.parent), package=PACKAGE))
+    repository.command("snakemake", "--cores", "2")
+    assert "Nothing to be done" in repository.command("snakemake", "--cores", "2")
+    repository.write("raw.csv", "TWO\n")
+    assert repository.ran("snakemake") == ["after.txt", "folder"]
 
 
 def test_a_dataset_whose_revision_changed_is_named(repository, tmp_path):
