@@ -19,7 +19,9 @@ def with_those_before(wanted: Iterable[Step], makers: Makers) -> set[str]:
 
 def is_edited(pointer: Step) -> bool:
     """Return whether a part of a pointer's folder is missing and another was edited: getting it could undo the edit."""
-    return len(pointer.missing) > 1 and any(out in pointer.missing for out in pointer.outs)
+    return (
+        pointer.kind == "pointer" and len(pointer.missing) > 1 and any(out in pointer.missing for out in pointer.outs)
+    )
 
 
 def find_needs(order: Sequence[Step], makers: Makers, wanted: set[str], pull: bool) -> dict[str, str]:

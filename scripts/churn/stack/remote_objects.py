@@ -6,7 +6,7 @@ from typing import Any
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
-from scmrepo.exceptions import SCMError
+from dvc.scm import SCMError
 
 from churn.base.command import UserError
 from churn.stack.buckets import open_s3
@@ -45,9 +45,12 @@ def objects_of_head(s3: Any, held: set[str]) -> dict[str, str]:
     """Return the objects of the last commit's outputs and raw data, by their keys, with the path of each."""
     needed = {}
     try:
-        with Repo(rev="HEAD") as repo:
-            outs = [(out.def_path, out.hash_info.value) for out in repo.index.outs if is_pushed(out)]
-    except (DvcException, SCMError) as error:
+        try:
+            outs = outputs_of("HEAD")
+        except SCMError:
+            # Without git, or before the first commit, what is here counts.
+            outs = outputs_of(None)
+    except DvcException as error:
         raise UserError(f"DVC cannot read the last commit: {' '.join(str(error).split())}") from None
     for path, digest in outs:
         key = key_of(digest)
@@ -55,6 +58,12 @@ def objects_of_head(s3: Any, held: set[str]) -> dict[str, str]:
         if digest.endswith(".dir"):
             needed |= {key_of(file["md5"]): f"{path}/{file['relpath']}" for file in list_folder(s3, key, held)}
     return needed
+
+
+def outputs_of(revision: str | None) -> list[tuple[str, str]]:
+    """Return path and hash of each pushed output and raw folder of a revision, or of the working tree."""
+    with Repo(rev=revision) as repo:
+        return [(out.def_path, out.hash_info.value) for out in repo.index.outs if is_pushed(out)]
 
 
 def is_pushed(out: Any) -> bool:

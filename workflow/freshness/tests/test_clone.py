@@ -8,7 +8,7 @@ from .small_pipeline import Repository
 from .test_faults import COPY, AnyRepository, stage
 
 STAGES = {
-    "clean": {"foreach": ["a", "b"], "do": stage("raw/${item}.csv", "clean/${item}.txt")},
+    "clean": {"foreach": ["a", "b"], "do": stage("raw/${item}.csv", "clean/${item}.txt", "clean/${item}.log")},
     "join": {
         "cmd": "python copy.py clean/a.txt joined.txt",
         "deps": ["clean"],
@@ -48,16 +48,8 @@ def ran(clone: Repository, *options: str, fails: bool = False) -> tuple[list[str
 
 def here(clone: Repository) -> set[str]:
     """Return the data that is here."""
-    names = [
-        "raw/a.csv",
-        "raw/b.csv",
-        "clean/a.txt",
-        "clean/b.txt",
-        "joined.txt",
-        "report.txt",
-        "single.txt",
-        "whole.txt",
-    ]
+    names = ["raw/a.csv", "raw/b.csv", "clean/a.txt", "clean/b.txt", "clean/b.log", "joined.txt", "report.txt"]
+    names.append("single.txt")
     return {name for name in names if clone.path(name).exists()}
 
 
@@ -75,7 +67,7 @@ def test_a_stale_stage_pulls_what_it_reads_and_nothing_else(clone):
     clone.write("params.yaml", "join: 2\n")
     assert "Get it: dvc pull raw.dvc" in ran(clone, fails=True)[1]
     assert ran(clone, "--config", "pull=true")[0] == ["joined.txt"]
-    assert here(clone) == {"clean/a.txt", "clean/b.txt", "joined.txt"}
+    assert here(clone) == {"clean/a.txt", "clean/b.txt", "clean/b.log", "joined.txt"}
     assert "Nothing to be done" in ran(clone)[1]
 
 

@@ -10,6 +10,8 @@ from ..release_steps import _recorded
 from .commands import PACKAGE, run
 from .small_pipeline import Repository
 
+pytestmark = pytest.mark.slow
+
 COPY = """
 import os, sys
 from pathlib import Path

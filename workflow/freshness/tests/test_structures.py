@@ -43,7 +43,12 @@ THEIR_OWN = {".git", ".dvc", ".snakemake"}
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
 
 
-@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in structures.names()])
+# One to three minutes each, and nothing that the others do not have: a campaign, with ALL_STRUCTURES=1.
+LARGEST = set() if os.environ.get("ALL_STRUCTURES") else {"hybrid_flows", "lenskit", "poprox"}
+NAMES = [name for name in structures.names() if name not in LARGEST]
+
+
+@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in NAMES])
 def copies(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Repository]:
     """Two copies of a repository in which no stage has run, one for each tool."""
     repository = Repository(tmp_path / "dvc" / "repository")
