@@ -32,7 +32,8 @@ class AllStages(Freshness):
         super().__init__(workflow)
         self.command = shlex.join(command())
         self._options = read_options(Path(OPTIONS), self.steps)
-        for word in {word for options in self._options.values() for word in options.alone}:
+        self._words = sorted({word for options in self._options.values() for word in options.alone})
+        for word in self._words:
             workflow.register_resource(alone(word), 1)
 
     @cached_property
@@ -53,8 +54,7 @@ class AllStages(Freshness):
     @property
     def resources(self) -> dict[str, Callable[[Any], int]]:
         """What each stage uses of memory and of what is never shared."""
-        words = sorted({word for options in self._options.values() for word in options.alone})
-        uses = {alone(word): self._use_of(word) for word in words}
+        uses = {alone(word): self._use_of(word) for word in self._words}
         if any(options.mem_mb for options in self._options.values()):
             uses["mem_mb"] = lambda wildcards: self._options[self.name(wildcards)].mem_mb
         return uses
@@ -77,10 +77,8 @@ class AllStages(Freshness):
     def _use_of(self, word: str) -> Callable[[Any], int]:
         return lambda wildcards: int(word in self._options[self.name(wildcards)].alone)
 
-    def _is_forced(self, step: Step) -> bool:
-        settings = self.workflow.dag_settings
-        asked = set(settings.forcerun) | (set(settings.targets) if settings.forcetargets else set())
-        return bool(settings.forceall) or any(stamp(step.name) in self.targets.get(name, ()) for name in asked)
+    def _is_named(self, step: Step, names: set[str]) -> bool:
+        return any(stamp(step.name) in self.targets.get(name, ()) for name in names)
 
 
 def alone(word: str) -> str:

@@ -123,9 +123,9 @@ class Freshness:
 
     def _ask(self, wait: int) -> dict[str, Step]:
         with writing_state():
+            self._wait, self._lock = wait, lock_folder()
             # If this run finds nothing out, what an earlier one found must not be taken for it.
             PLAN.unlink(missing_ok=True)
-            self._wait, self._lock = wait, lock_folder()
             answer = last_look()
             # Without pulling, the files of missing folders may have been unknown.
             if answer is None or (
@@ -240,10 +240,11 @@ class Freshness:
     def _is_forced(self, step: Step) -> bool:
         settings = self.workflow.dag_settings
         asked = set(settings.forcerun) | (set(settings.targets) if settings.forcetargets else set())
-        rules = [self.workflow.get_rule(name) for name in asked if self.workflow.is_rule(name)]
-        return bool(settings.forceall) or any(
-            out in asked or any(rule.is_producer(out) for rule in rules) for out in step.makes
-        )
+        return bool(settings.forceall) or self._is_named(step, asked)
+
+    def _is_named(self, step: Step, names: set[str]) -> bool:
+        rules = [self.workflow.get_rule(name) for name in names if self.workflow.is_rule(name)]
+        return any(out in names or any(rule.is_producer(out) for rule in rules) for out in step.makes)
 
 
 def some(names: Iterable[str]) -> str:

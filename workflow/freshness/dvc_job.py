@@ -79,21 +79,19 @@ def bring(loaded: Loaded, name: str, step: Step | None) -> str:
         loaded.load()
     stage = loaded.stages[name]
     restored = not force and restore_outputs(stage)
-    if step and (step.pulls or step.missing):
-        # Whether its own inputs have changed is decided already, also of what is missing.
-        known = not (force or step.why or step.needed or stage.changed(allow_missing=True))
-        if known and step.stamped:
-            return "unchanged"
-        if step.pulls:
-            pull(loaded, step.pulls)
+    # Whether its own inputs have changed is decided already, also of what is missing.
+    decided = step and step.stamped and (step.pulls or step.missing) and not (force or step.why or step.needed)
+    if decided and not stage.changed(allow_missing=True):
+        return "unchanged"
+    if step and step.pulls:
+        pull(loaded, step.pulls)
     return "restored" if _reproduce([stage], force=force) or restored else "unchanged"
 
 
-def pull(loaded: Loaded, targets: list[str]) -> str:
+def pull(loaded: Loaded, targets: list[str]) -> None:
     """Get data from the DVC remote."""
     print(f"Pulling {', '.join(targets)}", flush=True)
     loaded.repo.pull(targets, remote=only_remote(loaded.repo))
-    return "pulled"
 
 
 def record_pointer(stage: Any) -> str:

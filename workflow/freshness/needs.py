@@ -54,14 +54,11 @@ def find_needs(order: Sequence[Step], makers: Makers, wanted: set[str], pull: bo
                 lost = [path for path in maker.missing if overlap(path, dep)]
                 if maker.name == step.name or not lost:
                     continue
-                if maker.reasons:
-                    if maker.kind == "stage":
-                        # It may turn out to be unchanged; then DVC would leave it missing.
-                        maker.needed.append(f"{step.name} reads {', '.join(lost)}, which is missing here")
-                elif pull and not is_edited(maker):
+                if pull and not maker.reasons and not is_edited(maker):
                     step.pulls += [path for path in lost if path not in step.pulls]
-                elif maker.kind == "pointer":
-                    refused |= maker.missing
-                else:
+                elif maker.kind == "stage":
+                    # Also one that is stale: if it turns out to be unchanged, DVC would leave its output missing.
                     maker.needed.append(f"{step.name} reads {', '.join(lost)}, which is missing here")
+                elif not maker.reasons:
+                    refused |= maker.missing
     return refused

@@ -132,6 +132,8 @@ def test_why_answers_during_a_run(repository):
     repository.log.write_text("")
     running = repository.start(*TOOLS["snakemake"], slow=2)
     wait_for_stage(repository, "joined.txt")
+    # What `make why` does first: it is refused, and leaves what the running one has found.
+    assert "runs in this folder already" in repository.command("snakemake", "--dry-run", fails=True)
     said = repository.command("python", "-m", "workflow.freshness", "why")
     assert said.startswith("Snakemake is running; 2 steps are not done:\njoin\n    reads what clean@a will make\n")
     assert "report\n    reads what join will make\n" in said
