@@ -138,7 +138,7 @@ def merge_stages(
 
 
 def merge_block(base: str | None, ours: str | None, theirs: str | None) -> str | None:
-    """Return the block of a stage after the merge, ours if both have changed it; None if the stage has no record left."""
+    """Return the block of a stage after the merge, ours if both have changed it; None if no record is left."""
     if ours == theirs or theirs == base:
         return ours
     # Removed here, run there: a record too many does no harm.
