@@ -89,7 +89,7 @@ def measure_stages(folder: Path, users: int, engine: str) -> tuple[dict[str, Cos
     arguments = {
         "clean_payments": ("--raw", folder / "raw"),
         "build_user_base": ("--raw", folder / "raw"),
-        "build_features": ("--features", folder / "features"),
+        "build_features": ("--features", folder / "features", "--coverage", folder / "metrics"),
     }
     common = (
         "--drop",

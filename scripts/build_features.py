@@ -28,7 +28,7 @@ from churn.features.sources import open_drop, read_payments, read_users
 
 
 def build_features(
-    engine: Engine, clean: Path, drop: date, output: Path, metrics: Path, params: dict[str, Any]
+    engine: Engine, clean: Path, coverage: Path, drop: date, output: Path, metrics: Path, params: dict[str, Any]
 ) -> None:
     """Write the features of the drop's users, and count how payments and user files overlap.
 
@@ -38,6 +38,8 @@ def build_features(
         The engine to run on.
     clean : Path
         Folder of the cleaned drops.
+    coverage : Path
+        Folder of the metrics of clean_payments.
     drop : date
         The drop; its date is the as-of date.
     output : Path
@@ -53,7 +55,7 @@ def build_features(
         When the drop's payments do not cover the lookback.
     """
     lookback_days = params["lookback_days"]
-    check_lookback(open_drop(engine, clean, drop), drop, lookback_days)
+    check_lookback(open_drop(coverage, drop), drop, lookback_days)
     payments, users = read_payments(engine, clean, drop), read_users(engine, clean, drop)
     features = compute_features(payments, users, drop, drop, lookback_days)
     rows = engine.write(features, output, ["user_id"])
@@ -80,6 +82,7 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clean", type=Path, required=True, help="folder of the cleaned drops")
+    parser.add_argument("--coverage", type=Path, required=True, help="folder of the metrics of clean_payments")
     parser.add_argument("--drop", type=parse_drop, required=True, help="the drop's date, YYYY-MM-DD")
     parser.add_argument("--features", type=Path, required=True, help="folder to write <drop>/churn_features.parquet in")
     parser.add_argument("--metrics", type=Path, required=True, help="folder to write <drop>.json in")
@@ -88,7 +91,7 @@ def main() -> None:
     params = read_params(args.params)
     output, metrics = args.features / str(args.drop) / "churn_features.parquet", args.metrics / f"{args.drop}.json"
     with open_engine(params) as engine:
-        build_features(engine, args.clean, args.drop, output, metrics, params["build_features"])
+        build_features(engine, args.clean, args.coverage, args.drop, output, metrics, params["build_features"])
 
 
 if __name__ == "__main__":

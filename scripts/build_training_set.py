@@ -3,15 +3,18 @@
 How the dates are chosen, and which drop each fact is read from: churn.features.as_of.
 
 Reads
-    data/clean/<drop>/payments_clean.parquet, user_base.parquet of every drop in data/drops.yaml
+    data/features/<drop>/churn_features.parquet, for as-of dates that are the date of a drop
+    data/clean/<drop>/payments_clean.parquet, for labels and, with user_base.parquet, for other as-of dates
+    metrics/clean_payments/<drop>.json of every drop in data/drops.yaml
 Writes
     train.parquet, holdout.parquet: user_id, as_of_date, card_type, the features (float64, null if unknown), label
     (int32, 1 churned); sorted by as-of date and user
-    build_training_set.json: the dates, with rows and churn rate, and the features unknown in every training row
+    build_training_set.json: the dates, with rows and churn rate, the features unknown in every training row; the
+    limits of dates and rows, how many older dates are left out, and users_part (n: one user in n is kept)
 """
 
 import argparse
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +27,31 @@ from churn.base.files import write_json
 from churn.base.params import read_params
 from churn.engines import Engine, open_engine
 from churn.features.as_of import (
+    Dates,
     Drop,
-    check_lookback,
+    Windows,
     choose_as_of_dates,
-    earliest_since,
+    drop_of_payments,
+    drops_of_label,
     newest_until,
     take_as_of_dates,
 )
 from churn.features.definitions import compute_features, compute_labels
-from churn.features.sources import open_drop, read_payments, read_users
+from churn.features.sources import open_drop, read_features, read_payments, read_users
 from churn.features.table import feature_names
+from churn.features.user_part import is_in_part
 
 
 def build_training_set(
-    engine: Engine, clean: Path, drops: Path, train: Path, holdout: Path, metrics: Path, params: dict[str, Any]
+    engine: Engine,
+    clean: Path,
+    features: Path,
+    coverage: Path,
+    drops: Path,
+    train: Path,
+    holdout: Path,
+    metrics: Path,
+    params: dict[str, Any],
 ) -> None:
     """Write the training rows, the holdout and their metrics.
 
@@ -45,8 +59,10 @@ def build_training_set(
     ----------
     engine : Engine
         The engine to run on.
-    clean : Path
-        Folder of the cleaned drops.
+    clean, features : Path
+        Folders of the cleaned drops and of their features.
+    coverage : Path
+        Folder of the metrics of clean_payments.
     drops : Path
         data/drops.yaml, the list of drops.
     train, holdout : Path
@@ -54,77 +70,132 @@ def build_training_set(
     metrics : Path
         The JSON file to write.
     params : dict
-        `lookback_days` (section build_features), `horizon_days` and `as_of_dates` (section build_training_set).
+        `lookback_days` (section build_features); `horizon_days`, `as_of_dates`, `max_training_dates` and
+        `max_training_rows` (section build_training_set).
 
     Raises
     ------
     UserError
         When the history is too short, or the listed dates cannot be used.
     """
-    opened = [open_drop(engine, clean, drop) for drop in read_drops(drops)]
-    windows = params["lookback_days"], params["horizon_days"]
+    opened = [open_drop(coverage, drop) for drop in read_drops(drops)]
+    windows = Windows(params["lookback_days"], params["horizon_days"])
     listed = [date.fromisoformat(day) for day in params["as_of_dates"]]
-    training_dates, holdout_date = (
-        take_as_of_dates(opened, listed, *windows) if listed else choose_as_of_dates(opened, *windows)
-    )
-    rows = {day: label_features(engine, clean, opened, day, params) for day in (*training_dates, holdout_date)}
-    train_rows = ibis.union(*(rows[day] for day in training_dates)) if training_dates[1:] else rows[training_dates[0]]
-    for table, target in (train_rows, train), (rows[holdout_date], holdout):
+    most = params["max_training_dates"]
+    dates = take_as_of_dates(opened, listed, windows) if listed else choose_as_of_dates(opened, windows, most)
+    known = {day: find_features(engine, clean, features, opened, day, windows) for day in all_of(dates)}
+    rows = {day: count_rows(engine, day, table) for day, table in known.items()}
+    part = choose_part(engine, [known[day] for day in dates.training], params["max_training_rows"])
+    labelled = {day: add_label(engine, clean, opened, day, table, windows) for day, table in known.items()}
+    train_rows = keep_part(union([labelled[day] for day in dates.training]), part)
+    for table, target in (train_rows, train), (labelled[dates.holdout], holdout):
         engine.write(table, target, ["as_of_date", "user_id"])
-    summary = summarize(engine, rows, train_rows, training_dates, holdout_date, params)
-    write_json(summary, metrics)
-    print(f"as-of dates: training {', '.join(map(str, training_dates))}; holdout {holdout_date}")
-
-
-def label_features(engine: Engine, clean: Path, drops: list[Drop], as_of: date, params: dict[str, Any]) -> ir.Table:
-    """Compute the features and labels of one as-of date, each from the right drop (`churn.features.as_of`)."""
-    history = earliest_since(drops, as_of)
-    check_lookback(history, as_of, params["lookback_days"])
-    known = newest_until(drops, as_of) or min(drops, key=lambda drop: drop.date)
-    users = read_users(engine, clean, known.date)
-    payments = read_payments(engine, clean, history.date)
-    features = compute_features(payments, users, known.date, as_of, params["lookback_days"])
-    future = earliest_since(drops, as_of + timedelta(days=params["horizon_days"]))
-    # Computed once, because the union and both counts read it.
-    labelled = compute_labels(read_payments(engine, clean, future.date), features, as_of, params["horizon_days"])
-    return engine.keep(labelled)
-
-
-def summarize(
-    engine: Engine,
-    rows: dict[date, ir.Table],
-    train_rows: ir.Table,
-    training_dates: list[date],
-    holdout_date: date,
-    params: dict[str, Any],
-) -> dict[str, Any]:
-    """Count rows and churners at each date, and list the features that are unknown in every training row."""
-    features = feature_names(train_rows.columns)
-    (known,) = engine.fetch(train_rows.aggregate([train_rows[name].count() for name in features]))
-    return {
-        "training_dates": [str(day) for day in training_dates],
-        "holdout_date": str(holdout_date),
-        "horizon_days": params["horizon_days"],
-        "lookback_days": params["lookback_days"],
-        "as_of_dates": {str(day): _count(engine, day, table) for day, table in rows.items()},
-        "features_unknown": [name for name, count in zip(features, known, strict=True) if count == 0],
+    summary = summarize(engine, [engine.read(train), engine.read(holdout)], dates, windows)
+    limits = {
+        "max_training_dates": most,
+        "training_dates_left_out": dates.left_out,
+        "max_training_rows": params["max_training_rows"],
+        "training_rows_left_out": sum(rows[day] - summary["as_of_dates"][str(day)]["rows"] for day in dates.training),
+        "users_part": part,
     }
+    write_json(summary | limits, metrics)
+    print(f"as-of dates: training {', '.join(map(str, dates.training))}; holdout {dates.holdout}")
+    if dates.left_out or part > 1:
+        print(f"left out: {dates.left_out} older dates, {limits['training_rows_left_out']} rows (one user in {part} is kept)")
 
 
-def _count(engine: Engine, day: date, table: ir.Table) -> dict[str, Any]:
-    ((rows, churned),) = engine.fetch(table.aggregate([table.count(), table.label.sum()]))
-    if not rows:
+def all_of(dates: Dates) -> list[date]:
+    """Return the training dates and the holdout date."""
+    return [*dates.training, dates.holdout]
+
+
+def find_features(
+    engine: Engine, clean: Path, features: Path, drops: list[Drop], as_of: date, windows: Windows
+) -> ir.Table:
+    """Return the features of an as-of date: those of the drop with this date, or computed now, from earlier facts."""
+    history = drop_of_payments(drops, as_of, windows)
+    assert history is not None, "an as-of date has a complete lookback"
+    if history.date == as_of:
+        return read_features(engine, features, as_of)
+    known = newest_until(drops, as_of) or min(drops, key=lambda drop: drop.date)
+    users, payments = read_users(engine, clean, known.date), read_payments(engine, clean, history.date)
+    # Computed once, because counts and rows read it.
+    return engine.keep(compute_features(payments, users, known.date, as_of, windows.lookback))
+
+
+def add_label(
+    engine: Engine, clean: Path, drops: list[Drop], as_of: date, users: ir.Table, windows: Windows
+) -> ir.Table:
+    """Label an as-of date's users by the payments in its horizon."""
+    sources = [read_payments(engine, clean, drop.date) for drop in drops_of_label(drops, as_of, windows)]
+    return compute_labels(sources, users, as_of, windows.horizon)
+
+
+def count_rows(engine: Engine, as_of: date, users: ir.Table) -> int:
+    """Count the users of an as-of date; there must be some."""
+    ((number,),) = engine.fetch(users.aggregate(users.count()))
+    if not number:
         raise UserError(
-            f"No user has a payment in the lookback before {day}. Deliver more payments, or raise "
+            f"No user has a payment in the lookback before {as_of}. Deliver more payments, or raise "
             "build_features.lookback_days in params.yaml."
         )
-    return {"rows": rows, "churned": int(churned), "churn_rate": churned / rows}
+    return int(number)
+
+
+def choose_part(engine: Engine, tables: list[ir.Table], most: int) -> int:
+    """Return n, a power of two, for one user in n, so that the tables have at most `most` rows together.
+
+    A larger n keeps some of the users that a smaller one keeps.
+    """
+    ids = union([table.select("user_id") for table in tables])
+    part = 1
+    while True:
+        kept = keep_part(ids, part)
+        ((rows,),) = engine.fetch(kept.aggregate(kept.count()))
+        if rows <= most:
+            return part
+        part *= 2
+
+
+def keep_part(rows: ir.Table, part: int) -> ir.Table:
+    """Return the rows of one user in `part`."""
+    return rows.filter(is_in_part(rows.user_id, part)) if part > 1 else rows
+
+
+def union(tables: list[ir.Table]) -> ir.Table:
+    """Return the rows of all tables."""
+    return ibis.union(*tables) if tables[1:] else tables[0]
+
+
+def summarize(engine: Engine, written: list[ir.Table], dates: Dates, windows: Windows) -> dict[str, Any]:
+    """Count rows and churners at each date, and list the features that are unknown in every training row."""
+    train = written[0]
+    features = feature_names(train.columns)
+    (known,) = engine.fetch(train.aggregate([train[name].count() for name in features]))
+    counts = {
+        day: {"rows": rows, "churned": int(churned), "churn_rate": churned / rows}
+        for table in written
+        for day, rows, churned in engine.fetch(
+            table.group_by("as_of_date").aggregate(rows=table.count(), churned=table.label.sum())
+        )
+    }
+    nobody = {"rows": 0, "churned": 0, "churn_rate": 0.0}
+    return {
+        "training_dates": [str(day) for day in dates.training],
+        "holdout_date": str(dates.holdout),
+        "horizon_days": windows.horizon,
+        "lookback_days": windows.lookback,
+        "as_of_dates": {str(day): counts.get(day, nobody) for day in all_of(dates)},
+        "features_unknown": [name for name, count in zip(features, known, strict=True) if count == 0],
+    }
 
 
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clean", type=Path, required=True, help="folder of the cleaned drops")
+    parser.add_argument("--features", type=Path, required=True, help="folder of the drops' features")
+    parser.add_argument("--coverage", type=Path, required=True, help="folder of the metrics of clean_payments")
     parser.add_argument("--drops", type=Path, required=True, help="list of the drops, data/drops.yaml")
     parser.add_argument("--train", type=Path, required=True, help="folder of training rows to write")
     parser.add_argument("--holdout", type=Path, required=True, help="folder of holdout rows to write")
@@ -134,7 +205,17 @@ def main() -> None:
     sections = read_params(args.params)
     params = sections["build_features"] | sections["build_training_set"]
     with open_engine(sections) as engine:
-        build_training_set(engine, args.clean, args.drops, args.train, args.holdout, args.metrics, params)
+        build_training_set(
+            engine,
+            args.clean,
+            args.features,
+            args.coverage,
+            args.drops,
+            args.train,
+            args.holdout,
+            args.metrics,
+            params,
+        )
 
 
 if __name__ == "__main__":

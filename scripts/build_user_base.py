@@ -21,10 +21,10 @@ import ibis.expr.types as ir
 
 from churn.base.command import run_command
 from churn.base.drops import parse_drop
-from churn.base.files import scratch_folder
+from churn.base.files import scratch_folder, write_json
 from churn.base.params import read_params
 from churn.data.contract import USER, USER_FILES, presence_column
-from churn.data.quarantine import read_files, write_counts, write_rejects
+from churn.data.quarantine import describe_counts, read_files, write_rejects
 from churn.engines import Engine, open_engine
 
 
@@ -59,8 +59,8 @@ def build_user_base(
         joined = reduce(join_users, tables)
         present = {column: joined[column].fill_null(False) for column in map(presence_column, USER_FILES)}
         engine.write(joined.mutate(**present), user_base, [USER])
-    write_rejects({name: bad for name, (_, bad) in found.items()}, rejects)
-    write_counts({name: counts for name, (counts, _) in found.items()}, metrics)
+    write_rejects(found, rejects)
+    write_json(describe_counts(found), metrics)
 
 
 def join_users(one: ir.Table, other: ir.Table) -> ir.Table:

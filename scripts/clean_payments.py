@@ -6,7 +6,8 @@ Writes
     payments_clean.parquet: FECHA (date), CUS_CUST_ID_SEL, CUS_CUST_ID_BUY, SPENT (decimal, 2 digits),
     TPV_SEGMENT_DETAIL, DESCUENTO (decimal, fraction); in the order of the CSV
     payments_rejects.parquet: file, line, column, reason, raw
-    clean_payments/<drop>.json: numbers of rows in, kept and rejected, and of rows per reason
+    clean_payments/<drop>.json: numbers of rows in, kept and rejected, and of rows per reason; `covered`, the first and
+    last day of each span of days with payments
 """
 
 import argparse
@@ -16,8 +17,10 @@ from typing import Any
 
 from churn.base.command import run_command
 from churn.base.drops import parse_drop
+from churn.base.files import write_json
 from churn.base.params import read_params
-from churn.data.quarantine import read_files, write_counts, write_rejects
+from churn.data.payment_days import find_spans
+from churn.data.quarantine import describe_counts, read_files, write_rejects
 from churn.engines import Engine, open_engine
 
 
@@ -46,9 +49,10 @@ def clean_payments(
     UserError
         See `churn.data.quarantine.read_files`.
     """
-    counts, bad = read_files(engine, {payments: clean}, drop, params)[payments.name]
-    write_rejects({payments.name: bad}, rejects)
-    write_counts({payments.name: counts}, metrics)
+    found = read_files(engine, {payments: clean}, drop, params)
+    write_rejects(found, rejects)
+    covered = find_spans(found[payments.name].days, drop)
+    write_json(describe_counts(found) | {"covered": [[str(first), str(last)] for first, last in covered]}, metrics)
 
 
 def main() -> None:

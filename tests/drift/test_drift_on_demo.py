@@ -48,12 +48,14 @@ def compute_features(folder: Path, drop: date, payments: bool = False) -> None:
     raw, clean = folder / "raw" / str(drop), folder / "clean" / str(drop)
     with open_engine(params | {"duckdb": params["duckdb"] | {"spill_folder": str(folder / "spill")}}) as engine:
         if payments:
-            tables = clean / "payments_clean.parquet", clean / "payments_rejects.parquet", folder / "counts.json"
-            clean_payments(engine, raw / "PAYMENTS.csv", drop, *tables, params["clean_payments"])
+            tables = clean / "payments_clean.parquet", clean / "payments_rejects.parquet"
+            coverage = folder / "coverage" / f"{drop}.json"
+            clean_payments(engine, raw / "PAYMENTS.csv", drop, *tables, coverage, params["clean_payments"])
         tables = clean / "user_base.parquet", clean / "user_base_rejects.parquet", folder / "counts.json"
         build_user_base(engine, raw, drop, *tables, params["build_user_base"])
         features = folder / "features" / str(drop) / "churn_features.parquet"
-        build_features(engine, folder / "clean", drop, features, folder / "counts.json", params["build_features"])
+        folders = folder / "clean", folder / "coverage"
+        build_features(engine, *folders, drop, features, folder / "counts.json", params["build_features"])
 
 
 def alarms_of(folder: Path, week: int) -> list[str]:

@@ -46,17 +46,18 @@ def run_stages(engine, raw: Path, folder: Path) -> None:
     """Run the four data stages on the only drop in a folder."""
     (drop,) = [path.name for path in raw.iterdir() if path.is_dir()]
     day, clean, metrics = date.fromisoformat(drop), folder / "clean" / drop, folder / "metrics"
-    outputs = (clean / "payments_clean.parquet", clean / "payments_rejects.parquet", metrics / "payments.json")
+    outputs = (clean / "payments_clean.parquet", clean / "payments_rejects.parquet", metrics / f"{drop}.json")
     settings = PARAMS["clean_payments"] | {"duplicate_payments": "drop"}
     clean_payments(engine, raw / drop / "PAYMENTS.csv", day, *outputs, settings)
     outputs = (clean / "user_base.parquet", clean / "user_base_rejects.parquet", metrics / "users.json")
     build_user_base(engine, raw / drop, day, *outputs, PARAMS["build_user_base"])
-    outputs = (folder / "churn_features.parquet", metrics / "features.json")
-    build_features(engine, folder / "clean", day, *outputs, PARAMS["build_features"])
+    outputs = (folder / "features" / drop / "churn_features.parquet", metrics / "features.json")
+    build_features(engine, folder / "clean", metrics, day, *outputs, PARAMS["build_features"])
     outputs = (folder / "train.parquet", folder / "holdout.parquet", metrics / "training_set.json")
     (folder / "drops.yaml").write_text(json.dumps({"drops": [drop]}))
     settings = PARAMS["build_features"] | PARAMS["build_training_set"]
-    build_training_set(engine, folder / "clean", folder / "drops.yaml", *outputs, settings)
+    folders = (folder / "clean", folder / "features", metrics)
+    build_training_set(engine, *folders, folder / "drops.yaml", *outputs, settings)
 
 
 @pytest.fixture(scope="module")

@@ -5,71 +5,111 @@ import pytest
 from churn.base.command import UserError
 from churn.features.as_of import (
     Drop,
+    Windows,
     check_lookback,
     choose_as_of_dates,
-    earliest_since,
+    drop_of_payments,
+    drops_of_label,
     newest_until,
     take_as_of_dates,
 )
 
 START = date(2026, 1, 4)
+WINDOWS = Windows(lookback=90, horizon=30)
 
 
 def weekly(number, days=180):
     """Return weekly drops, each with the same number of days of payments."""
-    dates = [START + timedelta(weeks=week) for week in range(number)]
-    return [Drop(day, day - timedelta(days=days - 1)) for day in dates]
+    return [drop_at(7 * week, days) for week in range(number)]
+
+
+def drop_at(offset, days=180):
+    """Return a drop some days after the start, which covers all days up to its date."""
+    day = START + timedelta(days=offset)
+    return Drop(day, ((day - timedelta(days=days - 1), day),))
+
+
+def with_silence(offset, before, after, days=180):
+    """Return a drop without payments between two days (counted from the start)."""
+    drop = drop_at(offset, days)
+    edges = START + timedelta(days=before), START + timedelta(days=after)
+    return Drop(drop.date, ((drop.first_payment, edges[0]), (edges[1], drop.date)))
 
 
 def offsets(days):
     return [(day - START).days for day in days]
 
 
-def test_twelve_weekly_drops_train_on_drop_dates_a_horizon_before_the_holdout():
-    training, holdout = choose_as_of_dates(weekly(12), lookback_days=90, horizon_days=30)
-    assert offsets(training) == [0, 7]
-    assert offsets([holdout]) == [42]
+def chosen(drops, windows=WINDOWS, most=26):
+    """Return the chosen dates as days from the start: of training, and the holdout."""
+    dates = choose_as_of_dates(drops, windows, most)
+    return offsets(dates.training), *offsets([dates.holdout])
 
 
-def test_drop_dates_are_used_from_the_eleventh_weekly_drop_on():
-    newest = 9 * 7
-    training, holdout = choose_as_of_dates(weekly(10), lookback_days=90, horizon_days=30)
-    assert offsets([holdout, *reversed(training)]) == [
-        newest - 30,
-        newest - 60,
-        newest - 90,
-        newest - 120,
-        newest - 150,
-    ]
-    assert offsets(choose_as_of_dates(weekly(11), lookback_days=90, horizon_days=30)[0]) == [0]
+def test_drop_dates_come_first_and_dates_before_the_oldest_drop_are_added():
+    assert chosen(weekly(12)) == ([-90, -60, -30, 0, 7], 42)
+
+
+def test_one_drop_more_never_takes_training_dates_away():
+    assert chosen(weekly(10)) == ([-90, -60, -30], 28)
+    assert chosen(weekly(11)) == ([-90, -60, -30, 0], 35)
+    numbers = [len(choose_as_of_dates(weekly(number), WINDOWS, 26).training) for number in range(6, 41)]
+    assert numbers == sorted(numbers)
 
 
 def test_dates_of_a_single_drop_go_back_as_far_as_payments_cover_the_lookback():
-    training, holdout = choose_as_of_dates(weekly(1), lookback_days=90, horizon_days=30)
-    assert offsets([*training, holdout]) == [-90, -60, -30]
-    training, holdout = choose_as_of_dates(weekly(1, days=179), lookback_days=90, horizon_days=30)
-    assert offsets([*training, holdout]) == [-60, -30]
+    assert chosen(weekly(1)) == ([-90, -60], -30)
+    assert chosen(weekly(1, days=179)) == ([-60], -30)
 
 
-@pytest.mark.parametrize("number", [1, 2, 5, 10, 11, 12, 30])
+def test_the_newest_training_dates_are_kept_and_the_others_counted():
+    dates = choose_as_of_dates(weekly(104), WINDOWS, 26)
+    every = choose_as_of_dates(weekly(104), WINDOWS, 1000)
+    assert dates.training == every.training[-26:] and dates.holdout == every.holdout
+    assert (dates.left_out, every.left_out) == (len(every.training) - 26, 0)
+    assert len(every.training) == 94 + 3
+
+
+@pytest.mark.parametrize("number", [1, 2, 5, 6, 10, 11, 12, 30])
 def test_no_training_label_overlaps_the_holdouts_features(number):
-    training, holdout = choose_as_of_dates(weekly(number), lookback_days=90, horizon_days=30)
-    assert training
-    assert all(day + timedelta(days=30) <= holdout for day in training)
+    dates = choose_as_of_dates(weekly(number), WINDOWS, 26)
+    assert dates.training
+    assert all(day + timedelta(days=30) <= dates.holdout for day in dates.training)
 
 
 def test_a_later_drop_does_not_change_a_labelled_date():
-    drops, later = weekly(12), weekly(13)
+    drops, later = weekly(12), [*weekly(13), drop_at(200, days=400)]
     for day in (drop.date for drop in drops[:7]):
-        assert earliest_since(drops, day) == earliest_since(later, day)
+        assert drop_of_payments(drops, day, WINDOWS) == drop_of_payments(later, day, WINDOWS)
         assert newest_until(drops, day) == newest_until(later, day)
-        horizon = day + timedelta(days=30)
-        assert earliest_since(drops, horizon) == earliest_since(later, horizon)
+        assert drops_of_label(drops, day, WINDOWS) == drops_of_label(later, day, WINDOWS)
+
+
+def test_a_label_is_read_from_as_many_drops_as_cover_it():
+    monthly = [drop_at(30 * month, days=31) for month in range(5)]
+    assert drops_of_label(monthly, START + timedelta(days=15), WINDOWS) == [monthly[2], monthly[1]]
+    assert drops_of_label(weekly(12), START, WINDOWS) == [drop_at(35)]
+    assert drops_of_label(monthly, START, Windows(lookback=90, horizon=90)) == [monthly[3], monthly[2], monthly[1]]
+
+
+def test_a_date_whose_label_has_days_that_no_drop_covers_is_not_used():
+    # Two days are between the drops.
+    half_yearly = [drop_at(182 * number, days=180) for number in range(4)]
+    assert chosen(half_yearly, most=100)[1] == 516, "30 days before the newest"
+    training = chosen(half_yearly, most=100)[0]
+    assert all(day % 182 in range(90 - 1, 182 - 30 + 1) for day in training), training
+
+
+def test_a_silence_of_months_is_no_churn():
+    drops = [*weekly(30), *(with_silence(203 + 120 + 7 * week, 203, 323) for week in range(12))]
+    training, holdout = chosen(drops, most=1000)
+    silent = range(203 - 30 + 1, 323)
+    assert holdout not in silent and not set(training) & set(silent)
 
 
 def test_the_error_for_too_little_history_names_drop_days_and_parameters():
     with pytest.raises(UserError) as caught:
-        choose_as_of_dates(weekly(1, days=149), lookback_days=90, horizon_days=30)
+        choose_as_of_dates(weekly(1, days=149), WINDOWS, 26)
     message = str(caught.value)
     for part in (
         "drop 2026-01-04 covers 149 days",
@@ -78,6 +118,11 @@ def test_the_error_for_too_little_history_names_drop_days_and_parameters():
         "horizon_days (30)",
     ):
         assert part in message
+
+
+def test_the_error_for_too_little_history_names_a_silence():
+    with pytest.raises(UserError, match="2025-07-09 to 2025-10-01 and 2025-11-15 to 2026-01-04"):
+        choose_as_of_dates([with_silence(0, -95, -50)], WINDOWS, 26)
 
 
 def test_the_error_for_an_uncovered_lookback_names_the_days():
@@ -91,8 +136,8 @@ def listed(*weeks):
 
 
 def test_the_newest_of_listed_dates_is_the_holdout():
-    training, holdout = take_as_of_dates(weekly(12), listed(6, 0, 1), lookback_days=90, horizon_days=30)
-    assert (training, holdout) == (listed(0, 1), START + timedelta(weeks=6))
+    dates = take_as_of_dates(weekly(12), listed(6, 0, 1), WINDOWS)
+    assert (dates.training, dates.holdout) == (listed(0, 1), START + timedelta(weeks=6))
 
 
 @pytest.mark.parametrize(
@@ -106,5 +151,13 @@ def test_the_newest_of_listed_dates_is_the_holdout():
 )
 def test_unusable_listed_dates_are_refused_with_the_reason(weeks, message):
     with pytest.raises(UserError) as caught:
-        take_as_of_dates(weekly(12), listed(*weeks), lookback_days=90, horizon_days=30)
+        take_as_of_dates(weekly(12), listed(*weeks), WINDOWS)
     assert message in str(caught.value)
+
+
+def test_a_listed_date_without_a_whole_label_or_lookback_is_refused_with_the_day():
+    half_yearly = [drop_at(182 * number, days=180) for number in range(3)]
+    with pytest.raises(UserError, match="2026-06-14, whose label needs the payments from 2026-06-15 to 2026-07-14"):
+        take_as_of_dates(half_yearly, [START + timedelta(days=161), START + timedelta(days=300)], WINDOWS)
+    with pytest.raises(UserError, match="its lookback from 2025-10-07 to 2026-01-04 has more than 30 days without"):
+        take_as_of_dates([with_silence(120, -40, -5, days=300)], [START, START + timedelta(days=40)], WINDOWS)

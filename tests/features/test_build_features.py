@@ -40,7 +40,7 @@ def run_stages(raw: Path, folder: Path, run_stage: Callable[..., object]) -> dic
     folders = {
         "clean_payments": ("--raw", raw.parent),
         "build_user_base": ("--raw", raw.parent),
-        "build_features": ("--features", folder / "features"),
+        "build_features": ("--features", folder / "features", "--coverage", folder / "metrics" / "clean_payments"),
     }
     for name, arguments in folders.items():
         common = ("--clean", folder / "clean", "--metrics", folder / "metrics" / name, "--params", ROOT / "params.yaml")
@@ -79,7 +79,10 @@ def test_payers_and_users_missing_from_files_are_counted(raw, tmp_path):
 def test_cores_folder_time_zone_and_locale_do_not_change_the_bytes(raw, tmp_path):
     # Enough rows for DuckDB to use several threads.
     lines = [
-        f"2024-05-{day:02},S{user % 7},{user},{user}.{day}5,Instore,0.1" for user in range(9000) for day in range(1, 30)
+        f"2024-0{month}-{day:02},S{user % 7},{user},{user}.{day}5,Instore,0.1"
+        for user in range(3000)
+        for month in (3, 4, 5)
+        for day in range(1, 30)
     ]
     (raw / "PAYMENTS.csv").write_text("\n".join([FILES["PAYMENTS.csv"][0], *FILES["PAYMENTS.csv"][1:], *lines, ""]))
     two = run_stages(raw, tmp_path / "two", in_a_process(raw, TZ="UTC", LC_ALL="C.UTF-8"))
@@ -100,6 +103,7 @@ def test_the_error_for_too_little_memory_names_the_parameter(raw, tmp_path):
         "build_features",
         *("--clean", paths["clean"], "--drop", DROP, "--params", paths["params.yaml"]),
         *("--features", paths["output"], "--metrics", paths["metrics"]),
+        *("--coverage", paths["metrics"] / "clean_payments"),
         fails=True,
     ).stderr
     assert "raise duckdb.memory_limit (1MB)" in message

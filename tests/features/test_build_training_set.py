@@ -16,7 +16,13 @@ from build_training_set import build_training_set
 from churn.engines.duckdb import DuckDBEngine
 
 HOLDOUT = date(1998, 5, 31)
-PARAMS = {"lookback_days": 90, "horizon_days": 30, "as_of_dates": ["1998-04-01", "1998-05-01", str(HOLDOUT)]}
+PARAMS = {
+    "lookback_days": 90,
+    "horizon_days": 30,
+    "as_of_dates": ["1998-04-01", "1998-05-01", str(HOLDOUT)],
+    "max_training_dates": 26,
+    "max_training_rows": 2_000_000,
+}
 
 
 @pytest.fixture(scope="module")
@@ -32,16 +38,17 @@ def cleaned(tmp_path_factory):
 
 
 def clean_drop(folder, drop):
-    folders = ("--raw", folder / "raw", "--clean", folder / "clean", "--metrics", folder / "metrics")
-    for stage in "clean_payments", "build_user_base":
-        call_script(stage, "--drop", drop, *folders)
+    folders = ("--raw", folder / "raw", "--clean", folder / "clean")
+    call_script("clean_payments", "--drop", drop, *folders, "--metrics", folder / "metrics")
+    call_script("build_user_base", "--drop", drop, *folders, "--metrics", folder / "counts")
 
 
 def build(folder, output, *drops, fails=False):
     (output / "drops.yaml").write_text(json.dumps({"drops": drops}))
     answer = call_script(
         "build_training_set",
-        *("--clean", folder / "clean", "--drops", output / "drops.yaml", "--metrics", output / "metrics.json"),
+        *("--clean", folder / "clean", "--features", folder / "features", "--coverage", folder / "metrics"),
+        *("--drops", output / "drops.yaml", "--metrics", output / "metrics.json"),
         *("--train", output / "train.parquet", "--holdout", output / "holdout.parquet"),
         fails=fails,
     )
@@ -84,6 +91,7 @@ def test_a_second_run_writes_the_same_bytes(cleaned, tmp_path):
 def test_an_unlisted_drop_is_ignored(cleaned, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(cleaned / "clean" / "1998-06-30", folder / "clean" / "1998-06-30")
+    shutil.copytree(cleaned / "metrics", folder / "metrics")
     alone = build(folder, tmp_path, "1998-06-30")
     shutil.copytree(cleaned / "clean" / "1998-06-23", folder / "clean" / "1998-07-28")
     assert build(folder, tmp_path, "1998-06-30") == alone
@@ -98,7 +106,7 @@ def test_errors_for_too_little_history_and_an_empty_list_say_what_to_do(tmp_path
     assert "lower one of the two in params.yaml" in message
     output = tmp_path / "features"
     drop = ("--clean", tmp_path / "clean", "--drop", "2024-06-15", "--features", output)
-    drop += ("--metrics", tmp_path / "metrics")
+    drop += ("--coverage", tmp_path / "metrics", "--metrics", tmp_path / "counts")
     message = call_script("build_features", *drop, fails=True).stderr
     assert "cover 55 days, but a lookback of 90 days" in message and not output.exists()
     assert "lists no drop" in build(tmp_path, tmp_path, fails=True).stderr
@@ -120,30 +128,31 @@ def add_a_future(payments):
     return pa.concat_tables([payments, more.set_column(0, payments.schema.field(0), day)])
 
 
-def build_here(clean, folder, params=PARAMS):
+def build_here(clean, coverage, folder, params=PARAMS):
     folder.mkdir(exist_ok=True)
     (folder / "drops.yaml").write_text(json.dumps({"drops": sorted(path.name for path in clean.iterdir())}))
     outputs = [folder / name for name in ("train.parquet", "holdout.parquet", "metrics.json")]
-    build_training_set(DuckDBEngine("1GB", ""), clean, folder / "drops.yaml", *outputs, params)
+    folders = (clean, clean.with_name("features"), coverage)
+    build_training_set(DuckDBEngine("1GB", ""), *folders, folder / "drops.yaml", *outputs, params)
     return pq.read_table(outputs[0]), pq.read_table(outputs[1])
 
 
 @pytest.mark.parametrize("change", [remove_the_future, alter_the_future, add_a_future])
 def test_the_future_does_not_change_features(cleaned, tmp_path, change):
     clean = shutil.copytree(cleaned / "clean", tmp_path / "clean")
-    _, before = build_here(clean, tmp_path / "before")
+    _, before = build_here(clean, cleaned / "metrics", tmp_path / "before")
     for path in clean.glob("*/payments_clean.parquet/*"):
         payments = pq.read_table(path)
         assert not change(payments).equals(payments)
         pq.write_table(change(payments), path)
-    _, after = build_here(clean, tmp_path / "after")
+    _, after = build_here(clean, cleaned / "metrics", tmp_path / "after")
     if change is not alter_the_future:
         assert after["label"] != before["label"]
     assert after.drop_columns("label").equals(before.drop_columns("label"))
 
 
 def test_random_labels_cannot_be_learnt(cleaned, tmp_path):
-    train, holdout = build_here(cleaned / "clean", tmp_path)
+    train, holdout = build_here(cleaned / "clean", cleaned / "metrics", tmp_path)
     names = ["days_since_last_payment", "active_days", "payments_sum", "payments_last_30d"]
     rows = [np.column_stack([np.log1p(table[name].to_numpy()) for name in names]) for table in (train, holdout)]
     label, truth = train["label"].to_numpy(), holdout["label"].to_numpy()

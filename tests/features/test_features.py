@@ -171,7 +171,7 @@ def test_a_feature_that_leaks_the_label_is_refused(monkeypatch, kind):
 def test_the_label_uses_payments_from_the_next_day_to_the_last_day_of_the_horizon():
     payments = [payment(0, user=1), payment(-1, user=2), payment(-30, user=3), payment(-31, user=4)]
     users = ibis.memtable([{"user_id": user} for user in (1, 2, 3, 4)])
-    labelled = compute_labels(table(PAYMENTS, payments), users, AS_OF, 30)
+    labelled = compute_labels([table(PAYMENTS, payments)], users, AS_OF, 30)
     rows = ibis.duckdb.connect().to_pyarrow(labelled).to_pylist()
     assert {row["user_id"]: row["label"] for row in rows} == {1: 1, 2: 0, 3: 0, 4: 1}
 

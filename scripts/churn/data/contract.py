@@ -8,6 +8,7 @@ from pathlib import Path
 from churn.base.command import UserError
 
 USER = "CUS_CUST_ID_BUY"
+PAYMENT_DAY = "FECHA"
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ _BUYER = Column("id", "the user (buyer)", required=True)
 
 FILES: dict[str, dict[str, Column]] = {
     "PAYMENTS.csv": {
-        "FECHA": Column("date", "day of a successful payment", required=True),
+        PAYMENT_DAY: Column("date", "day of a successful payment", required=True),
         "CUS_CUST_ID_SEL": Column("text", "the seller", required=True),
         USER: _BUYER,
         "SPENT": Column("money", "amount paid", "currency of the account", required=True, above_zero=True),

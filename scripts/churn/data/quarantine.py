@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from churn.base.command import UserError
-from churn.base.files import part_path, write_json, write_whole
-from churn.data.checks import list_checks
-from churn.data.contract import FILES, check_header
+from churn.base.files import part_path, write_whole
+from churn.data.checks import Check, list_checks
+from churn.data.contract import FILES, PAYMENT_DAY, check_header
 from churn.data.duplicates import DUPLICATE, Rewrite, keep_good_rows, must_be_unique, reject_duplicates
+from churn.data.payment_days import Days, oldest_plausible
 from churn.data.reader import Reject, SplitRead, SplitTask, read_split
 from churn.data.splits import cut_file
 from churn.engines import Engine
@@ -36,9 +37,16 @@ class RowCounts:
     reasons: dict[str, int]
 
 
-def read_files(
-    engine: Engine, files: dict[Path, Path], drop: date, params: dict[str, Any]
-) -> dict[str, tuple[RowCounts, list[Reject]]]:
+@dataclass(frozen=True)
+class FileRead:
+    """What was read of a file: the numbers of its rows, the bad ones by line, the good payments of each day."""
+
+    counts: RowCounts
+    rejects: list[Reject]
+    days: Days
+
+
+def read_files(engine: Engine, files: dict[Path, Path], drop: date, params: dict[str, Any]) -> dict[str, FileRead]:
     """Write the good rows of CSVs as tables: all of the tables, or none.
 
     Parameters
@@ -56,8 +64,8 @@ def read_files(
 
     Returns
     -------
-    dict of tuple of (RowCounts, list of Reject)
-        For each CSV, by name: the numbers of its rows, and the bad rows by line.
+    dict of FileRead
+        By the name of the CSV.
 
     Raises
     ------
@@ -72,6 +80,7 @@ def read_files(
         rewrites: list[Rewrite] = []
         for path, table in tables.items():
             check_reads(path, reads[path])
+            reject_strays(engine, tasks[path], reads[path])
             if tasks[path] and must_be_unique(path.name, params):
                 rewrites += reject_duplicates(engine, table, tasks[path], reads[path])
         engine.map(keep_good_rows, rewrites)
@@ -88,7 +97,30 @@ def plan_reading(path: Path, table: Path, drop: date, params: dict[str, Any]) ->
     return [SplitTask(split, header, checks, part_path(parts, split.number), unique) for split in cut_file(path)]
 
 
-def count_rows(path: Path, reads: list[SplitRead], max_reject_share: float) -> tuple[RowCounts, list[Reject]]:
+def reject_strays(engine: Engine, tasks: list[SplitTask], reads: list[SplitRead]) -> None:
+    """Read the splits again in which payments are dated before the oldest plausible day; `tasks` and `reads` change."""
+    days = count_days(reads)
+    if not days:
+        return
+    oldest = oldest_plausible(days)
+    strays = Check(
+        PAYMENT_DAY, f"is long before all other payments (from {oldest})", f"\"{PAYMENT_DAY}\" < DATE '{oldest}'"
+    )
+    places = [place for place, read in enumerate(reads) if min(read.days, default=oldest) < oldest]
+    again = [replace(tasks[place], checks=[*tasks[place].checks, strays]) for place in places]
+    for place, task, read in zip(places, again, engine.map(read_split, again), strict=True):
+        tasks[place], reads[place] = task, read
+
+
+def count_days(reads: list[SplitRead]) -> Days:
+    """Return how many good payments each day has."""
+    total: Counter[date] = Counter()
+    for read in reads:
+        total.update(read.days)
+    return dict(total)
+
+
+def count_rows(path: Path, reads: list[SplitRead], max_reject_share: float) -> FileRead:
     """Count a CSV's rows and list the bad ones by line; raise `UserError` if there are too many."""
     rejects = [
         replace(reject, line=before + reject.line)
@@ -99,7 +131,7 @@ def count_rows(path: Path, reads: list[SplitRead], max_reject_share: float) -> t
     counts = RowCounts(sum(read.rows for read in reads), sum(read.kept for read in reads), len(rejects), reasons)
     check_reject_share(path, counts, rejects, max_reject_share)
     print(f"{path.name}: {counts.rows_in} rows in = {counts.kept} kept + {counts.rejected} rejected")
-    return counts, rejects
+    return FileRead(counts, rejects, count_days(reads))
 
 
 def _after_lines(reads: list[SplitRead]) -> Iterator[tuple[int, SplitRead]]:
@@ -160,13 +192,13 @@ def check_reject_share(path: Path, counts: RowCounts, rejects: list[Reject], max
         )
 
 
-def write_rejects(rejects: dict[str, list[Reject]], target: Path) -> None:
+def write_rejects(found: dict[str, FileRead], target: Path) -> None:
     """Write the bad rows of each file: file, line (of the file, from 1), column, reason, raw line."""
-    rows = [{"file": name} | asdict(reject) for name, many in rejects.items() for reject in many]
+    rows = [{"file": name} | asdict(reject) for name, read in found.items() for reject in read.rejects]
     with write_whole(target) as path:
         pq.write_table(pa.Table.from_pylist(rows, REJECTS), path, compression="zstd")
 
 
-def write_counts(counts: dict[str, RowCounts], target: Path) -> None:
-    """Write the numbers of each file's rows."""
-    write_json({name: asdict(numbers) for name, numbers in counts.items()}, target)
+def describe_counts(found: dict[str, FileRead]) -> dict[str, Any]:
+    """Return the numbers of each file's rows, for the metrics."""
+    return {name: asdict(read.counts) for name, read in found.items()}

@@ -2,13 +2,14 @@
 
 import tempfile
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 
 import duckdb
 
 from churn.base.files import PARQUET, quote
 from churn.data.checks import Check, checked_rows
-from churn.data.contract import FILES
+from churn.data.contract import FILES, PAYMENT_DAY
 from churn.data.splits import Split, find_lines
 
 SHAPES = {
@@ -81,6 +82,8 @@ class SplitRead:
         The first line with such a field, if found.
     unreadable : str
         The error message if the split could not be read at all, else "".
+    days : dict of int
+        How many good rows each day of payments has; empty for user files.
     """
 
     lines: int = 0
@@ -91,6 +94,7 @@ class SplitRead:
     is_broken: bool = False
     broken_line: int | None = None
     unreadable: str = ""
+    days: dict[date, int] = field(default_factory=dict)
 
 
 def read_split(task: SplitTask) -> SplitRead:
@@ -124,6 +128,9 @@ def read_split(task: SplitTask) -> SplitRead:
         ((records,),) = connection.execute("SELECT count(*) FROM checked").fetchall()
         lines = find_lines(text, [record for record, _ in bad], list(shapes))
         read = SplitRead(lines.number, lines.rows, records - len(bad), malformed=list(shapes))
+        if PAYMENT_DAY in FILES[name]:
+            query = f'SELECT "{PAYMENT_DAY}", count(*) FROM checked WHERE failed_check = 0 GROUP BY 1'
+            read.days = dict(connection.execute(query).fetchall())
         if records + len(shapes) != lines.rows:
             return replace(read, is_broken=True, broken_line=_find_broken_line(connection, name))
     for line, raw in lines.malformed:

@@ -1,17 +1,15 @@
 """The date of a delivery: the newest day of its payments that is not a typing error."""
 
 import csv
-from datetime import date, timedelta
-from itertools import pairwise
+from datetime import date
 from pathlib import Path
 
 import duckdb
 
 from churn.base.command import UserError
 from churn.data.contract import check_header
+from churn.data.payment_days import newest_plausible
 
-# ASSUME: payments far after all others are typing errors of the year or month, when they are few.
-STRAY_SHARE, STRAY_GAP = 0.01, timedelta(days=30)
 SILENT_DAYS = 7
 
 
@@ -51,8 +49,7 @@ def count_payment_days(payments: Path) -> dict[date, int]:
 def choose_drop_date(payments: Path, days: dict[date, int], today: date) -> date:
     """Return the newest plausible day of the payments.
 
-    A day after today is not plausible. Nor is one more than STRAY_GAP after the day before it, if at most STRAY_SHARE
-    of the rows have that day or a later one.
+    A day after today is not plausible, nor is one that `churn.data.payment_days` takes for a typing error.
 
     Raises
     ------
@@ -65,13 +62,7 @@ def choose_drop_date(payments: Path, days: dict[date, int], today: date) -> date
             f"{payments}: every FECHA, from {min(days)}, is after today ({today}). Correct the dates, or this "
             "machine's clock."
         )
-    newest, later, most = max(past), 0, STRAY_SHARE * sum(past.values())
-    for before, day in reversed(list(pairwise(sorted(past)))):
-        later += past[day]
-        if later > most:
-            break
-        if day - before > STRAY_GAP:
-            newest = before
+    newest = newest_plausible(past)
     if strays := sum(rows for day, rows in days.items() if day > newest):
         print(
             f"{payments.name}: {strays} rows are dated after {newest} (up to {max(days)}); they are treated as typing "

@@ -2,9 +2,13 @@
 
 The rules below never change a date's facts when a later drop arrives. For an as-of date T:
 
-- payments up to T: the earliest drop dated T or later;
+- payments up to T: the earliest drop dated T or later that covers the lookback;
 - undated facts (accesses, balances, marketplace): the newest drop dated T or earlier;
-- the label, payments in (T, T + horizon]: the earliest drop dated T + horizon or later.
+- the label, payments in (T, T + horizon]: the earliest drop that covers the last of these days and, as long as it does
+  not cover them all, the earliest that covers the last day before it.
+
+A drop covers the days from its first payment to its date, but not a silence of more than 30 days in between: nobody can
+tell whether users left or the data is missing.
 """
 
 import datetime
@@ -13,33 +17,64 @@ from datetime import date, timedelta
 
 from churn.base.command import UserError
 
+DAY = timedelta(days=1)
+
 
 @dataclass(frozen=True)
 class Drop:
-    """A cleaned drop: its date and the day of its first payment."""
+    """A cleaned drop: its date, and the first and last day of each span of days that it covers, oldest first."""
 
     date: datetime.date
-    first_payment: datetime.date
+    spans: tuple[tuple[datetime.date, datetime.date], ...]
+
+    @property
+    def first_payment(self) -> datetime.date:
+        """The day of its first payment."""
+        return self.spans[0][0]
 
     @property
     def days(self) -> int:
-        """Days of payments that the drop covers, including its date."""
+        """Days from its first payment to its date, both included."""
         return (self.date - self.first_payment).days + 1
 
+    def covered_since(self, day: datetime.date) -> datetime.date | None:
+        """Return the first day of the span that a day is in, None if the drop does not cover that day."""
+        return next((first for first, last in self.spans if first <= day <= last), None)
 
-def earliest_since(drops: list[Drop], day: date) -> Drop:
-    """Return the earliest drop dated `day` or later; there must be one."""
-    return min((drop for drop in drops if drop.date >= day), key=lambda drop: drop.date)
+    def covers(self, first: datetime.date, last: datetime.date) -> bool:
+        """Return whether the drop covers all of these days."""
+        since = self.covered_since(last)
+        return since is not None and since <= first
 
 
-def newest_until(drops: list[Drop], day: date) -> Drop | None:
-    """Return the newest drop dated `day` or earlier, or None if all are later."""
-    return max((drop for drop in drops if drop.date <= day), key=lambda drop: drop.date, default=None)
+@dataclass(frozen=True)
+class Windows:
+    """The days of payments before and after an as-of date: `lookback` up to and including it, `horizon` after it."""
+
+    lookback: int
+    horizon: int
+
+    def known(self, as_of: date) -> tuple[date, date]:
+        """Return the first and last day of the lookback."""
+        return as_of - timedelta(days=self.lookback - 1), as_of
+
+    def future(self, as_of: date) -> tuple[date, date]:
+        """Return the first and last day of the horizon."""
+        return as_of + DAY, as_of + timedelta(days=self.horizon)
+
+
+@dataclass(frozen=True)
+class Dates:
+    """As-of dates: of training, oldest first, of the holdout, and how many older ones are left out."""
+
+    training: list[date]
+    holdout: date
+    left_out: int = 0
 
 
 def check_lookback(drop: Drop, as_of: date, lookback_days: int) -> None:
-    """Raise `UserError` unless the drop's payments cover the whole lookback up to the as-of date."""
-    if not _covers(drop, as_of - timedelta(days=lookback_days - 1)):
+    """Raise `UserError` unless the drop's payments go back to the first day of the lookback."""
+    if drop.first_payment > as_of - timedelta(days=lookback_days - 1):
         needed = (drop.date - as_of).days + lookback_days
         raise UserError(
             f"Drop {drop.date} has too little history: its payments begin on {drop.first_payment} and cover "
@@ -48,10 +83,55 @@ def check_lookback(drop: Drop, as_of: date, lookback_days: int) -> None:
         )
 
 
-def take_as_of_dates(
-    drops: list[Drop], listed: list[date], lookback_days: int, horizon_days: int
-) -> tuple[list[date], date]:
-    """Split listed dates into training dates, oldest first, and the holdout date, the newest.
+def newest_until(drops: list[Drop], day: date) -> Drop | None:
+    """Return the newest drop dated `day` or earlier, or None if all are later."""
+    return max((drop for drop in drops if drop.date <= day), key=lambda drop: drop.date, default=None)
+
+
+def drop_of_payments(drops: list[Drop], as_of: date, windows: Windows) -> Drop | None:
+    """Return the drop to read the payments up to an as-of date from, None if no drop covers the lookback."""
+    covering = [drop for drop in drops if drop.date >= as_of and drop.covers(*windows.known(as_of))]
+    return min(covering, key=lambda drop: drop.date, default=None)
+
+
+def drops_of_label(drops: list[Drop], as_of: date, windows: Windows) -> list[Drop]:
+    """Return the drops to read a label from, newest days first.
+
+    Raises
+    ------
+    UncoveredError
+        When no drop covers one of the days.
+    """
+    first, day = windows.future(as_of)
+    chosen: list[Drop] = []
+    while day >= first:
+        covering = [drop for drop in drops if drop.covered_since(day)]
+        if not covering:
+            raise UncoveredError(as_of, day)
+        drop = min(covering, key=lambda drop: drop.date)
+        chosen.append(drop)
+        day = (drop.covered_since(day) or day) - DAY
+    return chosen
+
+
+class UncoveredError(Exception):
+    """A label that has no payments for one of its days."""
+
+    def __init__(self, as_of: date, day: date):
+        super().__init__(as_of, day)
+        self.day = day
+
+
+def is_usable(drops: list[Drop], as_of: date, windows: Windows) -> bool:
+    """Return whether a date has a complete lookback and a label."""
+    try:
+        return bool(drop_of_payments(drops, as_of, windows) and drops_of_label(drops, as_of, windows))
+    except UncoveredError:
+        return False
+
+
+def take_as_of_dates(drops: list[Drop], listed: list[date], windows: Windows) -> Dates:
+    """Split listed dates into training dates and the holdout date, the newest.
 
     Raises
     ------
@@ -59,71 +139,106 @@ def take_as_of_dates(
         When a training label would overlap the holdout's features, or a date lacks a label or a complete lookback.
     """
     *training, holdout = sorted(listed)
-    where, horizon = "build_training_set.as_of_dates in params.yaml", timedelta(days=horizon_days)
-    last = max(drop.date for drop in drops) - horizon
+    where, horizon = "build_training_set.as_of_dates in params.yaml", timedelta(days=windows.horizon)
+    newest = max(drop.date for drop in drops)
     if not training:
         raise UserError(f"{where} lists only {holdout}; list at least two dates: the newest is the holdout.")
-    if holdout > last:
+    if holdout > newest - horizon:
         raise UserError(
             f"{where} lists {holdout}, which has no label yet: that needs payments up to {holdout + horizon}, but the "
-            f"newest drop is {max(drop.date for drop in drops)}. The latest date with a label is {last}."
+            f"newest drop is {newest}. The latest date with a label is {newest - horizon}."
         )
     if overlapping := [day for day in training if day > holdout - horizon]:
         raise UserError(
-            f"{where} lists {', '.join(map(str, overlapping))}, less than {horizon_days} days before the holdout of "
+            f"{where} lists {', '.join(map(str, overlapping))}, less than {windows.horizon} days before the holdout of "
             f"{holdout}: the training labels would overlap the holdout's features. Remove them, or list a later "
             "holdout."
         )
     for day in listed:
-        check_lookback(earliest_since(drops, day), day, lookback_days)
-    return training, holdout
+        check_listed(drops, day, windows, where)
+    return Dates(training, holdout)
 
 
-def choose_as_of_dates(drops: list[Drop], lookback_days: int, horizon_days: int) -> tuple[list[date], date]:
+def check_listed(drops: list[Drop], day: date, windows: Windows, where: str) -> None:
+    """Raise `UserError` unless a listed date has a complete lookback and a label."""
+    if not drop_of_payments(drops, day, windows):
+        earliest = min((drop for drop in drops if drop.date >= day), key=lambda drop: drop.date)
+        check_lookback(earliest, day, windows.lookback)
+        first, last = windows.known(day)
+        raise UserError(
+            f"{where} lists {day}, but its lookback from {first} to {last} has more than 30 days without a payment in "
+            f"every drop. Remove it, or deliver the missing payments ({describe_spans(earliest)})."
+        )
+    try:
+        drops_of_label(drops, day, windows)
+    except UncoveredError as error:
+        first, last = windows.future(day)
+        raise UserError(
+            f"{where} lists {day}, whose label needs the payments from {first} to {last}, but no drop covers "
+            f"{error.day}. Remove the date, or deliver a drop with these payments."
+        ) from None
+
+
+def describe_spans(drop: Drop) -> str:
+    """Return which days a drop covers."""
+    return f"drop {drop.date} covers " + " and ".join(f"{first} to {last}" for first, last in drop.spans)
+
+
+def choose_as_of_dates(drops: list[Drop], windows: Windows, most: int) -> Dates:
     """Choose the training dates and the holdout date.
 
-    Drop dates with a label are used if there are enough: the newest is the holdout, and those at least one horizon
-    older are for training, so that no training label overlaps the holdout's features. Otherwise dates are counted
-    backwards from the newest drop in steps of the horizon, as far as payments cover the lookback.
+    The newest date of a drop that has a label is the holdout; if none has, the holdout is counted backwards from the
+    newest drop in steps of the horizon. For training are the dates of drops that are at least one horizon older, so
+    that no training label overlaps the holdout's features, and dates counted backwards from the oldest of them in steps
+    of the horizon, as long as payments cover them.
 
-    Returns
-    -------
-    tuple of (list of date, date)
-        Training dates, oldest first, and the holdout date.
+    Parameters
+    ----------
+    drops : list of Drop
+        At least one.
+    windows : Windows
+        Lookback and horizon.
+    most : int
+        At most this many training dates are kept, the newest.
 
     Raises
     ------
     UserError
         When the history is too short for a holdout and one training date.
     """
-    newest, horizon = max(drop.date for drop in drops), timedelta(days=horizon_days)
-    labelled = [drop.date for drop in drops if drop.date + horizon <= newest]
-    training = [day for day in labelled if day <= max(labelled) - horizon]
-    if training:
-        for drop in drops:
-            if drop.date in (*training, max(labelled)):
-                check_lookback(drop, drop.date, lookback_days)
-        return sorted(training), max(labelled)
-    days = _dates_backwards(drops, newest, lookback_days, horizon)
-    if len(days) < 2:
-        drop = earliest_since(drops, newest - 2 * horizon)
-        needed = lookback_days + (drop.date - newest).days + 2 * horizon_days
-        raise UserError(
-            f"Too little history for a holdout and one training date: drop {drop.date} covers {drop.days} days of "
-            f"payments (from {drop.first_payment}), and {needed} are needed: build_features.lookback_days "
-            f"({lookback_days}) and twice build_training_set.horizon_days ({horizon_days}). Deliver more days of "
-            "payments, or lower one of the two in params.yaml."
-        )
-    return sorted(days[1:]), days[0]
-
-
-def _dates_backwards(drops: list[Drop], newest: date, lookback_days: int, horizon: timedelta) -> list[date]:
-    days, day = [], newest - horizon
-    while _covers(earliest_since(drops, day), day - timedelta(days=lookback_days - 1)):
-        days.append(day)
+    horizon = timedelta(days=windows.horizon)
+    newest, oldest_payment = max(drop.date for drop in drops), min(drop.first_payment for drop in drops)
+    labelled = [
+        drop.date
+        for drop in drops
+        if drop.covers(*windows.known(drop.date)) and is_usable(drops, drop.date, windows)
+    ]
+    backwards = max([0, (newest - oldest_payment).days // windows.horizon])
+    if labelled:
+        oldest = min(labelled)
+    else:
+        steps = (newest - horizon * number for number in range(1, backwards + 1))
+        oldest = next((day for day in steps if is_usable(drops, day, windows)), newest)
+        labelled = [oldest] if oldest < newest else []
+    day = oldest - horizon
+    while labelled and is_usable(drops, day, windows):
+        labelled.append(day)
         day -= horizon
-    return days
+    training = sorted(day for day in labelled if day <= max(labelled) - horizon)
+    if not training:
+        raise UserError(_too_little(drops, newest, windows))
+    return Dates(training[-most:], max(labelled), max(0, len(training) - most))
 
 
-def _covers(drop: Drop, first_day: date) -> bool:
-    return drop.first_payment <= first_day
+def _too_little(drops: list[Drop], newest: date, windows: Windows) -> str:
+    since = newest - timedelta(days=2 * windows.horizon)
+    drop = min((drop for drop in drops if drop.date >= since), key=lambda drop: drop.date)
+    needed = windows.lookback + (drop.date - newest).days + 2 * windows.horizon
+    # The spans tell of a silence; without one, the number of days is all there is to say.
+    covered = f" ({describe_spans(drop)})" if drop.spans[1:] else f" (from {drop.first_payment})"
+    return (
+        f"Too little history for a holdout and one training date: drop {drop.date} covers {drop.days} days of "
+        f"payments{covered}, and {needed} are needed without a silence of more than 30 days: "
+        f"build_features.lookback_days ({windows.lookback}) and twice build_training_set.horizon_days "
+        f"({windows.horizon}). Deliver more days of payments, or lower one of the two in params.yaml."
+    )

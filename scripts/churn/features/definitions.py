@@ -147,13 +147,13 @@ def check_known_rows(features: dict[str, Feature], known: ir.Table) -> None:
             )
 
 
-def compute_labels(payments: ir.Table, users: ir.Table, as_of: date, horizon_days: int) -> ir.Table:
+def compute_labels(payments: list[ir.Table], users: ir.Table, as_of: date, horizon_days: int) -> ir.Table:
     """Label the users who churned: made no payment in the `horizon_days` after the as-of date.
 
     Parameters
     ----------
-    payments : ibis.Table
-        Clean payments of a drop dated at or after the horizon's end.
+    payments : list of ibis.Table
+        Clean payments of drops that cover these days together.
     users : ibis.Table
         The population, with a column user_id.
 
@@ -162,8 +162,10 @@ def compute_labels(payments: ir.Table, users: ir.Table, as_of: date, horizon_day
     ibis.Table
         `users` with `label`, int32: 1 churned, 0 not.
     """
-    after = payments.filter(payments.FECHA.between(as_of + timedelta(days=1), as_of + timedelta(days=horizon_days)))
-    return users.mutate(label=(~users.user_id.isin(after[USER])).cast("int32"))
+    first, last = as_of + timedelta(days=1), as_of + timedelta(days=horizon_days)
+    paid = [table.filter(table.FECHA.between(first, last)).select(USER) for table in payments]
+    payers = ibis.union(*paid) if paid[1:] else paid[0]
+    return users.mutate(label=(~users.user_id.isin(payers[USER])).cast("int32"))
 
 
 def forget_facts(users: ir.Table) -> ir.Table:

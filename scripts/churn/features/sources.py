@@ -1,5 +1,6 @@
-"""Read data/clean/<drop>/, the outputs of clean_payments and build_user_base."""
+"""Read what clean_payments, build_user_base and build_features wrote for each drop."""
 
+import json
 from datetime import date
 from pathlib import Path
 
@@ -10,19 +11,24 @@ from churn.engines import Engine
 from churn.features.as_of import Drop
 
 
-def open_drop(engine: Engine, clean: Path, drop: date) -> Drop:
-    """Return the drop with the day of its first payment.
+def open_drop(coverage: Path, drop: date) -> Drop:
+    """Return the drop with the days that it covers.
+
+    Parameters
+    ----------
+    coverage : Path
+        Folder of the metrics of clean_payments.
 
     Raises
     ------
     UserError
         When the drop has no payments.
     """
-    payments = read_payments(engine, clean, drop)
-    ((first_payment,),) = engine.fetch(payments.aggregate(payments.FECHA.min()))
-    if first_payment is None:
+    covered = json.loads((coverage / f"{drop}.json").read_text())["covered"]
+    spans = tuple((date.fromisoformat(first), date.fromisoformat(last)) for first, last in covered)
+    if not spans:
         raise UserError(f"Drop {drop} has no valid payments; see data/clean/{drop}/payments_rejects.parquet.")
-    return Drop(drop, first_payment)
+    return Drop(drop, spans)
 
 
 def read_payments(engine: Engine, clean: Path, drop: date) -> ir.Table:
@@ -33,3 +39,8 @@ def read_payments(engine: Engine, clean: Path, drop: date) -> ir.Table:
 def read_users(engine: Engine, clean: Path, drop: date) -> ir.Table:
     """Return the drop's user base."""
     return engine.read(clean / str(drop) / "user_base.parquet")
+
+
+def read_features(engine: Engine, features: Path, drop: date) -> ir.Table:
+    """Return the drop's feature table."""
+    return engine.read(features / str(drop) / "churn_features.parquet")

@@ -58,7 +58,8 @@ class SparkEngine:
     def write(self, table: ir.Table, target: Path, key: Iterable[str]) -> int:
         """Write a table as Engine.write does: one file per partition, each sorted by the key."""
         frame = self._frame(table).repartition(self._partitions, *key).sortWithinPartitions(*key)
-        schema = to_arrow_schema(frame.schema)
+        # Whether Spark takes a column for one without nulls differs between the plan and what it computes.
+        schema = pa.schema([field.with_nullable(True) for field in to_arrow_schema(frame.schema)])
         with write_whole(target) as folder:
             folder.mkdir()
             at = folder.absolute()
@@ -69,7 +70,7 @@ class SparkEngine:
                 assert task is not None, "mapInArrow calls this within a task"
                 with pq.ParquetWriter(part_path(at, task.partitionId()), schema, compression="zstd") as writer:
                     for batch in batches:
-                        writer.write_batch(batch)
+                        writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
                         rows += batch.num_rows
                 yield pa.RecordBatch.from_pydict({"rows": [rows]})
 
