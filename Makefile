@@ -13,7 +13,7 @@ HIDDEN_COLUMNS := ^(?!Experiment|State|roc_auc$$|pr_auc$$|log_loss$$|ece$$|drift
 AT ?= 06:00
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help install install-test install-docs install-notebook minio summary try-alert up down up-containers down-containers serve push pull migrate-store doctor dashboard notebook run demo ingest inbox schedule scheduled-run clear-demo why experiments plots compare report ledger rollback reproduce test test-all bench bench-model bench-drift bench-freshness try-containers lint docs words site rulegraph lock
+.PHONY: help install install-test install-docs install-notebook minio summary try-alert up down up-containers down-containers serve push pull migrate-store doctor dashboard notebook run demo ingest inbox update-drops schedule scheduled-run clear-demo why experiments plots compare report ledger rollback reproduce test test-all bench bench-model bench-drift bench-freshness try-containers lint docs words site rulegraph lock
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 24
@@ -24,8 +24,9 @@ install install-test install-docs install-notebook:
 	@test -x .venv/bin/python && ! test -e .venv/installing && cmp -s requirements.lock .venv/requirements.lock && \
 	  cmp -s requirements$(@:install%=%).lock .venv/requirements$(@:install%=%).lock || \
 	  $(PYTHON) scripts/tools/install.py $(patsubst install-%,%,$(filter install-%,$@))
-	@git config --get merge.dvc-lock.driver >/dev/null 2>&1 || ! git rev-parse --git-dir >/dev/null 2>&1 || \
-	  .venv/bin/python -m workflow.freshness merge --install
+	@git config --get merge.drops.driver >/dev/null 2>&1 || ! git rev-parse --git-dir >/dev/null 2>&1 || \
+	  { .venv/bin/python -m workflow.freshness merge --install && git config merge.drops.driver \
+	    '"$(CURDIR)/.venv/bin/python" "$(CURDIR)/scripts" update_drops --merge %O %A %B'; }
 
 run: install ## generate demo drops if no drops exist, run whatever is stale, print the result
 	@python scripts demo --if-missing
@@ -73,6 +74,9 @@ demo: install ## generate the twelve demo drops
 
 ingest: install ## SOURCE=folder with five CSV files [DROP=2026-03-29]: check them and add them as a drop
 	@python scripts ingest "$(SOURCE)" $(if $(DROP),--drop $(DROP))
+
+update-drops: install ## write data/drops.yaml again after you edited it by hand
+	@python scripts update_drops
 
 inbox: install ## [COMMIT=1]: ingest each complete delivery in inbox/, move invalid ones aside
 	@python scripts inbox $(if $(COMMIT),--commit)

@@ -1,7 +1,7 @@
 """Measure time and memory of drift detection: `make bench-drift USERS=1000000`.
 
 Reads
-    scripts/detect_drift.py, params.yaml; models/candidate, from a run of the demo
+    scripts/measure_drift.py, scripts/detect_drift.py, params.yaml; models/candidate, from a run of the demo
 Writes
     a Markdown table to standard output; other files to a temporary folder
 """
@@ -15,11 +15,14 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
-from data_layer import measure
+from data_layer import add_up, measure
 from model import make_rows
 
 ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "scripts"))
+
+from churn.base.drops import START, read_drops, write_list  # noqa: E402
+
 FIRST = date(2026, 1, 4)
 
 
@@ -33,7 +36,7 @@ def write_drops(folder: Path, users: int, drops: int) -> None:
         target = folder / "features" / str(day)
         target.mkdir(parents=True)
         pq.write_table(rows, target / "churn_features.parquet", compression="zstd")
-    (folder / "drops.yaml").write_text(yaml.safe_dump({"drops": [str(day) for day in days]}))
+    write_list(folder / "drops.yaml", "own", days)
 
 
 def main() -> None:
@@ -47,11 +50,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_drops(folder, args.users, args.drops)
-        inputs = {"features": folder / "features", "drops": folder / "drops.yaml", "model": "models/candidate"}
-        inputs["training-set"] = "metrics/build_training_set.json"
+        before = START
+        for drop in read_drops(folder / "drops.yaml"):
+            words = ["--drop", str(drop), "--before", before, "--features", folder / "features"]
+            words += ["--drift", folder / "drift", "--metrics", folder / "measures"]
+            week = measure(sys.executable, "scripts/measure_drift.py", *words)
+            before = str(drop)
+        inputs = {"measures": folder / "measures", "drops": folder / "drops.yaml", "model": "models/candidate"}
+        inputs |= {"training-set": "metrics/build_training_set.json", "sample": folder / "drift" / before}
         outs = {"metrics": folder / "metrics.json", "report": folder / "report", "plots": folder / "plots"}
         words = [word for flag, path in (inputs | outs).items() for word in (f"--{flag}", path)]
-        cost = measure(sys.executable, "scripts/detect_drift.py", *words)
+        cost = add_up({"measure": week, "detect": measure(sys.executable, "scripts/detect_drift.py", *words)})
         content = json.loads((folder / "metrics.json").read_text())
     print("| users per drop | drops | users compared in the newest | seconds | peak memory |\n|---|---|---|---|---|")
     compared = f"{content['current_rows']:,} (one in {content['sampled_part']})"

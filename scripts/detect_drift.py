@@ -1,7 +1,8 @@
-"""Compare each drop's features with those of the drops before it, and write a report on the newest.
+"""Hold the drift of every drop against its limits, and write a report on the newest drop.
 
 Reads
-    data/drops.yaml, data/features/<drop>/churn_features.parquet, metrics/build_training_set.json, models/candidate
+    data/drops.yaml, metrics/measure_drift/<drop>.json of every drop, data/drift/<newest drop>/rows.parquet,
+    metrics/build_training_set.json, models/candidate
 Writes
     detect_drift.json: current_drop, reference_drops (dates); current_rows, reference_rows (compared), sampled_part (n:
     one user in n is sampled); measured_columns, drifted_columns, drift_share (0 to 1), drift_share_threshold,
@@ -11,16 +12,16 @@ Writes
     absent, and `reason` says why
     the report's folder: <newest drop>.html, the same in words and tables above Evidently's report, readable offline;
     columns.json, for each column of the newest drop its distance, limit, missing values and new categories
-    the plots' folder: history.json, distances.json and history.png, for all drops from the second on
+    the plots' folder: history.json, distances.json and history.png, for all drops from the second on; the scores, whose
+    distance is the candidate's, only for the newest
 """
 
 import argparse
 import json
-from collections import deque
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from churn.base.command import run_command
@@ -28,15 +29,17 @@ from churn.base.drops import read_drops
 from churn.base.files import write_json, write_whole
 from churn.base.params import read_section
 from churn.drift.history import save_history
-from churn.drift.measures import PREDICTION, compare_churn_rates, compare_drops, find_alarms
+from churn.drift.limits import apply_limit, apply_limits, compare_churn_rates, find_alarms, find_model_alarms
+from churn.drift.measures import PREDICTION, compare_column
 from churn.drift.report import build_page, run_evidently, summarize
-from churn.drift.sample import choose_part, read_features
+from churn.drift.sample import read_sample
 from churn.scoring.scorer import Scorer, load_scorer
 
 
 def detect_drift(
-    features: Path,
+    measures: Path,
     drops: Path,
+    sample: Path,
     training_set: Path,
     model: Path,
     metrics: Path,
@@ -44,14 +47,16 @@ def detect_drift(
     plots: Path,
     params: dict[str, Any],
 ) -> None:
-    """Measure the drift of every drop and write the metrics, the report on the newest and the history.
+    """Write the metrics and the report on the newest drop, and the history of all drops.
 
     Parameters
     ----------
-    features : Path
-        Folder of every drop's features.
+    measures : Path
+        Folder of the metrics of measure_drift.
     drops : Path
-        The list of drops; folders of unlisted drops are ignored.
+        The list of drops; files of unlisted drops are ignored.
+    sample : Path
+        Folder with the rows that measure_drift compared for the newest drop.
     training_set : Path
         Metrics of build_training_set, with the churn rate of each as-of date.
     model : Path
@@ -61,58 +66,60 @@ def detect_drift(
     report, plots : Path
         Folders to write; the report's has one HTML page, named after the newest drop.
     params : dict
-        Section detect_drift of params.yaml.
-
-    Raises
-    ------
-    UserError
-        When a drop's features are missing, damaged, or have other columns than the oldest drop's.
+        Sections measure_drift and detect_drift of params.yaml.
     """
-    days = read_drops(drops)
-    part = choose_part(features, days, params["sample_users"])
     target = compare_churn_rates(json.loads(training_set.read_text()), params["target_threshold"])
-    scorer = load_scorer(model / "scorer.onnx")
-    weeks: list[dict[str, Any]] = []
-    window: deque[pa.Table] = deque(maxlen=params["reference_drops"] + 1)
-    schema = None
-    for day in days:
-        rows = read_features(features, day, part, schema)
-        schema = schema or rows.schema
-        window.append(add_scores(rows, scorer))
-        current, reference = window[-1], pa.concat_tables([window[-1].slice(0, 0), *list(window)[:-1]])
-        week = compare_drops(current, reference, params)
-        weeks.append(week | {"drop": day.isoformat(), "alarms": find_alarms(week, target, params)})
-    content = describe_newest(weeks, target, part, params)
+    weeks = [read_week(measures / f"{day}.json", params) for day in read_drops(drops)]
+    newest = weeks[-1]
+    current, reference = add_scores(sample, newest["drop"], load_scorer(model / "scorer.onnx"))
+    newest["prediction"] = compare_scores(current, reference, params)
+    newest["alarms"] += find_model_alarms(newest["prediction"], target)
+    content = describe_newest(newest, target, params)
     with write_whole(plots) as folder:
         save_history(weeks[1:], params["drift_share"], folder)
         pictures = [path.read_bytes() for path in folder.glob("*.png")]
-    evidently_page = run_evidently(current, reference, weeks[-1], params["drift_share"])
+    evidently_page = run_evidently(current, reference, newest, params["drift_share"])
     with write_whole(report) as folder:
         folder.mkdir()
-        page = build_page(content, weeks[-1], pictures, evidently_page)
+        page = build_page(content, newest, pictures, evidently_page)
         (folder / f"{content['current_drop']}.html").write_text(page, encoding="utf-8")
-        write_json(weeks[-1]["columns"], folder / "columns.json")
+        write_json(newest["columns"], folder / "columns.json")
     write_json(content, metrics)
     print("\n".join(summarize(content)))
 
 
-def add_scores(rows: pa.Table, scorer: Scorer) -> pa.Table:
-    """Add the candidate's probability of churn as a column."""
-    scores = scorer.score(rows) if len(rows) else np.array([])
-    return rows.append_column(PREDICTION, pa.array(scores, pa.float64()))
+def read_week(metrics: Path, params: dict[str, Any]) -> dict[str, Any]:
+    """Return what was measured of a drop, with what that means by the limits."""
+    week = apply_limits(json.loads(metrics.read_text()), params)
+    return week | {"alarms": find_alarms(week, params), "prediction": None}
 
 
-def describe_newest(
-    weeks: list[dict[str, Any]], target: dict[str, Any], part: int, params: dict[str, Any]
-) -> dict[str, Any]:
+def add_scores(sample: Path, drop: str, scorer: Scorer) -> tuple[pa.Table, pa.Table]:
+    """Return the compared rows of the newest drop and of those before, with the candidate's probability of churn."""
+    rows = read_sample(sample)
+    assert rows is not None, "every drop has a sample"
+    now, before, _ = rows.split(date.fromisoformat(drop))
+    scored = [
+        table.append_column(PREDICTION, pa.array(scorer.score(table) if len(table) else [], pa.float64()))
+        for table in (now, before)
+    ]
+    return scored[0], scored[1]
+
+
+def compare_scores(current: pa.Table, reference: pa.Table, params: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the record of the candidate's scores, None if there is nothing to compare."""
+    record = compare_column(PREDICTION, current[PREDICTION], reference[PREDICTION], params)
+    return apply_limit(record, params) if "statistic" in record else None
+
+
+def describe_newest(newest: dict[str, Any], target: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
     """Return the metrics of the newest drop."""
-    newest = weeks[-1]
     content = {
         "current_drop": newest["drop"],
-        "reference_drops": [week["drop"] for week in weeks[:-1]][-params["reference_drops"] :],
+        "reference_drops": newest["reference_drops"],
         "current_rows": newest["rows"],
         "reference_rows": newest["reference_rows"],
-        "sampled_part": part,
+        "sampled_part": newest["sampled_part"],
         "alarms": newest["alarms"],
     }
     if "reason" in newest:
@@ -134,8 +141,9 @@ def describe_newest(
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--features", type=Path, required=True, help="folder of every drop's features")
+    parser.add_argument("--measures", type=Path, required=True, help="folder of the metrics of measure_drift")
     parser.add_argument("--drops", type=Path, required=True, help="the list of drops, data/drops.yaml")
+    parser.add_argument("--sample", type=Path, required=True, help="folder with the newest drop's compared rows")
     parser.add_argument("--training-set", type=Path, required=True, help="metrics of build_training_set")
     parser.add_argument("--model", type=Path, required=True, help="folder of the candidate")
     parser.add_argument("--metrics", type=Path, required=True, help="JSON file to write")
@@ -143,10 +151,9 @@ def main() -> None:
     parser.add_argument("--plots", type=Path, required=True, help="folder of the history to write")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     args = parser.parse_args()
-    params = read_section(args.params, "detect_drift")
-    detect_drift(
-        args.features, args.drops, args.training_set, args.model, args.metrics, args.report, args.plots, params
-    )
+    params = read_section(args.params, "measure_drift") | read_section(args.params, "detect_drift")
+    inputs = args.measures, args.drops, args.sample, args.training_set, args.model
+    detect_drift(*inputs, args.metrics, args.report, args.plots, params)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 Removes
     data/raw/<drop>/ and its DVC pointer for each drop in data/drops.yaml, and everything made from them:
-    dvc.lock, cleaned data, features, training set, scores, candidate, metrics, plots, reports
+    dvc.lock, cleaned data, features, samples for drift, training set, scores, candidate, metrics, plots, reports
 Writes
     data/drops.yaml: source none, no drops
 Keeps
@@ -60,6 +60,7 @@ def clear_demo(root: Path) -> None:
         remove_scratch(folder)
         remove(folder)
         remove(pointer_of(folder))
+        remove(root / "data/drift" / str(drop))
     # The list comes last: until then it says demo, so running this again after a kill finishes the work.
     write_list(root / LISTING, "none", [])
     print(f"Removed {len(drops)} demo drops and their results (DVC's cache and the MLflow store are kept).")

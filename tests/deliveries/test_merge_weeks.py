@@ -28,6 +28,8 @@ def test_two_people_ingest_a_week_each(demo_copy, tmp_path):
     lock.write_text(blocks.whole([]))
     write_list(listed, "own", before)
     command(sys.executable, "-m", "workflow.freshness", "merge", "--install")
+    driver = f"{sys.executable} {ROOT / 'scripts'} update_drops --merge %O %A %B"
+    command("git", "config", "merge.drops.driver", driver)
     command("git", "add", "--all")
     command("git", "commit", "--quiet", "--message", "Two weeks ago")
     start = command("git", "rev-parse", "HEAD").strip()
@@ -44,4 +46,6 @@ def test_two_people_ingest_a_week_each(demo_copy, tmp_path):
     assert all((demo_copy / "data/raw" / day / "PAYMENTS.csv").exists() for day in weeks.values())
     planned = command("snakemake", "--cores", "2", "--dry-run")
     assert "build_training_set" in planned
-    assert not any(f"@{day}" in planned for day in weeks.values()), "each has run the stages of his week"
+    stages = ("clean_payments", "build_user_base", "build_features")
+    assert not any(f"{stage}@{day}" in planned for stage in stages for day in weeks.values()), "each ran his own"
+    assert f"measure_drift@{eleventh}" in planned and f"measure_drift@{twelfth}" in planned

@@ -15,11 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 from candidates import IGNORE_SOCKETS, shared_candidate
 from conftest import ROOT
-from drift_weeks import AS_OF, FIRST, PARAMS, USERS, older, week, write_drops
+from drift_weeks import AS_OF, FIRST, PARAMS, USERS, measure_drops, older, week, write_drops
 from scipy.stats import wasserstein_distance
 
 from churn.base.command import UserError
-from churn.drift.sample import read_features
+from churn.base.drops import read_drops
+from churn.drift.sample import sample_drop
 from churn.features.user_hash import hash_users
 from detect_drift import detect_drift
 
@@ -31,9 +32,15 @@ def model(tmp_path_factory) -> Path:
     return shared_candidate(tmp_path_factory).model
 
 
+def inputs_of(folder: Path) -> tuple[Path, ...]:
+    """Return measures, list, sample of the newest drop, metrics of the training set."""
+    listing = folder / "drops.yaml"
+    return folder / "measures", listing, folder / "drift" / str(read_drops(listing)[-1]), folder / "training_set.json"
+
+
 def run(folder: Path, model: Path, **changed) -> tuple[dict, Path]:
-    inputs = folder / "features", folder / "drops.yaml", folder / "training_set.json", model
-    detect_drift(*inputs, folder / "metrics.json", folder / "report", folder / "plots", PARAMS | changed)
+    measure_drops(folder, **changed)
+    detect_drift(*inputs_of(folder), model, folder / "metrics.json", folder / "report", folder / "plots", PARAMS | changed)
     (page,) = (folder / "report").glob("*.html")
     return json.loads((folder / "metrics.json").read_text()), page
 
@@ -49,8 +56,8 @@ def shifted(tmp_path_factory) -> Path:
 
 def run_script(folder: Path, model: Path, outs: Path, **environment: str) -> str:
     """Run the stage in its own process: libraries that other tests import change Evidently's colours."""
-    inputs = {"features": folder / "features", "drops": folder / "drops.yaml", "model": model}
-    inputs |= {"training-set": folder / "training_set.json", "params": ROOT / "params.yaml"}
+    inputs = dict(zip(("measures", "drops", "sample", "training-set"), inputs_of(folder), strict=True))
+    inputs |= {"model": model, "params": ROOT / "params.yaml"}
     written = {"metrics": outs / "metrics.json", "report": outs / "report", "plots": outs / "plots"}
     words = [word for flag, path in (inputs | written).items() for word in (f"--{flag}", str(path))]
     command = [sys.executable, ROOT / "scripts" / "detect_drift.py", *words]
@@ -60,6 +67,7 @@ def run_script(folder: Path, model: Path, outs: Path, **environment: str) -> str
 
 @pytest.fixture(scope="module")
 def found(shifted, model) -> tuple[dict, Path]:
+    measure_drops(shifted)
     run_script(shifted, model, shifted)
     (page,) = (shifted / "report").glob("*.html")
     return json.loads((shifted / "metrics.json").read_text()), page
@@ -197,15 +205,15 @@ def test_large_drops_are_sampled_with_the_same_users_every_week(tmp_path, model)
     sampled = [one[hash_users(one) % np.uint64(4) == 0] for one in ids]
     assert (metrics["reference_rows"], metrics["current_rows"]) == tuple(map(len, sampled))
     assert set(sampled[0]) == set(sampled[1]) & set(ids[0]), "the sample does not depend on the week"
-    rows = read_features(tmp_path / "features", FIRST, part=4)
-    assert rows.equals(week(0).drop_columns(["user_id", "as_of_date"]).filter(hash_users(ids[0]) % np.uint64(4) == 0))
+    rows = sample_drop(tmp_path / "features" / str(FIRST) / "churn_features.parquet", FIRST, 300).rows
+    assert rows.equals(week(0).filter(hash_users(ids[0]) % np.uint64(4) == 0))
 
 
 def test_missing_damaged_and_differing_features_are_reported(tmp_path, model):
     folder = write_drops(tmp_path, [week(0), week(1)])
     newer = folder / "features" / "2024-01-14" / "churn_features.parquet"
     pq.write_table(week(1).drop_columns("age"), newer)
-    with pytest.raises(UserError, match=r"2024-01-14.*other columns than the oldest drop: .*age"):
+    with pytest.raises(UserError, match=r"2024-01-14.*other columns than the drops before it: .*age"):
         run(folder, model)
     newer.write_bytes(b"half a fi")
     with pytest.raises(UserError, match=r"2024-01-14.*cannot be read.*dvc repro build_features@2024-01-14"):
@@ -213,4 +221,30 @@ def test_missing_damaged_and_differing_features_are_reported(tmp_path, model):
     newer.unlink()
     with pytest.raises(UserError, match=r"2024-01-14.*is missing"):
         run(folder, model)
+    assert not (folder / "drift" / "2024-01-14").exists()
     assert not (folder / "metrics.json").exists() and not (folder / "report").exists()
+
+
+def test_the_target_of_this_week_is_no_alarm_of_earlier_weeks(tmp_path, model):
+    folder = write_drops(tmp_path, [week(0), week(1), week(2)], AS_OF | {"2024-02-18": (405, 1000)})
+    metrics, _ = run(folder, model)
+    assert len(metrics["alarms"]) == 1
+    assert [one["alarms"] for one in json.loads((tmp_path / "plots/history.json").read_text())] == [0, 1]
+
+
+def test_a_correction_changes_the_weeks_that_are_compared_with_it_and_no_other(tmp_path):
+    """Twelve weeks, of which the second is corrected: a sample of the eleventh has no row of it."""
+
+    def made(number):
+        day = str(FIRST + timedelta(weeks=number))
+        return [(tmp_path / path).read_bytes() for path in (f"measures/{day}.json", f"drift/{day}/rows.parquet")]
+
+    write_drops(tmp_path, [week(number, 300) for number in range(12)])
+    measure_drops(tmp_path)
+    before = [made(number) for number in range(12)]
+    corrected = week(1, 300, age=older(users=300))
+    pq.write_table(corrected, tmp_path / "features" / str(FIRST + timedelta(weeks=1)) / "churn_features.parquet")
+    measure_drops(tmp_path)
+    after = [made(number) for number in range(12)]
+    assert [one != other for one, other in zip(before, after, strict=True)] == [1 <= week <= 9 for week in range(12)]
+    assert before[10] == after[10], "so DVC runs no stage after it"

@@ -16,15 +16,15 @@ from build_user_base import build_user_base
 from churn.base.params import read_params
 from churn.demo.files import drop_files, payment_lines
 from churn.demo.world import day_of, simulate_world
-from churn.drift.measures import compare_drops, find_alarms
-from churn.drift.sample import read_features
+from churn.drift.limits import apply_limits, find_alarms
+from churn.drift.measures import compare_drops
+from churn.drift.sample import sample_drop
 from churn.engines import open_engine
 from clean_payments import clean_payments
 from tools.demo import choose_dates
 
 # Ten weeks: eight of them have at least two earlier ones.
 DATES = choose_dates(10, date(2026, 3, 22))
-QUIET = {"target_drifted": False}
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +58,15 @@ def compute_features(folder: Path, drop: date, payments: bool = False) -> None:
         build_features(engine, *folders, drop, features, folder / "counts.json", params["build_features"])
 
 
+def features_of(folder: Path, drop: date) -> pa.Table:
+    rows = sample_drop(folder / "features" / str(drop) / "churn_features.parquet", drop, PARAMS["sample_users"]).rows
+    return rows.drop_columns(["user_id", "as_of_date"])
+
+
 def alarms_of(folder: Path, week: int) -> list[str]:
     earlier = DATES[max(0, week - PARAMS["reference_drops"]) : week]
-    current, *reference = [read_features(folder / "features", drop) for drop in (DATES[week], *earlier)]
-    return find_alarms(compare_drops(current, pa.concat_tables(reference), PARAMS), QUIET, PARAMS)
+    current, *reference = [features_of(folder, drop) for drop in (DATES[week], *earlier)]
+    return find_alarms(apply_limits(compare_drops(current, pa.concat_tables(reference), PARAMS), PARAMS), PARAMS)
 
 
 def test_eight_quiet_weeks_raise_no_alarm(demo_drops):

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 from candidates import make_rows
 from conftest import ROOT
 
+from churn.base.drops import START, read_drops, write_list
 from churn.base.params import read_section
 
 with warnings.catch_warnings():
@@ -19,7 +19,9 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     import evidently.presets  # noqa: F401
 
-PARAMS = read_section(ROOT / "params.yaml", "detect_drift")
+from measure_drift import measure_drift
+
+PARAMS = read_section(ROOT / "params.yaml", "measure_drift") | read_section(ROOT / "params.yaml", "detect_drift")
 FIRST, USERS = date(2024, 1, 7), 1200
 AS_OF = {"2024-01-07": (300, 1000), "2024-01-14": (310, 1000), "2024-02-18": (305, 1000)}
 
@@ -44,8 +46,7 @@ def write_drops(folder: Path, weeks: list[pa.Table], rates: dict | None = None) 
         target = folder / "features" / str(table["as_of_date"][0])
         target.mkdir(parents=True)
         pq.write_table(table, target / "churn_features.parquet")
-    names = [str(table["as_of_date"][0]) for table in weeks]
-    (folder / "drops.yaml").write_text(yaml.safe_dump({"drops": names}))
+    write_list(folder / "drops.yaml", "own", [table["as_of_date"][0].as_py() for table in weeks])
     as_of_dates = {
         day: {"churned": churned, "rows": rows, "churn_rate": churned / rows}
         for day, (churned, rows) in (rates or AS_OF).items()
@@ -54,3 +55,13 @@ def write_drops(folder: Path, weeks: list[pa.Table], rates: dict | None = None) 
     content = {"as_of_dates": as_of_dates, "training_dates": training, "holdout_date": holdout}
     (folder / "training_set.json").write_text(json.dumps(content))
     return folder
+
+
+def measure_drops(folder: Path, **changed) -> None:
+    """Measure the drift of each listed drop in turn."""
+    before, params = START, PARAMS | changed
+    for drop in read_drops(folder / "drops.yaml"):
+        features = folder / "features" / str(drop) / "churn_features.parquet"
+        samples = folder / "drift" / before, folder / "drift" / str(drop)
+        measure_drift(features, drop, *samples, folder / "measures" / f"{drop}.json", params)
+        before = str(drop)

@@ -1,6 +1,32 @@
 # Drift: compare each drop with those before it.
 
 
+rule measure_drift:
+    input:
+        fresh.stage("measure_drift@{drop}"),
+    output:
+        sample=directory("data/drift/{drop}"),
+        metrics=report(
+            update("metrics/measure_drift/{drop}.json"),
+            caption="../report/measure_drift.rst",
+            category="Drift",
+            labels={"figure": "distances of {drop}"},
+        ),
+    log:
+        "logs/measure_drift/{drop}.log",
+    benchmark:
+        "logs/measure_drift/{drop}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    message:
+        "Measure how far {wildcards.drop} is from the drops before it"
+    shell:
+        "nice -n 19 python -m workflow.freshness stage measure_drift@{wildcards.drop} > {log} 2>&1"
+
+
 rule detect_drift:
     input:
         fresh.stage("detect_drift"),
@@ -29,7 +55,7 @@ rule detect_drift:
     resources:
         mem_mb=2000,
     message:
-        "Compare each drop's features with those before it"
+        "Hold the drift of every drop against its limits"
     shell:
         "nice -n 19 python -m workflow.freshness stage detect_drift > {log} 2>&1"
 

@@ -1,8 +1,12 @@
-"""The list of drops, data/drops.yaml. A drop is one delivery of the five CSVs, named by its ISO date."""
+"""The list of drops, data/drops.yaml. A drop is one delivery of the five CSVs, named by its ISO date.
+
+For dvc.yaml, which cannot work them out, the list also has the newest drop, and the drop before each.
+"""
 
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import yaml
@@ -11,6 +15,8 @@ from churn.base.command import UserError
 from churn.base.files import write_whole
 
 SOURCES = ("none", "demo", "own")
+# The folder in data/drift that the first drop has before it.
+START = "start"
 
 
 def read_drops(path: Path) -> list[date]:
@@ -53,9 +59,36 @@ def read_list(path: Path) -> tuple[str, list[date]]:
 
 def write_list(path: Path, source: str, drops: Iterable[date]) -> None:
     """Write data/drops.yaml; the same drops give the same bytes."""
-    lines = "".join(f'\n  - "{day}"' for day in sorted(set(drops)))
     with write_whole(path) as new:
-        new.write_text(f"source: {source}\ndrops:{lines or ' []'}\n")
+        new.write_text(format_list(source, drops))
+
+
+def update_list(path: Path) -> list[date]:
+    """Return the drops as `read_drops` does, and write the list again if a line was edited by hand."""
+    drops = read_drops(path)
+    source, _ = read_list(path)
+    if path.read_text() != format_list(source, drops):
+        write_list(path, source, drops)
+    return drops
+
+
+def merge_lists(base: Path, ours: Path, theirs: Path) -> None:
+    """Write into `ours` the drops of both sides, without those that either side has removed since `base`."""
+    then, (source, here), (other, there) = (read_list(path) for path in (base, ours, theirs))
+    kept = set(here) & set(there) | (set(here) ^ set(there)) - set(then[1])
+    write_list(ours, source if source != then[0] else other, kept)
+
+
+def format_list(source: str, drops: Iterable[date]) -> str:
+    """Return the text of data/drops.yaml."""
+    days = list(map(str, sorted(set(drops))))
+    lines = "".join(f'\n  - "{day}"' for day in days)
+    previous = "".join(f'\n  "{day}": "{before}"' for before, day in pairwise([START, *days]))
+    return (
+        f"source: {source}\ndrops:{lines or ' []'}\n"
+        "# Written by the pipeline for dvc.yaml: the drop before each, and the newest.\n"
+        f"previous:{previous or ' {}'}\nnewest: \"{days[-1] if days else ''}\"\n"
+    )
 
 
 def parse_drop(text: str) -> date:

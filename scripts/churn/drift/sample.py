@@ -1,70 +1,104 @@
-"""Read the rows that drift is measured on: all users of a drop or, for large drops, the same sample every week."""
+"""The rows that drift is measured on: all users of a drop or, of a large one, the same sample every week."""
 
+import json
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 
 from churn.base.command import UserError
 from churn.features.table import KEYS
 from churn.features.user_hash import hash_users
 
-
-def choose_part(features: Path, drops: list[date], sample_users: int) -> int:
-    """Return n for a sample of one user in n, so that no drop has more than about `sample_users`.
-
-    A power of two, so that as drops grow, the smaller sample is always part of the larger one before.
-    """
-    largest = max(_open(features, drop).count_rows() for drop in drops)
-    part = 1
-    while largest > part * sample_users:
-        part *= 2
-    return part
+ROWS = "rows.parquet"
+# In the file's own metadata: of which part of its users each drop has rows.
+PARTS = b"parts"
 
 
-def read_features(features: Path, drop: date, part: int = 1, schema: pa.Schema | None = None) -> pa.Table:
-    """Return the feature columns of one user in `part`, chosen by a hash; check the columns against `schema`.
+@dataclass
+class Sample:
+    """Feature rows of some drops, oldest first, and of each drop n, if it has one user in n."""
+
+    rows: pa.Table
+    parts: dict[date, int]
+
+    def split(self, drop: date) -> tuple[pa.Table, pa.Table, int]:
+        """Return the features of a drop, those of the drops before it, and n: one user in n is in both."""
+        part = max(self.parts.values())
+        kept = _keep_part(self.rows, part)
+        is_now = pc.equal(kept["as_of_date"], pa.scalar(drop))
+        now, before = (kept.filter(mask).drop_columns(list(KEYS)) for mask in (is_now, pc.invert(is_now)))
+        return now, before, part
+
+
+def sample_drop(features: Path, drop: date, most: int) -> Sample:
+    """Read the rows of at most about `most` users of a drop, chosen by a hash: one in 1, 2, 4, ...
+
+    A smaller sample is part of any larger one, so that drops of different sizes can be compared.
 
     Raises
     ------
     UserError
-        When the file is missing, damaged, or has other columns.
+        When the file is missing or damaged.
     """
-    table = _open(features, drop)
-    kept = []
     try:
+        table = ds.dataset(features, format="parquet")
+        users, part = table.count_rows(), 1
+        while users > part * most:
+            part *= 2
         # Batch by batch, so that a large drop is never in memory as a whole.
-        for batch in table.to_batches():
-            sampled = hash_users(batch["user_id"].to_numpy()) & np.uint64(part - 1) == 0
-            kept.append(batch.filter(pa.array(sampled)))
-        rows = pa.Table.from_batches(kept, table.schema).drop_columns(list(KEYS))
-    except (pa.ArrowInvalid, KeyError, OSError) as error:
-        raise UserError(_damaged(features, drop, error)) from None
-    if schema is not None and not rows.schema.equals(schema):
-        differing = ", ".join(map(str, sorted(set(rows.schema) ^ set(schema), key=str)))
-        raise UserError(
-            f"{_path(features, drop)} has other columns than the oldest drop: {differing}. {_how_to_rebuild(drop)}"
-        )
-    return rows
-
-
-def _open(features: Path, drop: date) -> ds.Dataset:
-    try:
-        return ds.dataset(_path(features, drop), format="parquet")
+        rows = pa.Table.from_batches((_keep_part(batch, part) for batch in table.to_batches()), table.schema)
     except FileNotFoundError:
-        raise UserError(f"{_path(features, drop)} is missing. {_how_to_rebuild(drop)}") from None
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(_damaged(features, drop, error)) from None
+        raise UserError(f"{features} is missing. {_how_to_rebuild(drop)}") from None
+    except (pa.ArrowInvalid, KeyError, OSError) as error:
+        raise UserError(f"{features} cannot be read: {error}. {_how_to_rebuild(drop)}") from None
+    return Sample(rows, {drop: part})
 
 
-def _path(features: Path, drop: date) -> Path:
-    return features / drop.isoformat() / "churn_features.parquet"
+def read_sample(folder: Path) -> Sample | None:
+    """Read what `write_sample` wrote, None if the folder has nothing: there is no drop before the first."""
+    if not (folder / ROWS).exists():
+        return None
+    rows = pq.read_table(folder / ROWS)
+    parts = json.loads(rows.schema.metadata[PARTS])
+    return Sample(rows.replace_schema_metadata(), {date.fromisoformat(drop): part for drop, part in parts.items()})
 
 
-def _damaged(features: Path, drop: date, error: Exception) -> str:
-    return f"{_path(features, drop)} cannot be read: {error}. {_how_to_rebuild(drop)}"
+def add_drop(before: Sample | None, new: Sample, most_before: int) -> Sample:
+    """Add a drop to the newest `most_before` drops of a sample.
+
+    Raises
+    ------
+    UserError
+        When the drop has other columns than those before it.
+    """
+    (drop,) = new.parts
+    if before is None:
+        return new
+    if not new.rows.schema.equals(before.rows.schema):
+        differing = ", ".join(map(str, sorted(set(new.rows.schema) ^ set(before.rows.schema), key=str)))
+        raise UserError(f"Drop {drop} has other columns than the drops before it: {differing}. {_how_to_rebuild(drop)}")
+    kept = dict(sorted(before.parts.items())[-most_before:])
+    rows = before.rows.filter(pc.is_in(before.rows["as_of_date"], pa.array(kept, pa.date32())))
+    return Sample(pa.concat_tables([rows, new.rows]), kept | new.parts)
+
+
+def write_sample(sample: Sample, folder: Path) -> None:
+    """Write a sample into a new folder."""
+    folder.mkdir()
+    parts = json.dumps({str(drop): part for drop, part in sample.parts.items()})
+    rows = sample.rows.replace_schema_metadata({PARTS: parts}).combine_chunks()
+    pq.write_table(rows, folder / ROWS, compression="zstd")
+
+
+def _keep_part(rows: pa.Table, part: int) -> pa.Table:
+    sampled = hash_users(rows["user_id"].to_numpy()) & np.uint64(part - 1) == 0
+    return rows.filter(pa.array(sampled))
 
 
 def _how_to_rebuild(drop: date) -> str:
