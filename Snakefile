@@ -12,7 +12,7 @@ min_version("9.0")
 sys.path[:0] = [f"{workflow.basedir}/scripts", workflow.basedir]
 
 from churn.base.command import ENV_FILE, UserError
-from churn.base.drops import update_list
+from churn.base.drops import read_drops, update_list
 from churn.base.params import read_params
 from churn.release.registry import knows_version, tracking_uri
 from workflow.freshness import Freshness
@@ -20,7 +20,8 @@ from workflow.freshness import Freshness
 load_dotenv(ENV_FILE)
 try:
     params = read_params(Path("params.yaml"))
-    DROPS = [str(drop) for drop in update_list(Path("data/drops.yaml"))]
+    update_list(Path("data/drops.yaml"))
+    DROPS = [str(drop) for drop in read_drops(Path("data/drops.yaml"))]
 except UserError as error:
     raise WorkflowError(str(error))
 

@@ -51,8 +51,10 @@ def clean_payments(
     """
     found = read_files(engine, {payments: clean}, drop, params)
     write_rejects(found, rejects)
-    covered = find_spans(found[payments.name].days, drop)
-    write_json(describe_counts(found) | {"covered": [[str(first), str(last)] for first, last in covered]}, metrics)
+    counts = describe_counts(found)
+    spans = find_spans(found[payments.name].days, drop)
+    counts[payments.name]["covered"] = [[str(first), str(last)] for first, last in spans]
+    write_json(counts, metrics)
 
 
 def main() -> None:

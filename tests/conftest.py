@@ -130,7 +130,7 @@ def copy_repository(target: Path) -> Path:
     """Make a new git repository of this checkout's files, without any drop and with a small grid."""
     files = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT).stdout.splitlines()
     for name in files:
-        if name.startswith(("data/", "metrics/", "dvc.lock", ".git/")) or not (ROOT / name).exists():
+        if name.startswith(("data/raw", "data/drops", "metrics/", "dvc.lock", ".git/")) or not (ROOT / name).exists():
             continue
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target / name, follow_symlinks=False)

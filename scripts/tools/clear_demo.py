@@ -57,10 +57,10 @@ def clear_demo(root: Path) -> None:
     for path in OUTPUTS:
         remove(root / path)
     for folder in (root / RAW / str(drop) for drop in drops):
+        remove(root / "data/drift" / folder.name)
         remove_scratch(folder)
         remove(folder)
         remove(pointer_of(folder))
-        remove(root / "data/drift" / str(drop))
     # The list comes last: until then it says demo, so running this again after a kill finishes the work.
     write_list(root / LISTING, "none", [])
     print(f"Removed {len(drops)} demo drops and their results (DVC's cache and the MLflow store are kept).")

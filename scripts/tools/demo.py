@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from churn.base.command import UserError, run_command
-from churn.base.drops import parse_drop, read_list, write_list
+from churn.base.drops import parse_drop, read_list, update_list, write_list
 from churn.base.files import write_whole
 from churn.deliveries.folders import (
     folder_md5,
@@ -61,6 +61,7 @@ def make_demo_drops(
     new = {folder: files for folder, files in wanted.items() if _is_new(folder, files)}
     for folder, files in new.items():
         _write_folder(folder, files)
+    update_list(listing)
     if untracked := [folder for folder in wanted if folder in new or tracked_md5(folder) is None]:
         track_folders(untracked)
     write_list(listing, "demo", [*listed, *dates])

@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 
 from churn.base.command import run_command
-from churn.base.drops import merge_lists, update_list
+from churn.base.drops import merge_lists, read_list, update_list
 
 
 def main() -> None:
@@ -22,8 +22,8 @@ def main() -> None:
     if args.merge:
         merge_lists(*args.merge)
         return
-    drops = update_list(args.list)
-    print(f"{args.list}: {len(drops)} drops, the newest is {drops[-1]}.")
+    update_list(args.list)
+    print(f"{args.list} lists {len(read_list(args.list)[1])} drops.")
 
 
 if __name__ == "__main__":

@@ -74,7 +74,8 @@ def test_a_delivery_is_copied_tracked_and_listed(source, repository, capsys):
     assert file_md5s(folder, FILES) == file_md5s(source, FILES)
     assert is_tracked(folder)
     listed = yaml.safe_load((repository / "data/drops.yaml").read_text())
-    assert listed == {"source": "own", "drops": ["2026-03-08"]}
+    previous = {"2026-03-08": "start"}
+    assert listed == {"source": "own", "drops": ["2026-03-08"], "previous": previous, "newest": "2026-03-08"}
     assert sorted(path.name for path in (repository / "data/raw").iterdir()) == ["2026-03-08", "2026-03-08.dvc"]
     out = capsys.readouterr().out
     assert "Ignored" in out and "notes.txt" in out and "make run" in out
@@ -93,6 +94,21 @@ def test_a_delivery_is_copied_tracked_and_listed(source, repository, capsys):
     assert is_tracked(folder)
     kept = (path.read_bytes() for path in (repository / ".dvc/cache").rglob("*") if path.is_file())
     assert any(b"12.50" in content for content in kept)
+
+
+def test_replacing_a_drop_keeps_edits_that_dvc_has_not_seen(source, repository, capsys):
+    ingest(source, repository)
+    folder = repository / "data/raw/2026-03-08"
+    (folder / "ACTIVE_USER.csv").write_text((folder / "ACTIVE_USER.csv").read_text() + "77,1,1,1,\n")
+    edited = everything_in(folder)
+    (source / "PAYMENTS.csv").write_text((source / "PAYMENTS.csv").read_text().replace("12.50", "13.50"))
+    ingest(source, repository, replace=True)
+    (copy,) = repository.glob("data/raw/.edited-2026-03-08*")
+    assert f"edited by hand (ACTIVE_USER.csv), which DVC has not seen; a copy is in {copy}" in capsys.readouterr().out
+    assert {path.name: content for path, content in everything_in(copy).items()} == {
+        path.name: content for path, content in edited.items()
+    }
+    assert "13.50" in (folder / "PAYMENTS.csv").read_text() and is_tracked(folder)
 
 
 def test_demo_and_own_drops_do_not_mix(source, repository):

@@ -104,7 +104,7 @@ def test_bad_rows_are_few_and_of_every_kind(newest, tmp_path):
         (tmp_path / name).write_bytes(content)
     files = {tmp_path / name: tmp_path / f"{name}.parquet" for name in newest}
     found = read_files(DuckDBEngine("1GB", ""), files, LAST, params | {"duplicate_payments": "keep"})
-    accounts = {name: account for name, (account, _) in found.items()}
+    accounts = {name: read.counts for name, read in found.items()}
     assert 200 / 12 < sum(account.rejected for account in accounts.values()) < 500 / 12
     assert all(account.rejected for account in accounts.values())
     # Zero and negative SPENT share a reason, as do 'N/A' and '1.234,56'.
@@ -140,6 +140,8 @@ def test_drops_are_made_tracked_and_listed_once(repository, capsys):
     assert yaml.safe_load((repository / "data/drops.yaml").read_text()) == {
         "source": "demo",
         "drops": ["2026-03-15", "2026-03-22"],
+        "previous": {"2026-03-15": "start", "2026-03-22": "2026-03-15"},
+        "newest": "2026-03-22",
     }
     for day in DATES[-2:]:
         folder = repository / f"data/raw/{day}"

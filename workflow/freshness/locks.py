@@ -18,8 +18,11 @@ def lock_folder() -> int:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        import psutil
+
         holder = os.read(lock, 20).decode()
-        stop(f"Snakemake runs in this folder already (process {holder}); wait until it is done.")
+        who = f"process {holder}" if holder.isdigit() and psutil.pid_exists(int(holder)) else "or a command that keeps it out"
+        stop(f"Snakemake runs in this folder already ({who}); wait until it is done.")
     os.ftruncate(lock, 0)
     os.pwrite(lock, str(os.getpid()).encode(), 0)
     return lock

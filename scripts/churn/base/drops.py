@@ -63,13 +63,11 @@ def write_list(path: Path, source: str, drops: Iterable[date]) -> None:
         new.write_text(format_list(source, drops))
 
 
-def update_list(path: Path) -> list[date]:
-    """Return the drops as `read_drops` does, and write the list again if a line was edited by hand."""
-    drops = read_drops(path)
-    source, _ = read_list(path)
-    if path.read_text() != format_list(source, drops):
+def update_list(path: Path) -> None:
+    """Write the list again if it was edited by hand, or by a version that wrote less: then DVC cannot read dvc.yaml."""
+    source, drops = read_list(path)
+    if path.exists() and path.read_text() != format_list(source, drops):
         write_list(path, source, drops)
-    return drops
 
 
 def merge_lists(base: Path, ours: Path, theirs: Path) -> None:

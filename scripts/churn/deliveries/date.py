@@ -1,7 +1,7 @@
 """The date of a delivery: the newest day of its payments that is not a typing error."""
 
 import csv
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
@@ -49,14 +49,15 @@ def count_payment_days(payments: Path) -> dict[date, int]:
 def choose_drop_date(payments: Path, days: dict[date, int], today: date) -> date:
     """Return the newest plausible day of the payments.
 
-    A day after today is not plausible, nor is one that `churn.data.payment_days` takes for a typing error.
+    A day after tomorrow is not plausible, nor is one that `churn.data.payment_days` takes for a typing error.
 
     Raises
     ------
     UserError
         When every day is in the future.
     """
-    past = {day: rows for day, rows in days.items() if day <= today}
+    # Where the data comes from, it may be tomorrow already.
+    past = {day: rows for day, rows in days.items() if day <= today + timedelta(days=1)}
     if not past:
         raise UserError(
             f"{payments}: every FECHA, from {min(days)}, is after today ({today}). Correct the dates, or this "

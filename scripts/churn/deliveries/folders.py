@@ -12,10 +12,6 @@ import yaml
 from churn.base.command import UserError
 
 
-class TrackingError(UserError):
-    """DVC failed: the repository must be fixed, not the delivery."""
-
-
 def file_md5s(folder: Path, names: Iterable[str]) -> dict[str, str]:
     """Return the MD5 of each named file."""
     md5s = {}
@@ -61,23 +57,32 @@ def folder_md5(md5s: dict[str, str]) -> str:
     return hashlib.md5(json.dumps(entries).encode()).hexdigest() + ".dir"
 
 
+def tracked_md5s(folder: Path) -> dict[str, str]:
+    """Return the MD5 of each file that DVC tracks in a drop's folder; {} if its cache lacks the list of them."""
+    md5 = tracked_md5(folder) or ""
+    # Where DVC keeps it unless it is told otherwise.
+    path = folder.absolute().parents[2] / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+    entries = json.loads(path.read_text()) if path.is_file() else []
+    return {entry["relpath"]: entry["md5"] for entry in entries}
+
+
 def track_folders(folders: list[Path]) -> None:
     """Track folders of one data/raw with DVC, in one call; wait if another DVC is running.
 
     Raises
     ------
-    TrackingError
+    UserError
         With DVC's message when it fails. The copied files are kept, so the command can be run again.
     """
     for folder in folders:
         if tracked_md5(folder) is None:
             pointer_of(folder).unlink(missing_ok=True)
     # Without --no-relink, DVC may move the data away and link it back; a kill in between would lose the folder.
-    add = [sys.executable, "-m", "dvc", "--wait-for-lock", "add", "--quiet", "--no-relink"]
+    add = [sys.executable, "-m", "dvc", "--wait-for-lock", "add", "--no-relink"]
     names = [folder.name for folder in folders]
     done = subprocess.run([*add, *names], cwd=folders[0].parent, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise TrackingError(
+        raise UserError(
             f"DVC could not track {', '.join(map(str, folders))}: {done.stderr.strip()}\n"
             "The files are in place; fix the cause, then run this command again."
         )

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import io
 import os
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -11,13 +12,20 @@ from churn.base.command import UserError
 from churn.base.git import run_git
 from churn.data.contract import FILES
 from churn.deliveries.date import choose_drop_date, count_payment_days
-from churn.deliveries.folders import TrackingError, pointer_of
+from churn.deliveries.folders import pointer_of
 from churn.deliveries.inbox_layout import DONE, READY, REASON, REJECTED
-from churn.deliveries.ingest import ingest_drop, read_own_list, unpacked
+from churn.deliveries.ingest import place_drop, read_own_list, register_drops, unpacked
+from churn.deliveries.run_lock import no_run
 
 
 def ingest_inbox(
-    inbox: Path, raw: Path, listing: Path, stable: timedelta, now: datetime, commit: bool = False
+    inbox: Path,
+    raw: Path,
+    listing: Path,
+    stable: timedelta,
+    now: datetime,
+    commit: bool = False,
+    save: Callable[[], None] = lambda: None,
 ) -> list[Path]:
     """Ingest the complete deliveries, and return the new paths of the broken ones.
 
@@ -33,32 +41,53 @@ def ingest_inbox(
         The current time, in this machine's time zone.
     commit : bool
         Commit each drop's pointer and the list to git.
+    save : callable
+        Called before ingested deliveries are moved away: sends the drops to where other clones find them.
 
     Raises
     ------
     UserError
-        When the inbox is missing, the list cannot be read or is the demo's, or DVC fails. Then no delivery is moved.
+        When the inbox is missing, the list cannot be read or is the demo's, Snakemake is running, DVC fails, or the
+        drops cannot be saved. Then no delivery is moved.
     """
     if not inbox.is_dir():
         raise UserError(f"{inbox} is not a folder. Create it, or correct CHURN_INBOX (in .env or the environment).")
     with (inbox / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        complete, rejected = find_complete(inbox, stable, now), []
-        if complete:
+        complete = find_complete(inbox, stable, now)
+        if not complete:
+            return []
+        with no_run(listing.parent.parent):
             read_own_list(listing)
-        for delivery in order_by_date(complete, now.date()):
-            try:
-                drop = ingest_drop(delivery, raw, listing, None, False, now.date())
-            except TrackingError:
-                raise
-            except UserError as error:
-                (delivery / REASON).write_text(f"{error}\n")
-                rejected.append(move(delivery, inbox / REJECTED))
-                print(f"REJECTED: {delivery.name} was moved to {rejected[-1]}: {error}")
-                continue
-            if commit:
-                commit_drop(drop, raw, listing)
-            print(f"{delivery.name} was moved to {move(delivery, inbox / DONE)}.")
+            return ingest_complete(complete, inbox, raw, listing, now.date(), commit, save)
+
+
+def ingest_complete(
+    complete: list[Path],
+    inbox: Path,
+    raw: Path,
+    listing: Path,
+    today: date,
+    commit: bool,
+    save: Callable[[], None],
+) -> list[Path]:
+    """Ingest deliveries, and return the new paths of the broken ones. None is moved away before all are safe."""
+    placed, rejected = {}, []
+    for delivery in order_by_date(complete, today):
+        try:
+            placed[delivery] = place_drop(delivery, raw, None, False, today)
+        except UserError as error:
+            (delivery / REASON).write_text(f"{error}\n")
+            rejected.append(move(delivery, inbox / REJECTED))
+            print(f"REJECTED: {delivery.name} was moved to {rejected[-1]}: {error}")
+    register_drops(list(placed.values()), raw, listing)
+    if commit:
+        for one in placed.values():
+            commit_drop(one.drop, raw, listing)
+    if placed:
+        save()
+    for delivery in placed:
+        print(f"{delivery.name} was moved to {move(delivery, inbox / DONE)}.")
     return rejected
 
 

@@ -6,11 +6,12 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from churn.base.command import UserError
-from churn.base.drops import read_list, write_list
+from churn.base.drops import read_list, update_list, write_list
 from churn.base.files import remove_scratch, write_whole
 from churn.data.contract import FILES, check_header
 from churn.deliveries.date import check_drop_date, choose_drop_date, count_payment_days
@@ -21,8 +22,18 @@ from churn.deliveries.folders import (
     pointer_of,
     track_folders,
     tracked_md5,
+    tracked_md5s,
 )
 from churn.deliveries.inbox_layout import READY, REASON
+from churn.deliveries.run_lock import no_run
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A delivery whose files are in data/raw/<drop>/: the drop, and whether DVC has yet to track them."""
+
+    drop: date
+    is_new: bool
 
 
 def ingest_drop(source: Path, raw: Path, listing: Path, drop: date | None, replace: bool, today: date) -> date:
@@ -39,29 +50,48 @@ def ingest_drop(source: Path, raw: Path, listing: Path, drop: date | None, repla
     replace : bool
         Replace a drop that exists with different content.
     today : date
-        The current date; no payment can be later.
+        The current date; no payment can be later than tomorrow.
 
     Raises
     ------
     UserError
         When a file is wrong, changes in the meantime or cannot be unpacked, the date is wrong, the drop exists with
-        different content, the list has the demo's drops, or DVC fails.
+        different content, the list has the demo's drops, DVC fails, or Snakemake is running.
     """
-    listed = read_own_list(listing)
+    with no_run(listing.parent.parent):
+        read_own_list(listing)
+        placed = place_drop(source, raw, drop, replace, today)
+        register_drops([placed], raw, listing)
+    return placed.drop
+
+
+def place_drop(source: Path, raw: Path, drop: date | None, replace: bool, today: date) -> Placed:
+    """Check a delivery and copy its files to their place."""
     with unpacked(source) as delivery:
         check_files(delivery)
         days = count_payment_days(delivery / "PAYMENTS.csv")
         newest = choose_drop_date(delivery / "PAYMENTS.csv", days, today)
         drop = drop or newest
         check_drop_date(delivery / "PAYMENTS.csv", drop, newest, days)
-        is_new = put_drop(delivery, raw / str(drop), replace)
-    if is_new or drop not in listed:
-        write_list(listing, "own", [*listed, drop])
-        print(f"Drop {drop} is now in {raw / str(drop)}.\nNext: make run (or snakemake --cores 2, or dvc repro), then")
-        print(f"      git add {pointer_of(raw / str(drop))} {listing} dvc.lock metrics && git commit && dvc push")
-    else:
-        print(f"Drop {drop} was already ingested with the same content: nothing to do.")
-    return drop
+        return Placed(drop, put_drop(delivery, raw / str(drop), replace))
+
+
+def register_drops(placed: list[Placed], raw: Path, listing: Path) -> None:
+    """Track drops with DVC, in one call, and list them; print what is new."""
+    listed = read_own_list(listing)
+    update_list(listing)
+    if new := [raw / str(one.drop) for one in placed if one.is_new]:
+        track_folders(new)
+    if added := [one.drop for one in placed if one.is_new or one.drop not in listed]:
+        write_list(listing, "own", [*listed, *added])
+    for one in placed:
+        if one.drop not in added:
+            print(f"Drop {one.drop} was already ingested with the same content: nothing to do.")
+            continue
+        pointer = pointer_of(raw / str(one.drop))
+        print(f"Drop {one.drop} is now in {raw / str(one.drop)}.")
+        print("Next: make run (or snakemake --cores 2, or dvc repro), then")
+        print(f"      git add {pointer} {listing} dvc.lock metrics && git commit && dvc push")
 
 
 def read_own_list(listing: Path) -> list[date]:
@@ -116,7 +146,7 @@ def check_files(source: Path) -> None:
 
 
 def put_drop(source: Path, folder: Path, replace: bool) -> bool:
-    """Copy the five files into the drop's folder and track it with DVC; return whether anything changed."""
+    """Copy the five files into the drop's folder; return whether DVC has yet to track them."""
     # A killed process may have left one after its last step.
     remove_scratch(folder)
     given, held, tracked = file_md5s(source, FILES), held_md5s(folder), tracked_md5(folder)
@@ -125,6 +155,8 @@ def put_drop(source: Path, folder: Path, replace: bool) -> bool:
     if held == given and tracked == folder_md5(given):
         return False
     if held != given:
+        if held and tracked != folder_md5(held):
+            keep_edits(folder)
         with write_whole(folder) as new:
             new.mkdir()
             for name in FILES:
@@ -134,8 +166,22 @@ def put_drop(source: Path, folder: Path, replace: bool) -> bool:
                     f"{source / changed[0]} changed while it was copied. Wait until the delivery is complete, then "
                     "ingest it again."
                 )
-    track_folders([folder])
     return True
+
+
+def keep_edits(folder: Path) -> None:
+    """Keep a copy of a drop's folder that is to be replaced, and that is not as DVC tracks it."""
+    names = (f".edited-{folder.name}", *(f".edited-{folder.name}-{number}" for number in range(2, 10_000)))
+    copy = next(folder.with_name(name) for name in names if not folder.with_name(name).exists())
+    shutil.copytree(folder, copy)
+    print(f"{folder} was edited by hand{_edited_files(folder)}, which DVC has not seen; a copy is in {copy}.")
+
+
+def _edited_files(folder: Path) -> str:
+    """Return which files differ from those that DVC has, if it still has their list."""
+    known, held = tracked_md5s(folder), held_md5s(folder)
+    changed = sorted(name for name in held if held[name] != known.get(name))
+    return f" ({', '.join(changed)})" if known else ""
 
 
 def _refuse_other_content(folder: Path, given: dict[str, str], held: dict[str, str], tracked: str | None) -> None:

@@ -22,9 +22,16 @@ def open_drop(coverage: Path, drop: date) -> Drop:
     Raises
     ------
     UserError
-        When the drop has no payments.
+        When the drop has no payments, or they have not been cleaned.
     """
-    covered = json.loads((coverage / f"{drop}.json").read_text())["covered"]
+    try:
+        counts = json.loads((coverage / f"{drop}.json").read_text())
+    except FileNotFoundError:
+        raise UserError(
+            f"{coverage / f'{drop}.json'} is missing: the payments of {drop} have not been cleaned. If the drop was added "
+            "while this run was under way, run again."
+        ) from None
+    covered = counts["PAYMENTS.csv"]["covered"]
     spans = tuple((date.fromisoformat(first), date.fromisoformat(last)) for first, last in covered)
     if not spans:
         raise UserError(f"Drop {drop} has no valid payments; see data/clean/{drop}/payments_rejects.parquet.")
