@@ -78,8 +78,8 @@ ingest: install ## SOURCE=folder with five CSV files [DROP=2026-03-29]: check th
 update-drops: install ## write data/drops.yaml again after you edited it by hand
 	@python scripts update_drops
 
-inbox: install ## [COMMIT=1]: ingest each complete delivery in inbox/, move invalid ones aside
-	@python scripts inbox $(if $(COMMIT),--commit)
+inbox: install ## [COMMIT=1 or PUSH=1]: ingest each complete delivery in inbox/, move invalid ones aside
+	@python scripts inbox $(if $(COMMIT),--commit) $(if $(PUSH),--push)
 
 schedule: install ## [AT=06:00] [INSTALL=1 or REMOVE=1]: print, install or remove a daily run
 	@python scripts schedule --at "$(AT)" $(if $(INSTALL),--install) $(if $(REMOVE),--remove)

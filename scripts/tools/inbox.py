@@ -7,7 +7,7 @@ Writes
     data/raw/<drop>/, its DVC pointer, data/drops.yaml (see ingest)
     <inbox>/.done/<delivery>/ when it is ingested; <inbox>/rejected/<delivery>/ with reason.txt when it is broken
 
-A delivery is moved last, so that an interrupted command can be run again.
+A delivery is moved last, so that an interrupted command can be run again: with --push, also in another clone.
 """
 
 import argparse
@@ -15,8 +15,24 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from churn.base.command import UserError, run_command
+from churn.base.git import read_git
 from churn.deliveries.inbox import ingest_inbox
 from churn.deliveries.inbox_layout import DEFAULT, REASON, inbox_folder
+from churn.stack.transfer import push_verified
+
+
+def push_drops() -> None:
+    """Send drops and commits to where other clones find them."""
+    try:
+        print(f"The remote holds all {push_verified()} objects of the last commit.")
+        read_git("pull", "--quiet", "--rebase", "--autostash")
+        read_git("push", "--quiet")
+    except UserError as error:
+        raise UserError(f"The drops were not saved, so the deliveries stay in the inbox. {error}") from None
+
+
+def no_push() -> None:
+    """Keep the drops in this clone."""
 
 
 def main() -> None:
@@ -32,11 +48,17 @@ def main() -> None:
         help="minutes without a change after which a delivery without _READY is complete (10)",
     )
     parser.add_argument("--commit", action="store_true", help="commit each drop's pointer and the list to git")
+    parser.add_argument(
+        "--push",
+        action="store_true",
+        help="the same, and send drops and commits to the DVC remote and the git remote before a delivery is moved",
+    )
     args = parser.parse_args()
     if args.inbox == DEFAULT:
         args.inbox.mkdir(exist_ok=True)
     stable, now = timedelta(minutes=args.stable_minutes), datetime.now().astimezone()
-    if rejected := ingest_inbox(args.inbox, args.raw, args.list, stable, now, args.commit):
+    save = push_drops if args.push else no_push
+    if rejected := ingest_inbox(args.inbox, args.raw, args.list, stable, now, args.commit or args.push, save):
         places = ", ".join(map(str, rejected))
         raise UserError(f"Rejected, each with {REASON}: {places}. Fix them and move them back, or deliver them again.")
 

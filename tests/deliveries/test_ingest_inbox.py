@@ -1,5 +1,6 @@
 """The inbox: complete deliveries are ingested, broken ones rejected, and arriving ones wait."""
 
+import fcntl
 import gzip
 import os
 import shutil
@@ -216,3 +217,36 @@ def test_two_at_once_take_turns(inbox, deliver):
     assert [process.returncode for process in both] == [0, 0]
     assert sorted("Drop 2026-03-08 is now in" in text for text in said) == [False, True]
     assert names_in(inbox / ".done") == ["a"] and listed(inbox) == ["2026-03-08"]
+
+
+def test_a_delivery_stays_until_its_drop_is_saved(inbox, deliver):
+    """As in a weekly run on a Git host whose push fails: the next run has a new checkout, and finds the delivery."""
+    deliver("a")
+    root, now, saved = inbox.parent, datetime.now().astimezone(), []
+    places = (inbox, root / "data/raw", root / "data/drops.yaml", TEN_MINUTES, now, True)
+
+    def refuse():
+        raise UserError("no network")
+
+    with pytest.raises(UserError, match="no network"):
+        ingest_inbox(*places, save=refuse)
+    assert names_in(inbox) == ["a"]
+    for path in root.glob("data/raw/*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    write_list(root / "data/drops.yaml", "none", [])
+    assert ingest_inbox(*places, save=lambda: saved.append(names_in(inbox))) == []
+    assert saved == [["a"]] and names_in(inbox / ".done") == ["a"] and listed(inbox) == ["2026-03-08"]
+
+
+def test_a_running_snakemake_refuses_deliveries(inbox, deliver):
+    deliver("a")
+    lock = inbox.parent / ".snakemake/freshness/lock"
+    lock.parent.mkdir(parents=True)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        before = everything_in(inbox.parent)
+        answer = run(*COMMAND, cwd=inbox.parent, fails=True)
+        assert answer.stderr.startswith("ERROR: Snakemake is running in ") and "Nothing was changed" in answer.stderr
+        assert {name for name in everything_in(inbox.parent) if ".lock" not in str(name)} == set(before)
+    run(*COMMAND, cwd=inbox.parent)
+    assert listed(inbox) == ["2026-03-08"]

@@ -48,6 +48,8 @@ def sample_drop(features: Path, drop: date, most: int) -> Sample:
     """
     try:
         table = ds.dataset(features, format="parquet")
+        # A column without nulls may be declared so in one drop only.
+        table = table.replace_schema(pa.schema([field.with_nullable(True) for field in table.schema]))
         users, part = table.count_rows(), 1
         while users > part * most:
             part *= 2

@@ -16,7 +16,8 @@ def save_dataset(target: Path) -> None:
     """Write the training and the holdout rows into one file; the column `split` says which is which."""
     splits = {split: pq.read_table(TRAINING / f"{split}.parquet") for split in ("train", "holdout")}
     tables = [table.append_column("split", pa.array([split] * len(table))) for split, table in splits.items()]
-    pq.write_table(pa.concat_tables(tables), target)
+    # A column without nulls may be declared so in one table only.
+    pq.write_table(pa.concat_tables(tables, promote_options="default"), target)
 
 
 def save_scorer(scorer: Path, rows: pa.Table, target: Path) -> None:

@@ -74,7 +74,7 @@ def pick_holdout(base: Revision, head: Revision) -> Revision:
 def read_rows(holder: Revision) -> pa.Table:
     """Return the rows of a revision's holdout."""
     parts = holder.read_output(HOLDOUT, ".parquet")
-    return pa.concat_tables([pq.read_table(io.BytesIO(part)) for part in parts.values()])
+    return pa.concat_tables([pq.read_table(io.BytesIO(part)) for part in parts.values()], promote_options="default")
 
 
 def score(model: bytes, rows: pa.Table, owner: Revision, holder: Revision) -> NDArray[np.float64]:
