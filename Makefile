@@ -8,12 +8,15 @@ ENGINE ?= duckdb
 ROWS ?= 20000
 FAMILY ?= logistic_regression
 BASE ?= main
+KEEP ?= 26
+WEEKS ?= 104
+PAYERS ?= 1350
 # The columns that `make experiments` hides: all but the model's metrics and the parameters of the stages.
 HIDDEN_COLUMNS := ^(?!Experiment|State|roc_auc$$|pr_auc$$|log_loss$$|ece$$|drift_share$$|engine|(clean|build|train|explain|detect)_\w+\.)
 AT ?= 06:00
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help install install-test install-docs install-notebook minio summary try-alert up down up-containers down-containers serve push pull migrate-store doctor dashboard notebook run demo ingest inbox update-drops schedule scheduled-run clear-demo why experiments plots compare report ledger rollback reproduce test test-all bench bench-model bench-drift bench-freshness try-containers lint docs words site rulegraph lock
+.PHONY: help install install-test install-docs install-notebook minio summary try-alert up down up-containers down-containers serve push pull prune withdraw migrate-store doctor dashboard notebook run demo ingest inbox update-drops schedule scheduled-run clear-demo why experiments plots compare report ledger rollback reproduce test test-all bench bench-model bench-drift bench-freshness bench-years try-containers lint docs words site rulegraph lock
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 24
@@ -66,14 +69,20 @@ migrate-store: install ## copy the runs and versions in mlflow.db to the MLflow 
 push: install ## send drops, artifacts and the run cache to the DVC remote
 	@python scripts push
 
-pull: install ## get them from there, so that a fresh clone has nothing to compute
-	@python scripts pull
+pull: install ## [DROP=2026-03-29]: get them from there, so that a fresh clone has nothing to compute; or only a drop
+	@python scripts pull $(if $(DROP),--drop $(DROP))
+
+prune: install ## KEEP=26: drop from this clone what only weeks before the newest 26 need, once the remote holds it
+	@python scripts prune $(KEEP)
 
 demo: install ## generate the twelve demo drops
 	@python scripts demo
 
 ingest: install ## SOURCE=folder with five CSV files [DROP=2026-03-29]: check them and add them as a drop
 	@python scripts ingest "$(SOURCE)" $(if $(DROP),--drop $(DROP))
+
+withdraw: install ## DROP=2026-03-29: remove a drop that should never have been delivered, and all made from it
+	@python scripts withdraw $(DROP)
 
 update-drops: install ## write data/drops.yaml again after you edited it by hand
 	@python scripts update_drops
@@ -141,6 +150,9 @@ bench-drift: install ## USERS=1000000: measure drift over nine weekly drops
 
 bench-freshness: install ## the overhead of the bridge, compared with DVC and Snakemake alone
 	@PYTHONPATH=. python benchmarks/freshness.py
+
+bench-years: install ## [WEEKS=104 PAYERS=1350]: measure a first run, one more week and nothing to do after so many weeks
+	@python benchmarks/years.py $(WEEKS) --users $(PAYERS)
 
 try-containers: install ## the stack in containers from no image to a pulled clone, with kills (ten minutes; needs Docker)
 	@python benchmarks/containers.py

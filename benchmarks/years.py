@@ -1,4 +1,4 @@
-"""Measure what a week costs after years: `make bench-years WEEKS=104 USERS=1350`, some minutes.
+"""Measure what a week costs after years: `make bench-years WEEKS=104 PAYERS=1350`, some minutes.
 
 Reads
     a clone of this repository, as committed

@@ -23,8 +23,9 @@ from churn.base.params import read_params
 from churn.data.contract import USER, USER_FILES, presence_column
 from churn.engines import Engine, open_engine
 from churn.features.as_of import check_lookback
+from churn.features.coverage import open_drop
 from churn.features.definitions import compute_features
-from churn.features.sources import open_drop, read_payments, read_users
+from churn.features.sources import read_payments, read_users
 
 
 def build_features(

@@ -26,18 +26,10 @@ from churn.base.drops import read_drops
 from churn.base.files import write_json
 from churn.base.params import read_params
 from churn.engines import Engine, open_engine
-from churn.features.as_of import (
-    Dates,
-    Drop,
-    Windows,
-    choose_as_of_dates,
-    drop_of_payments,
-    drops_of_label,
-    newest_until,
-    take_as_of_dates,
-)
+from churn.features.as_of import Dates, Windows
+from churn.features.coverage import Sources, find_dates, find_sources, open_drop
 from churn.features.definitions import compute_features, compute_labels
-from churn.features.sources import open_drop, read_features, read_payments, read_users
+from churn.features.sources import read_features, read_payments, read_users
 from churn.features.table import feature_names
 from churn.features.user_part import is_in_part
 
@@ -79,20 +71,23 @@ def build_training_set(
         When the history is too short, or the listed dates cannot be used.
     """
     opened = [open_drop(coverage, drop) for drop in read_drops(drops)]
-    windows = Windows(params["lookback_days"], params["horizon_days"])
-    listed = [date.fromisoformat(day) for day in params["as_of_dates"]]
-    most = params["max_training_dates"]
-    dates = take_as_of_dates(opened, listed, windows) if listed else choose_as_of_dates(opened, windows, most)
-    known = {day: find_features(engine, clean, features, opened, day, windows) for day in all_of(dates)}
+    dates, windows = find_dates(opened, params)
+    sources = {day: find_sources(opened, day, windows) for day in dates.all}
+    known = {day: find_features(engine, clean, features, sources[day], day, windows.lookback) for day in dates.all}
     rows = {day: count_rows(engine, day, table) for day, table in known.items()}
     part = choose_part(engine, [known[day] for day in dates.training], params["max_training_rows"])
-    labelled = {day: add_label(engine, clean, opened, day, table, windows) for day, table in known.items()}
+    labelled = {
+        day: compute_labels(
+            [read_payments(engine, clean, drop) for drop in sources[day].label], table, day, windows.horizon
+        )
+        for day, table in known.items()
+    }
     train_rows = keep_part(union([labelled[day] for day in dates.training]), part)
     for table, target in (train_rows, train), (labelled[dates.holdout], holdout):
         engine.write(table, target, ["as_of_date", "user_id"])
     summary = summarize(engine, [engine.read(train), engine.read(holdout)], dates, windows)
     limits = {
-        "max_training_dates": most,
+        "max_training_dates": params["max_training_dates"],
         "training_dates_left_out": dates.left_out,
         "max_training_rows": params["max_training_rows"],
         "training_rows_left_out": sum(rows[day] - summary["as_of_dates"][str(day)]["rows"] for day in dates.training),
@@ -101,34 +96,20 @@ def build_training_set(
     write_json(summary | limits, metrics)
     print(f"as-of dates: training {', '.join(map(str, dates.training))}; holdout {dates.holdout}")
     if dates.left_out or part > 1:
-        print(f"left out: {dates.left_out} older dates, {limits['training_rows_left_out']} rows (one user in {part} is kept)")
-
-
-def all_of(dates: Dates) -> list[date]:
-    """Return the training dates and the holdout date."""
-    return [*dates.training, dates.holdout]
+        rows_left_out = limits["training_rows_left_out"]
+        print(f"left out: {dates.left_out} older dates, {rows_left_out} rows (one user in {part} is kept)")
 
 
 def find_features(
-    engine: Engine, clean: Path, features: Path, drops: list[Drop], as_of: date, windows: Windows
+    engine: Engine, clean: Path, features: Path, sources: Sources, as_of: date, lookback_days: int
 ) -> ir.Table:
     """Return the features of an as-of date: those of the drop with this date, or computed now, from earlier facts."""
-    history = drop_of_payments(drops, as_of, windows)
-    assert history is not None, "an as-of date has a complete lookback"
-    if history.date == as_of:
-        return read_features(engine, features, as_of)
-    known = newest_until(drops, as_of) or min(drops, key=lambda drop: drop.date)
-    users, payments = read_users(engine, clean, known.date), read_payments(engine, clean, history.date)
+    if sources.features:
+        return read_features(engine, features, sources.features)
+    assert sources.users and sources.payments, "the features are computed"
+    users, payments = read_users(engine, clean, sources.users), read_payments(engine, clean, sources.payments)
     # Computed once, because counts and rows read it.
-    return engine.keep(compute_features(payments, users, known.date, as_of, windows.lookback))
-
-
-def add_label(
-    engine: Engine, clean: Path, drops: list[Drop], as_of: date, users: ir.Table, windows: Windows
-) -> ir.Table:
-    """Label an as-of date's users by the payments in its horizon."""
-    sources = [read_payments(engine, clean, drop.date) for drop in drops_of_label(drops, as_of, windows)]
-    return compute_labels(sources, users, as_of, windows.horizon)
+    return engine.keep(compute_features(payments, users, sources.users, as_of, lookback_days))
 
 
 def count_rows(engine: Engine, as_of: date, users: ir.Table) -> int:
@@ -185,7 +166,7 @@ def summarize(engine: Engine, written: list[ir.Table], dates: Dates, windows: Wi
         "holdout_date": str(dates.holdout),
         "horizon_days": windows.horizon,
         "lookback_days": windows.lookback,
-        "as_of_dates": {str(day): counts.get(day, nobody) for day in all_of(dates)},
+        "as_of_dates": {str(day): counts.get(day, nobody) for day in dates.all},
         "features_unknown": [name for name, count in zip(features, known, strict=True) if count == 0],
     }
 

@@ -23,7 +23,9 @@ from churn.drift.measures import compare_drops
 from churn.drift.sample import add_drop, read_sample, sample_drop, write_sample
 
 
-def measure_drift(features: Path, drop: date, before: Path, sample: Path, metrics: Path, params: dict[str, Any]) -> None:
+def measure_drift(
+    features: Path, drop: date, before: Path, sample: Path, metrics: Path, params: dict[str, Any]
+) -> None:
     """Compare a drop with those before it.
 
     Parameters
@@ -68,7 +70,9 @@ def main() -> None:
     args = parser.parse_args()
     features, drop = args.features / str(args.drop) / "churn_features.parquet", str(args.drop)
     params = read_section(args.params, "measure_drift")
-    measure_drift(features, args.drop, args.drift / args.before, args.drift / drop, args.metrics / f"{drop}.json", params)
+    measure_drift(
+        features, args.drop, args.drift / args.before, args.drift / drop, args.metrics / f"{drop}.json", params
+    )
 
 
 if __name__ == "__main__":

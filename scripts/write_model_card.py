@@ -85,7 +85,8 @@ def describe_data(training_set: dict[str, Any], metrics: dict[str, Any]) -> str:
 
 def describe_limits_of_data(training_set: dict[str, Any]) -> str:
     """Describe which dates and users the limits of the training set left out."""
-    dates, rows, part = (training_set[name] for name in ("training_dates_left_out", "training_rows_left_out", "users_part"))
+    dates, rows = training_set["training_dates_left_out"], training_set["training_rows_left_out"]
+    part = training_set["users_part"]
     users = f"one user in {part} is used, {rows:,} rows are left out" if part > 1 else "all users are used"
     return (
         f"Training uses at most {training_set['max_training_dates']} dates ({dates} older ones are left out) and "

@@ -7,15 +7,37 @@ Writes
 """
 
 import argparse
+from datetime import date
+from pathlib import Path
 
-from churn.base.command import run_command
+from churn.base.command import UserError, run_command
+from churn.base.drops import parse_drop, read_drops
 from churn.stack.transfer import sync_remote
+
+LISTING = Path("data/drops.yaml")
+# The stages that run once for each drop.
+STAGES = ("clean_payments", "build_user_base", "build_features", "measure_drift")
+
+
+def check_listed(drop: date) -> None:
+    """Raise `UserError` unless the drop is listed."""
+    listed = read_drops(LISTING)
+    if drop not in listed:
+        raise UserError(
+            f"{LISTING} does not list {drop}; it lists {len(listed)} drops from {listed[0]} to {listed[-1]}."
+        )
 
 
 def main() -> None:
     """Read the command line."""
-    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
-    sync_remote("pull")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--drop", type=parse_drop, help="only what is of this drop, YYYY-MM-DD")
+    args = parser.parse_args()
+    if args.drop:
+        check_listed(args.drop)
+    sync_remote(
+        "pull", [f"data/raw/{args.drop}.dvc", *(f"{stage}@{args.drop}" for stage in STAGES)] if args.drop else []
+    )
 
 
 if __name__ == "__main__":

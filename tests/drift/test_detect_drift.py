@@ -40,7 +40,8 @@ def inputs_of(folder: Path) -> tuple[Path, ...]:
 
 def run(folder: Path, model: Path, **changed) -> tuple[dict, Path]:
     measure_drops(folder, **changed)
-    detect_drift(*inputs_of(folder), model, folder / "metrics.json", folder / "report", folder / "plots", PARAMS | changed)
+    outs = folder / "metrics.json", folder / "report", folder / "plots"
+    detect_drift(*inputs_of(folder), model, *outs, PARAMS | changed)
     (page,) = (folder / "report").glob("*.html")
     return json.loads((folder / "metrics.json").read_text()), page
 

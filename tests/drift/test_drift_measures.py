@@ -68,9 +68,7 @@ def test_a_new_category_raises_an_alarm_from_the_threshold_on():
     found = compare(week(1, card_type=cards), week(0))
     assert record_of(found, "card_type")["new_categories"] == {"TITANIUM": 3 / USERS}
     assert "card_type has a new category, TITANIUM: 0.2% of the users." in find_alarms(found, PARAMS)
-    assert not any(
-        "TITANIUM" in alarm for alarm in find_alarms(found, PARAMS | {"new_category_threshold": 0.01})
-    )
+    assert not any("TITANIUM" in alarm for alarm in find_alarms(found, PARAMS | {"new_category_threshold": 0.01}))
 
 
 @pytest.mark.parametrize("users", [1, 5])

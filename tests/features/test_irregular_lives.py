@@ -138,9 +138,9 @@ def test_a_higher_limit_adds_rows_and_changes_no_value(tmp_path):
         found[dates, most] = deliveries.build().set_index(["as_of_date", "user_id"])
         metrics = json.loads((tmp_path / "metrics.json").read_text())
         assert len(metrics["training_dates"]) == dates or metrics["training_dates_left_out"] == 0
-        train = len(found[dates, most]) - metrics["as_of_dates"][metrics["holdout_date"]]["rows"]
-        assert train <= most
-        assert train + metrics["training_rows_left_out"] == len(found[dates, 2_000_000]) - (len(found[dates, most]) - train)
+        holdout = metrics["as_of_dates"][metrics["holdout_date"]]["rows"]
+        train, every = (len(found[dates, limit]) - holdout for limit in (most, 2_000_000))
+        assert train <= most and train + metrics["training_rows_left_out"] == every
     whole = found[26, 2_000_000]
     for part in found.values():
         pd.testing.assert_frame_equal(part, whole.loc[part.index])
@@ -179,6 +179,4 @@ def test_nothing_but_its_own_window_moves_a_date(steady, tmp_path_factory, day, 
             pd.testing.assert_frame_equal(one.drop(columns="label"), other.drop(columns="label"))
         if not as_of < at(day) <= as_of + 30 * DAY:
             assert one.label.equals(other.label[one.index])
-        assert labels_of(after[after.as_of_date == as_of]) == expected_labels(
-            pd.concat([PAYMENTS, extra]), [as_of], 30
-        )
+        assert labels_of(after[after.as_of_date == as_of]) == expected_labels(pd.concat([PAYMENTS, extra]), [as_of], 30)

@@ -72,9 +72,7 @@ class Deliveries:
         tables = clean / "payments_clean.parquet", clean / "payments_rejects.parquet"
         coverage = self.folder / "coverage"
         settings = PARAMS["clean_payments"] | {"max_reject_share": 0.5}
-        clean_payments(
-            self._engine, raw / "PAYMENTS.csv", drop, *tables, coverage / f"{drop}.json", settings
-        )
+        clean_payments(self._engine, raw / "PAYMENTS.csv", drop, *tables, coverage / f"{drop}.json", settings)
         tables = clean / "user_base.parquet", clean / "user_base_rejects.parquet"
         build_user_base(self._engine, raw, drop, *tables, counts / "users.json", PARAMS["build_user_base"])
         features = self.folder / "features" / str(drop) / "churn_features.parquet"

@@ -23,7 +23,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +35,9 @@ from .look import last_look
 from .needs import find_needs, with_those_before
 from .progress import show_lines
 from .release_steps import changes, make_receipt, read_receipt
-from .state import IGNORE, OUTCOMES, PLAN, STATE, stamp, stop, write_whole
+from .state import IGNORE, OUTCOMES, PLAN, STATE, some, stamp, stop, write_whole
 from .steps import Makers, Step, find_reasons, overlap, read_plan, write_plan
 from .why import summarize_outcomes
-
-MOST_NAMED = 3
 
 
 class Freshness:
@@ -71,16 +69,20 @@ class Freshness:
         if workflow.is_main_process:
             show_lines(workflow, self.steps)
 
-    def stage(self, name: str) -> Callable[[Any], list[str]]:
+    def stage(self, name: str, reads: list[str] | None = None) -> Callable[[Any], list[str]]:
         """Return the input function of the rule that runs a stage or updates a pointer.
 
         Parameters
         ----------
         name
             DVC's name for it, with the rule's wildcards: "train", "clean@{name}", "data/{name}.csv.dvc".
+        reads
+            What it reads in folders that it depends on, if not all: only that need be here.
         """
         if "{" not in name and name not in self.steps:
             stop(f"DVC knows no stage or pointer {name!r}; `dvc stage list --all` shows those it knows.")
+        if reads is not None and self.workflow.is_main_process:
+            self.steps[name].reads = reads
         return lambda wildcards: self._inputs(name.format(**wildcards))
 
     def stamp(self, name: str) -> str:
@@ -245,13 +247,6 @@ class Freshness:
     def _is_named(self, step: Step, names: set[str]) -> bool:
         rules = [self.workflow.get_rule(name) for name in names if self.workflow.is_rule(name)]
         return any(out in names or any(rule.is_producer(out) for rule in rules) for out in step.makes)
-
-
-def some(names: Iterable[str]) -> str:
-    """Return some of many names, and how many more there are."""
-    names = list(names)
-    more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 @contextlib.contextmanager

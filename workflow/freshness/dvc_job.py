@@ -27,6 +27,7 @@ from dvc.utils.serialize import _common, _yaml
 
 from .loaded import Loaded, lock_of, only_remote
 from .lock_blocks import write_block
+from .partial import record_whole
 from .state import TURN, outcome_file, stamp, write_whole
 from .steps import Step, read_plan
 
@@ -85,6 +86,8 @@ def bring(loaded: Loaded, name: str, step: Step | None) -> str:
         return "unchanged"
     if step and step.pulls:
         pull(loaded, step.pulls)
+    if step and step.reads is not None:
+        record_whole(stage, loaded.repo)
     return "restored" if _reproduce([stage], force=force) or restored else "unchanged"
 
 

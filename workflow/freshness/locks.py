@@ -21,7 +21,8 @@ def lock_folder() -> int:
         import psutil
 
         holder = os.read(lock, 20).decode()
-        who = f"process {holder}" if holder.isdigit() and psutil.pid_exists(int(holder)) else "or a command that keeps it out"
+        runs = holder.isdigit() and psutil.pid_exists(int(holder))
+        who = f"process {holder}" if runs else "or a command that keeps it out"
         stop(f"Snakemake runs in this folder already ({who}); wait until it is done.")
     os.ftruncate(lock, 0)
     os.pwrite(lock, str(os.getpid()).encode(), 0)

@@ -8,6 +8,7 @@ from dvc.stage import PipelineStage
 from .folders import Listing, folder_hash
 from .listings import Listings, is_folder
 from .loaded import only_remote
+from .partial import whole_listing
 from .steps import overlap
 
 CHANGED_OUTS, CHANGED_DEPS = "changed outs", "changed deps"
@@ -118,14 +119,11 @@ class Missing:
 
     def _folder_with(self, path: str, missing: dict[str, Any], here: Listing, state: str) -> str | None:
         """Return the hash of a folder as it would be with what is missing in it, None if that cannot be known."""
-        whole: Listing = {}
-        for name, out in missing.items():
-            inside = os.path.relpath(name, path)
-            listing = self._listing(out) if is_folder(out) else {"": out.hash_info.value}
-            if listing is None:
-                return None if state == "deleted" else ""
-            whole |= {os.path.normpath(f"{inside}/{file}"): digest for file, digest in listing.items()}
-        return folder_hash(whole | here)
+        folder = os.path.join(self._root, path)  # noqa: PTH118
+        whole = whole_listing(folder, missing.values(), here, self._listing)
+        if whole is None:
+            return None if state == "deleted" else ""
+        return folder_hash(whole)
 
     def _listing(self, out: Any) -> Listing | None:
         listing = self._listings.then(out)

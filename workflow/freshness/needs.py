@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from .steps import Makers, Step, overlap
+from .state import some
+from .steps import Makers, Step
 
 
 def with_those_before(wanted: Iterable[Step], makers: Makers) -> set[str]:
@@ -51,14 +52,14 @@ def find_needs(order: Sequence[Step], makers: Makers, wanted: set[str], pull: bo
             continue
         for dep in step.deps:
             for maker in makers.of(dep):
-                lost = [path for path in maker.missing if overlap(path, dep)]
+                lost = step.reads_of(dep, maker.missing)
                 if maker.name == step.name or not lost:
                     continue
                 if pull and not maker.reasons and not is_edited(maker):
                     step.pulls += [path for path in lost if path not in step.pulls]
                 elif maker.kind == "stage":
                     # Also one that is stale: if it turns out to be unchanged, DVC would leave its output missing.
-                    maker.needed.append(f"{step.name} reads {', '.join(lost)}, which is missing here")
+                    maker.needed.append(f"{step.name} reads {some(lost)}, which is missing here")
                 elif not maker.reasons:
                     refused |= maker.missing
     return refused

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NoReturn
 
@@ -29,6 +29,16 @@ def command(*words: str) -> list[str]:
 
 # What a file's name cannot have, and what is a wildcard in Snakemake's.
 CODES = {"%": "%25", "/": "%2F", "{": "%7B", "}": "%7D"}
+
+
+MOST_NAMED = 3
+
+
+def some(names: Iterable[str]) -> str:
+    """Return some of many names, and how many more there are."""
+    names = list(names)
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def file_name(name: str) -> str:

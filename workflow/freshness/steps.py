@@ -10,7 +10,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from .state import PLAN, TOKENS, file_name, stamp, write_whole
+from .state import PLAN, TOKENS, file_name, some, stamp, write_whole
 
 # The part of DVC's name of a stage that says where it is defined, if not in the root.
 DEFINITION = re.compile(r"^(.*?\.ya?ml):")
@@ -42,6 +42,8 @@ class Step:
         Missing data that it reads, and pulls before it runs.
     stamped
         Whether a stamp is the only output of its rule; otherwise, what it makes is.
+    reads
+        What it reads in folders that it depends on, where that is not all of them; None if it is.
     """
 
     name: str
@@ -56,6 +58,14 @@ class Step:
     needed: list[str] = field(default_factory=list)
     pulls: list[str] = field(default_factory=list)
     stamped: bool = False
+    reads: list[str] | None = None
+
+    def reads_of(self, dep: str, paths: Iterable[str]) -> list[str]:
+        """Return which of some paths it reads by one of its dependencies."""
+        parts = None if self.reads is None else [part for part in self.reads if part.startswith(f"{dep}/")]
+        return [
+            path for path in paths if overlap(path, dep) and (not parts or any(overlap(path, part) for part in parts))
+        ]
 
     @property
     def makes(self) -> list[str]:
@@ -141,7 +151,7 @@ def find_reasons(steps: dict[str, Step], makers: Makers) -> list[Step]:
         step = steps[name]
         stale = [maker for maker in dict.fromkeys(before[name]) if maker != name and steps[maker].reasons]
         forced = ["Snakemake was asked to run it"] if step.forced else []
-        step.reasons = [*step.why, *forced, *([f"reads what {', '.join(stale)} will make"] if stale else [])]
+        step.reasons = [*step.why, *forced, *([f"reads what {some(stale)} will make"] if stale else [])]
     return [steps[name] for name in order]
 
 

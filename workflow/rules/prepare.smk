@@ -1,5 +1,7 @@
 # From the five CSV files of each drop to the training set. Jobs that training waits for have priority.
 
+from churn.features.coverage import list_tables
+
 
 rule track_drop:
     input:
@@ -108,7 +110,14 @@ rule build_features:
 
 rule build_training_set:
     input:
-        fresh.stage("build_training_set"),
+        fresh.stage(
+            "build_training_set",
+            reads=list_tables(
+                Path("metrics/clean_payments"),
+                read_drops(Path("data/drops.yaml")),
+                params["build_features"] | params["build_training_set"],
+            ),
+        ),
     output:
         train=directory("data/training/train.parquet"),
         holdout=directory("data/training/holdout.parquet"),

@@ -85,7 +85,7 @@ def format_list(source: str, drops: Iterable[date]) -> str:
     return (
         f"source: {source}\ndrops:{lines or ' []'}\n"
         "# Written by the pipeline for dvc.yaml: the drop before each, and the newest.\n"
-        f"previous:{previous or ' {}'}\nnewest: \"{days[-1] if days else ''}\"\n"
+        f'previous:{previous or " {}"}\nnewest: "{days[-1] if days else ""}"\n'
     )
 
 

@@ -60,7 +60,7 @@ def folder_md5(md5s: dict[str, str]) -> str:
 def tracked_md5s(folder: Path) -> dict[str, str]:
     """Return the MD5 of each file that DVC tracks in a drop's folder; {} if its cache lacks the list of them."""
     md5 = tracked_md5(folder) or ""
-    # Where DVC keeps it unless it is told otherwise.
+    # Where DVC keeps it by default.
     path = folder.absolute().parents[2] / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
     entries = json.loads(path.read_text()) if path.is_file() else []
     return {entry["relpath"]: entry["md5"] for entry in entries}

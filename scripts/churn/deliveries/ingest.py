@@ -26,6 +26,7 @@ from churn.deliveries.folders import (
 )
 from churn.deliveries.inbox_layout import READY, REASON
 from churn.deliveries.run_lock import no_run
+from churn.deliveries.withdraw import count_again
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ def register_drops(placed: list[Placed], raw: Path, listing: Path) -> None:
     if new := [raw / str(one.drop) for one in placed if one.is_new]:
         track_folders(new)
     if added := [one.drop for one in placed if one.is_new or one.drop not in listed]:
+        for drop in added:
+            count_again(listing.parent.parent / ".dvcignore", drop)
         write_list(listing, "own", [*listed, *added])
     for one in placed:
         if one.drop not in added:

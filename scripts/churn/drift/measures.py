@@ -36,9 +36,7 @@ def compare_drops(current: pa.Table, reference: pa.Table, methods: dict[str, str
     found: dict[str, Any] = {"rows": len(current), "reference_rows": len(reference), "columns": []}
     if not len(reference):
         return found | {"reason": "there is no earlier drop with users to compare with"}
-    found["columns"] = [
-        compare_column(name, current[name], reference[name], methods) for name in current.column_names
-    ]
+    found["columns"] = [compare_column(name, current[name], reference[name], methods) for name in current.column_names]
     if not any("statistic" in record for record in found["columns"]):
         return found | {"reason": "no column has a value both in the newest drop and before it"}
     return found

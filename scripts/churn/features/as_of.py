@@ -71,6 +71,11 @@ class Dates:
     holdout: date
     left_out: int = 0
 
+    @property
+    def all(self) -> list[date]:
+        """The training dates and the holdout date."""
+        return [*self.training, self.holdout]
+
 
 def check_lookback(drop: Drop, as_of: date, lookback_days: int) -> None:
     """Raise `UserError` unless the drop's payments go back to the first day of the lookback."""
@@ -209,9 +214,7 @@ def choose_as_of_dates(drops: list[Drop], windows: Windows, most: int) -> Dates:
     horizon = timedelta(days=windows.horizon)
     newest, oldest_payment = max(drop.date for drop in drops), min(drop.first_payment for drop in drops)
     labelled = [
-        drop.date
-        for drop in drops
-        if drop.covers(*windows.known(drop.date)) and is_usable(drops, drop.date, windows)
+        drop.date for drop in drops if drop.covers(*windows.known(drop.date)) and is_usable(drops, drop.date, windows)
     ]
     backwards = max([0, (newest - oldest_payment).days // windows.horizon])
     if labelled:

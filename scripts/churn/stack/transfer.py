@@ -11,8 +11,8 @@ from churn.stack.settings import DVC_BUCKET
 REMOTE = "minio"
 
 
-def sync_remote(direction: str) -> None:
-    """Run `dvc push` or `dvc pull`, after a check that the remote answers.
+def sync_remote(direction: str, targets: list[str] | None = None) -> None:
+    """Run `dvc push` or `dvc pull`, of everything or of some targets, after a check that the remote answers.
 
     Raises
     ------
@@ -26,7 +26,7 @@ def sync_remote(direction: str) -> None:
             "AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in .env."
         )
     check_bucket(DVC_BUCKET)
-    command = [sys.executable, "-m", "dvc", direction, "--remote", REMOTE, "--run-cache"]
+    command = [sys.executable, "-m", "dvc", direction, "--remote", REMOTE, *(targets or ["--run-cache"])]
     # Two retries: with the default of four, it takes most of a minute to report that a server is gone.
     environment = {"AWS_RETRY_MODE": "standard", "AWS_MAX_ATTEMPTS": "3"} | os.environ
     if subprocess.run(command, env=environment, check=False).returncode:
