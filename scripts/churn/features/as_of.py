@@ -7,8 +7,8 @@ The rules below never change a date's facts when a later drop arrives. For an as
 - the label, payments in (T, T + horizon]: the earliest drop that covers the last of these days and, as long as it does
   not cover them all, the earliest that covers the last day before it.
 
-A drop covers the days from its first payment to its date, but not a silence of more than 30 days in between: nobody can
-tell whether users left or the data is missing.
+A drop covers the days from its first payment to its date, but not a silence of more than 30 days in between: whether
+users left or the data is missing cannot be known.
 """
 
 import datetime
