@@ -10,7 +10,7 @@ Writes
 """
 
 import argparse
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from churn.base.params import read_params
 from churn.data.contract import USER, USER_FILES, presence_column
 from churn.engines import Engine, open_engine
 from churn.features.as_of import check_lookback
-from churn.features.coverage import open_drop
+from churn.features.coverage import MOST_SILENT, open_drop
 from churn.features.definitions import compute_features
 from churn.features.sources import read_payments, read_users
 
@@ -56,7 +56,10 @@ def build_features(
         When the drop's payments do not cover the lookback.
     """
     lookback_days = params["lookback_days"]
-    check_lookback(open_drop(coverage, drop), drop, lookback_days)
+    covered = open_drop(coverage, drop, MOST_SILENT.days * 3)
+    check_lookback(covered, drop, lookback_days)
+    if not covered.covers(drop - timedelta(days=lookback_days - 1), drop):
+        print(f"WARNING: within the lookback of {lookback_days} days are more than 30 without a payment: {covered}")
     payments, users = read_payments(engine, clean, drop), read_users(engine, clean, drop)
     features = compute_features(payments, users, drop, drop, lookback_days)
     rows = engine.write(features, output, ["user_id"])

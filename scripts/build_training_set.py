@@ -70,7 +70,7 @@ def build_training_set(
     UserError
         When the history is too short, or the listed dates cannot be used.
     """
-    opened = [open_drop(coverage, drop) for drop in read_drops(drops)]
+    opened = [open_drop(coverage, drop, params["horizon_days"]) for drop in read_drops(drops)]
     dates, windows = find_dates(opened, params)
     sources = {day: find_sources(opened, day, windows) for day in dates.all}
     known = {day: find_features(engine, clean, features, sources[day], day, windows.lookback) for day in dates.all}

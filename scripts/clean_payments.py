@@ -52,7 +52,7 @@ def clean_payments(
     found = read_files(engine, {payments: clean}, drop, params)
     write_rejects(found, rejects)
     counts = describe_counts(found)
-    spans = find_spans(found[payments.name].days, drop)
+    spans = find_spans(found[payments.name].days)
     counts[payments.name]["covered"] = [[str(first), str(last)] for first, last in spans]
     write_json(counts, metrics)
 

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from churn.base.command import UserError, run_command
-from churn.base.git import read_git
+from churn.base.git import read_git, run_git
 from churn.deliveries.inbox import ingest_inbox
 from churn.deliveries.inbox_layout import DEFAULT, REASON, inbox_folder
 from churn.stack.transfer import push_verified
@@ -28,11 +28,9 @@ def push_drops() -> None:
         read_git("pull", "--quiet", "--rebase", "--autostash")
         read_git("push", "--quiet")
     except UserError as error:
+        # It may have stopped half-way.
+        run_git("rebase", "--abort")
         raise UserError(f"The drops were not saved, so the deliveries stay in the inbox. {error}") from None
-
-
-def no_push() -> None:
-    """Keep the drops in this clone."""
 
 
 def main() -> None:
@@ -57,7 +55,7 @@ def main() -> None:
     if args.inbox == DEFAULT:
         args.inbox.mkdir(exist_ok=True)
     stable, now = timedelta(minutes=args.stable_minutes), datetime.now().astimezone()
-    save = push_drops if args.push else no_push
+    save = push_drops if args.push else None
     if rejected := ingest_inbox(args.inbox, args.raw, args.list, stable, now, args.commit or args.push, save):
         places = ", ".join(map(str, rejected))
         raise UserError(f"Rejected, each with {REASON}: {places}. Fix them and move them back, or deliver them again.")

@@ -223,7 +223,7 @@ def test_a_delivery_stays_until_its_drop_is_saved(inbox, deliver):
     """As in a weekly run on a Git host whose push fails: the next run has a new checkout, and finds the delivery."""
     deliver("a")
     root, now, saved = inbox.parent, datetime.now().astimezone(), []
-    places = (inbox, root / "data/raw", root / "data/drops.yaml", TEN_MINUTES, now, True)
+    places = (inbox, root / "data/raw", root / "data/drops.yaml", TEN_MINUTES, now)
 
     def refuse():
         raise UserError("no network")
@@ -250,3 +250,17 @@ def test_a_running_snakemake_refuses_deliveries(inbox, deliver):
         assert {name for name in everything_in(inbox.parent) if ".lock" not in str(name)} == set(before)
     run(*COMMAND, cwd=inbox.parent)
     assert listed(inbox) == ["2026-03-08"]
+
+
+def test_a_delivery_stays_when_git_does_not_commit_its_drop(inbox, deliver):
+    deliver("a")
+    root, saved = inbox.parent, []
+    hook = root / ".git/hooks/pre-commit"
+    hook.write_text("#!/bin/sh\necho not now >&2\nexit 1\n")
+    hook.chmod(0o755)
+    places = (inbox, root / "data/raw", root / "data/drops.yaml", TEN_MINUTES, datetime.now().astimezone(), True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        with pytest.raises(UserError, match=r"git did not commit .*not now"):
+            ingest_inbox(*places, save=lambda: saved.append(1))
+    assert names_in(inbox) == ["a"] and not saved

@@ -23,8 +23,13 @@ def test_nothing_is_left_of_a_withdrawn_drop_but_what_dvc_keeps(source, reposito
     assert f"/data/clean/{DAY}\n" in (repository / ".dvcignore").read_text()
     said = call_script("withdraw", DAY, cwd=repository, fails=True).stderr
     assert f"does not list {DAY}" in said
-    ingest(source, repository)
+    run("git", "add", "--all", cwd=repository)
+    run("git", "commit", "--quiet", "--message", "Withdrawn", cwd=repository)
+    inbox = repository / "inbox"
+    (shutil.copytree(source, inbox / "again") / "_READY").touch()
+    call_script("inbox", "--commit", cwd=repository)
     assert DAY not in (repository / ".dvcignore").read_text()
+    assert ".dvcignore" in run("git", "show", "--name-only", "--format=", cwd=repository).stdout.split()
     (repository / "data/raw" / DAY / "PAYMENTS.csv").write_text("edited")
     said = call_script("withdraw", DAY, cwd=repository, fails=True).stderr
     assert "was edited, and DVC has not seen it" in said

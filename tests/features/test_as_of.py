@@ -1,3 +1,4 @@
+import json
 from datetime import date, timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from churn.features.as_of import (
     newest_until,
     take_as_of_dates,
 )
+from churn.features.coverage import open_drop
 
 START = date(2026, 1, 4)
 WINDOWS = Windows(lookback=90, horizon=30)
@@ -131,6 +133,17 @@ def test_the_error_for_an_uncovered_lookback_names_the_days():
         check_lookback(weekly(1, days=89)[0], START, 90)
 
 
+def test_a_silence_is_covered_up_to_a_third_of_the_horizon(tmp_path):
+    spans = [["2025-07-01", "2025-12-01"], ["2025-12-12", "2026-01-04"]]
+    (tmp_path / "2026-01-04.json").write_text(json.dumps({"PAYMENTS.csv": {"covered": spans}}))
+    covered = {horizon: len(open_drop(tmp_path, START, horizon).spans) for horizon in (7, 30, 33, 60)}
+    assert covered == {7: 2, 30: 2, 33: 1, 60: 1}, "eleven days"
+    (tmp_path / "2026-01-20.json").write_text(json.dumps({"PAYMENTS.csv": {"covered": spans}}))
+    later = date(2026, 1, 20)
+    assert open_drop(tmp_path, later, 30).covered_since(later) is None, "nor after the last payment"
+    assert open_drop(tmp_path, later, 60).covered_since(later)
+
+
 def listed(*weeks):
     return [START + timedelta(weeks=week) for week in weeks]
 
@@ -159,5 +172,5 @@ def test_a_listed_date_without_a_whole_label_or_lookback_is_refused_with_the_day
     half_yearly = [drop_at(182 * number, days=180) for number in range(3)]
     with pytest.raises(UserError, match="2026-06-14, whose label needs the payments from 2026-06-15 to 2026-07-14"):
         take_as_of_dates(half_yearly, [START + timedelta(days=161), START + timedelta(days=300)], WINDOWS)
-    with pytest.raises(UserError, match="its lookback from 2025-10-07 to 2026-01-04 has more than 30 days without"):
+    with pytest.raises(UserError, match="its lookback from 2025-10-07 to 2026-01-04 has a long silence"):
         take_as_of_dates([with_silence(120, -40, -5, days=300)], [START, START + timedelta(days=40)], WINDOWS)

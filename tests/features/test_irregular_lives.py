@@ -23,6 +23,9 @@ LIVES = {
 }
 
 
+WRONG_DAYS = ("1900-01-01", "2015-06-01")
+
+
 def at(day):
     return START + timedelta(days=day)
 
@@ -31,7 +34,7 @@ def dates_of(rows):
     return sorted(rows.as_of_date.unique())
 
 
-@pytest.mark.parametrize("life", LIVES)
+@pytest.mark.parametrize("life", [pytest.param(one, marks=[pytest.mark.slow] * (one == "daily")) for one in LIVES])
 def test_labels_are_what_the_payments_say(tmp_path, life):
     days, history, horizon = LIVES[life]
     deliveries = Deliveries(tmp_path, horizon=horizon)
@@ -56,7 +59,7 @@ def test_four_months_without_payments_are_no_churn(tmp_path):
     assert rows.groupby("as_of_date").label.mean().max() < 0.9
 
 
-@pytest.mark.parametrize("wrong", ["1970-01-01", "1900-01-01", "2015-06-01"])
+@pytest.mark.parametrize("wrong", ["1970-01-01", *(pytest.param(day, marks=pytest.mark.slow) for day in WRONG_DAYS)])
 def test_a_payment_of_a_wrong_year_makes_no_dates_and_is_rejected(tmp_path, wrong):
     deliveries, usual = Deliveries(tmp_path / "wrong"), Deliveries(tmp_path / "usual")
     stray = pd.DataFrame([(date.fromisoformat(wrong), 1, 5.0)], columns=["day", "user", "spent"])
@@ -160,6 +163,7 @@ def steady(tmp_path_factory):
 THREE = at(190), at(228), at(270)
 
 
+@pytest.mark.slow
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(day=st.integers(60, 339), user=st.sampled_from([1, 3, 7, 11, 999, 5000]), later=st.booleans())
 def test_nothing_but_its_own_window_moves_a_date(steady, tmp_path_factory, day, user, later):

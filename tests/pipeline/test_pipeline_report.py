@@ -5,7 +5,7 @@ from browser import WIDE, open_browser
 from conftest import ROOT, run
 
 CATEGORIES = {
-    "Data": ["build_features", "build_training_set", "build_user_base", "clean_payments"],
+    "Data": ["build_features", "build_training_set", "build_user_base", "clean_payments", "measure_drift"],
     "Drift": ["history", "measures and alarms"],
     "Explanation": ["mean_abs_shap", "shap_summary"],
     "Model": [

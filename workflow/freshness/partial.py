@@ -8,6 +8,7 @@ from dvc_data.hashfile.hash_info import HashInfo
 
 from .folders import Listing, folder_hash
 from .listings import Listings, is_folder
+from .loaded import only_remote
 
 
 def whole_listing(
@@ -49,9 +50,17 @@ def record_whole(stage: Any, repo: Any) -> None:
 def _saving_whole(dep: Any, missing: list[Any], listings: Listings) -> Callable[[], None]:
     save = dep.save
 
+    def then(out: Any) -> Listing | None:
+        found = listings.then(out)
+        if found is None:
+            # Only the list, not the files.
+            out.get_dir_cache(remote=only_remote(listings.repo))
+            found = listings.then(out)
+        return found
+
     def save_whole() -> None:
         save()
-        whole = whole_listing(dep.fs_path, missing, listings.now(dep) or {}, listings.then)
+        whole = whole_listing(dep.fs_path, missing, listings.now(dep) or {}, then)
         if whole is None:
             return
         dep.hash_info = HashInfo(dep.hash_name, folder_hash(whole))

@@ -1,4 +1,4 @@
-# Drift: compare each drop with those before it.
+# Drift: compare each drop with those before it. In a first run, each waits for the drop before: they begin early.
 
 
 rule measure_drift:
@@ -9,13 +9,15 @@ rule measure_drift:
         metrics=report(
             update("metrics/measure_drift/{drop}.json"),
             caption="../report/measure_drift.rst",
-            category="Drift",
-            labels={"figure": "distances of {drop}"},
+            category="Data",
+            subcategory="measure_drift",
+            labels={"drop": "{drop}", "table": "distances from the drops before it"},
         ),
     log:
         "logs/measure_drift/{drop}.log",
     benchmark:
         "logs/measure_drift/{drop}.tsv"
+    priority: 2
     conda:
         "../envs/pipeline.yaml"
     threads: 1

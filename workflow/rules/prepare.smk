@@ -97,6 +97,7 @@ rule build_features:
         "logs/build_features/{drop}.log",
     benchmark:
         "logs/build_features/{drop}.tsv"
+    priority: 1
     conda:
         "../envs/pipeline.yaml"
     threads: 1
@@ -105,7 +106,7 @@ rule build_features:
     message:
         "Compute the features of {wildcards.drop}"
     shell:
-        "nice -n 19 python -m workflow.freshness stage build_features@{wildcards.drop} > {log} 2>&1"
+        "python -m workflow.freshness stage build_features@{wildcards.drop} > {log} 2>&1"
 
 
 rule build_training_set:

@@ -72,10 +72,11 @@ def describe_baselines(train: dict[str, Any]) -> str:
 
 def describe_holdout(training_set: dict[str, Any], train: dict[str, Any]) -> str:
     """Return the holdout's date, size and churn rate in words."""
+    dates = training_set["training_dates"]
+    since = f"{dates[0]} to {dates[-1]} ({len(dates)} dates)" if dates[1:] else dates[0]
     return (
         f"{train['holdout_rows']:,} users as of {training_set['holdout_date']}; {train['holdout_churn_rate']:.1%} "
-        f"churned within {training_set['horizon_days']} days; trained on {train['train_rows']:,} rows as of "
-        f"{', '.join(training_set['training_dates'])}"
+        f"churned within {training_set['horizon_days']} days; trained on {train['train_rows']:,} rows as of {since}"
     )
 
 

@@ -59,6 +59,8 @@ def read_list(path: Path) -> tuple[str, list[date]]:
 
 def write_list(path: Path, source: str, drops: Iterable[date]) -> None:
     """Write data/drops.yaml; the same drops give the same bytes."""
+    drops = set(drops)
+    count_outputs(path, drops)
     with write_whole(path) as new:
         new.write_text(format_list(source, drops))
 
@@ -68,11 +70,24 @@ def update_list(path: Path) -> None:
     source, drops = read_list(path)
     if path.exists() and path.read_text() != format_list(source, drops):
         write_list(path, source, drops)
+    count_outputs(path, drops)
+
+
+def count_outputs(path: Path, drops: Iterable[date]) -> None:
+    """Take listed drops out of .dvcignore, where they are if they were once withdrawn; DVC refuses such outputs."""
+    ignore, listed = path.absolute().parents[1] / ".dvcignore", {str(day) for day in drops}
+    lines = ignore.read_text().splitlines() if ignore.exists() else []
+    kept = [line for line in lines if not (line.startswith("/data/") and line.rpartition("/")[2] in listed)]
+    if kept != lines:
+        with write_whole(ignore) as new:
+            new.write_text("\n".join(kept) + "\n")
 
 
 def merge_lists(base: Path, ours: Path, theirs: Path) -> None:
     """Write into `ours` the drops of both sides, without those that either side has removed since `base`."""
     then, (source, here), (other, there) = (read_list(path) for path in (base, ours, theirs))
+    if here and there and source != other:
+        raise UserError(f"One side lists {source} drops, the other {other} drops; they cannot be mixed.")
     kept = set(here) & set(there) | (set(here) ^ set(there)) - set(then[1])
     write_list(ours, source if source != then[0] else other, kept)
 

@@ -5,6 +5,8 @@ from itertools import pairwise
 
 # ASSUME: payments far before or after all others are typing errors of the year or month, when they are few.
 STRAY_SHARE, STRAY_GAP = 0.01, timedelta(days=30)
+# A span goes on over days without a payment that are not more than this.
+SHORT_GAP = timedelta(days=3)
 
 Days = dict[date, int]
 Span = tuple[date, date]
@@ -40,18 +42,12 @@ def _plausible(days: Days, from_the_end: list[date]) -> date:
     return plausible
 
 
-def find_spans(days: Days, drop: date) -> list[Span]:
-    """Return the first and last day of each span of days that payments cover, oldest first.
-
-    A span ends where no payment follows for more than STRAY_GAP; the newest goes on to the drop's date, unless that is
-    as far away.
-    """
+def find_spans(days: Days) -> list[Span]:
+    """Return the first and last day of each span of days with payments, oldest first."""
     spans: list[Span] = []
     for day in sorted(days):
-        if spans and day - spans[-1][1] <= STRAY_GAP:
+        if spans and day - spans[-1][1] <= SHORT_GAP:
             spans[-1] = spans[-1][0], day
         else:
             spans.append((day, day))
-    if spans and drop - spans[-1][1] <= STRAY_GAP:
-        spans[-1] = spans[-1][0], drop
     return spans

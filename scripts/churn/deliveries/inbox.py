@@ -25,7 +25,7 @@ def ingest_inbox(
     stable: timedelta,
     now: datetime,
     commit: bool = False,
-    save: Callable[[], None] = lambda: None,
+    save: Callable[[], None] | None = None,
 ) -> list[Path]:
     """Ingest the complete deliveries, and return the new paths of the broken ones.
 
@@ -41,7 +41,7 @@ def ingest_inbox(
         The current time, in this machine's time zone.
     commit : bool
         Commit each drop's pointer and the list to git.
-    save : callable
+    save : callable or None
         Called before ingested deliveries are moved away: sends the drops to where other clones find them.
 
     Raises
@@ -69,7 +69,7 @@ def ingest_complete(
     listing: Path,
     today: date,
     commit: bool,
-    save: Callable[[], None],
+    save: Callable[[], None] | None,
 ) -> list[Path]:
     """Ingest deliveries, and return the new paths of the broken ones. None is moved away before all are safe."""
     placed, rejected = {}, []
@@ -83,8 +83,8 @@ def ingest_complete(
     register_drops(list(placed.values()), raw, listing)
     if commit:
         for one in placed.values():
-            commit_drop(one.drop, raw, listing)
-    if placed:
+            commit_drop(one.drop, raw, listing, must=save is not None)
+    if placed and save:
         save()
     for delivery in placed:
         print(f"{delivery.name} was moved to {move(delivery, inbox / DONE)}.")
@@ -158,13 +158,18 @@ def move(delivery: Path, folder: Path) -> Path:
     return delivery.rename(target)
 
 
-def commit_drop(drop: date, raw: Path, listing: Path) -> None:
-    """Commit a drop's pointer and the list; print a warning if git fails."""
-    paths = [str(pointer_of(raw / str(drop))), str(listing)]
-    if not run_git("status", "--porcelain", "--", *paths).stdout:
-        return
-    for arguments in ("add",), ("commit", "--quiet", "--message", f"Drop {drop}"):
-        done = run_git(*arguments, "--", *paths)
-        if done.returncode:
-            print(f"WARNING: git did not commit {' and '.join(paths)}: {(done.stderr or done.stdout).strip()}")
-            return
+def commit_drop(drop: date, raw: Path, listing: Path, must: bool) -> None:
+    """Commit a drop's pointer and the list; if git fails, raise `UserError` if they must be, else print it."""
+    ignore = listing.absolute().parents[1] / ".dvcignore"
+    paths = [str(path) for path in (pointer_of(raw / str(drop)), listing, ignore) if path.exists()]
+    changed = run_git("status", "--porcelain", "--", *paths)
+    steps = [changed]
+    if changed.stdout:
+        commit = ("commit", "--quiet", "--message", f"Drop {drop}")
+        steps += [run_git(*arguments, "--", *paths) for arguments in (("add",), commit)]
+    failed = next((step for step in reversed(steps) if step.returncode), None)
+    if failed:
+        reason = f"git did not commit {' and '.join(paths[:2])}: {(failed.stderr or failed.stdout).strip()}"
+        if must:
+            raise UserError(f"{reason}\nThe deliveries stay in the inbox.")
+        print(f"WARNING: {reason}")

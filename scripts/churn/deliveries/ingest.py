@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 
 from churn.base.command import UserError
-from churn.base.drops import read_list, update_list, write_list
+from churn.base.drops import count_outputs, read_list, update_list, write_list
 from churn.base.files import remove_scratch, write_whole
 from churn.data.contract import FILES, check_header
 from churn.deliveries.date import check_drop_date, choose_drop_date, count_payment_days
@@ -26,7 +26,6 @@ from churn.deliveries.folders import (
 )
 from churn.deliveries.inbox_layout import READY, REASON
 from churn.deliveries.run_lock import no_run
-from churn.deliveries.withdraw import count_again
 
 
 @dataclass(frozen=True)
@@ -81,11 +80,10 @@ def register_drops(placed: list[Placed], raw: Path, listing: Path) -> None:
     """Track drops with DVC, in one call, and list them; print what is new."""
     listed = read_own_list(listing)
     update_list(listing)
+    count_outputs(listing, [one.drop for one in placed])
     if new := [raw / str(one.drop) for one in placed if one.is_new]:
         track_folders(new)
     if added := [one.drop for one in placed if one.is_new or one.drop not in listed]:
-        for drop in added:
-            count_again(listing.parent.parent / ".dvcignore", drop)
         write_list(listing, "own", [*listed, *added])
     for one in placed:
         if one.drop not in added:
@@ -94,7 +92,7 @@ def register_drops(placed: list[Placed], raw: Path, listing: Path) -> None:
         pointer = pointer_of(raw / str(one.drop))
         print(f"Drop {one.drop} is now in {raw / str(one.drop)}.")
         print("Next: make run (or snakemake --cores 2, or dvc repro), then")
-        print(f"      git add {pointer} {listing} dvc.lock metrics && git commit && dvc push")
+        print(f"      git add {pointer} {listing} .dvcignore dvc.lock metrics && git commit && dvc push")
 
 
 def read_own_list(listing: Path) -> list[date]:

@@ -51,12 +51,3 @@ def ignore(path: Path, folders: list[str]) -> None:
     lines = path.read_text().splitlines() if path.exists() else []
     with write_whole(path) as new:
         new.write_text("\n".join([*lines, *(folder for folder in folders if folder not in lines)]) + "\n")
-
-
-def count_again(path: Path, drop: date) -> None:
-    """Remove a drop from .dvcignore, because it is ingested again."""
-    lines = path.read_text().splitlines() if path.exists() else []
-    kept = [line for line in lines if line not in {f"/{folder}/{drop}" for folder in MADE}]
-    if kept != lines:
-        with write_whole(path) as new:
-            new.write_text("\n".join(kept) + "\n")

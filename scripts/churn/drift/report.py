@@ -142,10 +142,10 @@ def _verdict(metrics: dict[str, Any]) -> str:
 
 
 def _describe_target(metrics: dict[str, Any]) -> str:
-    newest, rates = metrics["as_of_date"], metrics["churn_rates"]
-    before = ", ".join(f"{rate:.1%} as of {day}" for day, rate in rates.items() if day != newest)
+    newest, (first, *more) = metrics["as_of_date"], sorted(metrics["churn_rates"])[:-1]
+    dates = f"{first} to {more[-1]} ({len(more) + 1} dates)" if more else first
     drifted = "drifted" if metrics["target_drifted"] else "did not drift"
-    return f"{metrics['churn_rate']:.1%} churned as of {newest}; before: {before}. The target {drifted}."
+    return f"{metrics['churn_rate']:.1%} churned as of {newest}, {metrics['churn_rate_before']:.1%} as of {dates}. The target {drifted}."
 
 
 def _alarm_lines(alarms: list[str]) -> list[str]:

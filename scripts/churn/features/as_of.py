@@ -7,8 +7,8 @@ The rules below never change a date's facts when a later drop arrives. For an as
 - the label, payments in (T, T + horizon]: the earliest drop that covers the last of these days and, as long as it does
   not cover them all, the earliest that covers the last day before it.
 
-A drop covers the days from its first payment to its date, but not a silence of more than 30 days in between: whether
-users left or the data is missing cannot be known.
+A drop covers the days from its first payment to its date, but not a long silence in between: whether users left or the
+data is missing cannot be known (`churn.features.coverage`).
 """
 
 import datetime
@@ -26,6 +26,9 @@ class Drop:
 
     date: datetime.date
     spans: tuple[tuple[datetime.date, datetime.date], ...]
+
+    def __str__(self) -> str:
+        return f"drop {self.date} covers " + " and ".join(f"{first} to {last}" for first, last in self.spans)
 
     @property
     def first_payment(self) -> datetime.date:
@@ -171,8 +174,8 @@ def check_listed(drops: list[Drop], day: date, windows: Windows, where: str) -> 
         check_lookback(earliest, day, windows.lookback)
         first, last = windows.known(day)
         raise UserError(
-            f"{where} lists {day}, but its lookback from {first} to {last} has more than 30 days without a payment in "
-            f"every drop. Remove it, or deliver the missing payments ({describe_spans(earliest)})."
+            f"{where} lists {day}, but its lookback from {first} to {last} has a long silence in every "
+            f"drop. Remove it, or deliver the missing payments ({earliest})."
         )
     try:
         drops_of_label(drops, day, windows)
@@ -182,11 +185,6 @@ def check_listed(drops: list[Drop], day: date, windows: Windows, where: str) -> 
             f"{where} lists {day}, whose label needs the payments from {first} to {last}, but no drop covers "
             f"{error.day}. Remove the date, or deliver a drop with these payments."
         ) from None
-
-
-def describe_spans(drop: Drop) -> str:
-    """Return which days a drop covers."""
-    return f"drop {drop.date} covers " + " and ".join(f"{first} to {last}" for first, last in drop.spans)
 
 
 def choose_as_of_dates(drops: list[Drop], windows: Windows, most: int) -> Dates:
@@ -238,10 +236,10 @@ def _too_little(drops: list[Drop], newest: date, windows: Windows) -> str:
     drop = min((drop for drop in drops if drop.date >= since), key=lambda drop: drop.date)
     needed = windows.lookback + (drop.date - newest).days + 2 * windows.horizon
     # The spans tell of a silence; without one, the number of days is all there is to say.
-    covered = f" ({describe_spans(drop)})" if drop.spans[1:] else f" (from {drop.first_payment})"
+    covered = f" ({drop})" if drop.spans[1:] else f" (from {drop.first_payment})"
     return (
         f"Too little history for a holdout and one training date: drop {drop.date} covers {drop.days} days of "
-        f"payments{covered}, and {needed} are needed without a silence of more than 30 days: "
+        f"payments{covered}, and {needed} are needed without a long silence: "
         f"build_features.lookback_days ({windows.lookback}) and twice build_training_set.horizon_days "
         f"({windows.horizon}). Deliver more days of payments, or lower one of the two in params.yaml."
     )

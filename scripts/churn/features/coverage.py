@@ -2,11 +2,12 @@
 
 import json
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 from churn.base.command import UserError
+from churn.data.payment_days import SHORT_GAP
 from churn.features.as_of import (
     Dates,
     Drop,
@@ -19,15 +20,21 @@ from churn.features.as_of import (
 )
 
 FOLDERS = ("clean", "features")
+# Longer than this, whether users left or the data is missing cannot be known, whatever the horizon.
+MOST_SILENT = timedelta(days=30)
 
 
-def open_drop(coverage: Path, drop: date) -> Drop:
+def open_drop(coverage: Path, drop: date, horizon_days: int) -> Drop:
     """Return the drop with the days that it covers.
+
+    A silence is covered if it is at most a third of the horizon, and at most MOST_SILENT days; at least SHORT_GAP is.
 
     Parameters
     ----------
     coverage : Path
         Folder of the metrics of clean_payments.
+    horizon_days : int
+        Days of payments that a label needs: in a longer silence, all users would seem to have churned.
 
     Raises
     ------
@@ -41,10 +48,18 @@ def open_drop(coverage: Path, drop: date) -> Drop:
             "was under way, run again."
         )
     covered = json.loads(path.read_text())["PAYMENTS.csv"]["covered"]
-    spans = tuple((date.fromisoformat(first), date.fromisoformat(last)) for first, last in covered)
-    if not spans:
+    if not covered:
         raise UserError(f"Drop {drop} has no valid payments; see data/clean/{drop}/payments_rejects.parquet.")
-    return Drop(drop, spans)
+    allowed = max(SHORT_GAP, min(MOST_SILENT, timedelta(days=horizon_days // 3)))
+    spans: list[tuple[date, date]] = []
+    for first, last in ((date.fromisoformat(first), date.fromisoformat(last)) for first, last in covered):
+        if spans and first - spans[-1][1] <= allowed:
+            spans[-1] = spans[-1][0], last
+        else:
+            spans.append((first, last))
+    if drop - spans[-1][1] <= allowed:
+        spans[-1] = spans[-1][0], drop
+    return Drop(drop, tuple(spans))
 
 
 def find_dates(drops: list[Drop], params: dict[str, Any]) -> tuple[Dates, Windows]:
@@ -101,14 +116,15 @@ def find_sources(drops: list[Drop], as_of: date, windows: Windows) -> Sources:
 def list_tables(coverage: Path, drops: list[date], params: dict[str, Any]) -> list[str] | None:
     """Return the tables that the training set is read from, None if that cannot be known before it is built.
 
-    A drop that has not been cleaned is taken to cover as many days as the one before it.
+    A drop that has not been cleaned is taken to cover as many days as the one before it. The newest is always named.
     """
     known: list[Drop] = []
-    new = {f"data/{folder}/{day}" for day in drops if not (coverage / f"{day}.json").exists() for folder in FOLDERS}
+    missing = {day for day in drops if not (coverage / f"{day}.json").exists()}
+    new = {f"data/{folder}/{day}" for day in {*missing, drops[-1]} for folder in FOLDERS}
     try:
         for day in drops:
-            if f"data/clean/{day}" not in new:
-                known.append(open_drop(coverage, day))
+            if day not in missing:
+                known.append(open_drop(coverage, day, params["horizon_days"]))
             elif known:
                 moved = day - known[-1].date
                 known.append(Drop(day, tuple((first + moved, last + moved) for first, last in known[-1].spans)))

@@ -1,5 +1,6 @@
 """Drop from the workspace and DVC's cache what only older weeks need, once the DVC remote holds all of it."""
 
+import json
 import shutil
 from dataclasses import dataclass
 from datetime import date
@@ -11,11 +12,14 @@ from dvc.repo import Repo, lock_repo
 from churn.base.command import UserError
 from churn.base.drops import read_drops
 from churn.base.params import read_params
+from churn.deliveries.run_lock import no_run
 from churn.features.coverage import list_tables
 from churn.stack.buckets import open_s3
 from churn.stack.remote_objects import CACHE, OBJECTS, describe, key_of, list_folder, list_keys
 
 LISTING, COVERAGE = Path("data/drops.yaml"), Path("metrics/clean_payments")
+TRAINING_SET = Path("metrics/build_training_set.json")
+NOT_RUN = "Nothing can be dropped before the pipeline has run with all drops: make run"
 # The folder of a drop in each of these is all that its stages made, but for the metrics, which git keeps.
 FOLDERS = ("data/raw", "data/clean", "data/features", "data/drift")
 
@@ -43,27 +47,40 @@ def prune(keep: int) -> Pruned:
         When the pipeline has not run, something was edited since, or the remote lacks an object.
     """
     drops = read_drops(LISTING)
-    params = read_params(Path("params.yaml"))
-    needed = list_tables(COVERAGE, drops, params["build_features"] | params["build_training_set"])
-    if needed is None:
-        raise UserError("Nothing can be dropped before the pipeline has run with all drops: make run")
+    needed = find_needed(drops)
     folders = [folder for folder in list_folders(drops[:-keep]) if folder not in needed and Path(folder).exists()]
-    with Repo() as repo, lock_repo(repo):
-        outs = {folder: [out for out in repo.index.outs if is_in(out.def_path, folder, repo)] for folder in folders}
-        going = [out for inside in outs.values() for out in inside]
+    with no_run(Path()), Repo() as repo, lock_repo(repo):
+        going = [out for out in repo.index.outs if any(is_in(out.def_path, folder) for folder in folders)]
         check_unchanged(going)
         keys = check_remote(going)
         kept = cached_keys([out for out in repo.index.outs if out not in going])
-    size = sum(size_of(Path(folder)) for folder in folders)
-    for folder in folders:
-        shutil.rmtree(folder)
-    for key in keys - kept:
-        path = CACHE / key
-        # The list of a folder's files stays: with it, DVC's record of the folder above it can be worked out.
-        if path.exists() and not key.endswith(".dir"):
-            size += path.stat().st_size if path.stat().st_nlink == 1 else 0
-            path.unlink()
+        size = sum(size_of(Path(folder)) for folder in folders)
+        for folder in folders:
+            shutil.rmtree(folder)
+        for key in keys - kept:
+            path = CACHE / key
+            # The list of a folder's files stays: with it, DVC's record of the folder above it can be worked out.
+            if path.exists() and not key.endswith(".dir"):
+                size += path.stat().st_size if path.stat().st_nlink == 1 else 0
+                path.unlink()
     return Pruned(folders, len({Path(folder).name for folder in folders}), size)
+
+
+def find_needed(drops: list[date]) -> set[str]:
+    """Return the tables that the training set needs, now and when its dates move on to newer drops.
+
+    Raises
+    ------
+    UserError
+        When the pipeline has not run with all drops.
+    """
+    params = read_params(Path("params.yaml"))
+    tables = list_tables(COVERAGE, drops, params["build_features"] | params["build_training_set"])
+    if tables is None or not TRAINING_SET.exists() or not all((COVERAGE / f"{day}.json").exists() for day in drops):
+        raise UserError(NOT_RUN)
+    *_, newest = json.loads(TRAINING_SET.read_text())["training_dates"]
+    later = {f"data/{folder}/{day}" for day in drops if str(day) >= newest for folder in ("clean", "features")}
+    return {*tables, *later}
 
 
 def list_folders(drops: list[date]) -> list[str]:
@@ -71,7 +88,7 @@ def list_folders(drops: list[date]) -> list[str]:
     return [f"{folder}/{drop}" for drop in drops for folder in FOLDERS]
 
 
-def is_in(path: str, folder: str, repo: Any) -> bool:
+def is_in(path: str, folder: str) -> bool:
     """Return whether an output, whose path is as written where it is defined, is a folder or in it."""
     # A pointer in data/raw names its folder without the path.
     return path == folder or path.startswith(f"{folder}/") or f"data/raw/{path}" == folder
@@ -79,6 +96,8 @@ def is_in(path: str, folder: str, repo: Any) -> bool:
 
 def check_unchanged(outs: list[Any]) -> None:
     """Raise `UserError` unless all outputs are as DVC recorded them."""
+    if not all(out.hash_info for out in outs):
+        raise UserError(NOT_RUN)
     if changed := [str(out) for out in outs if out.exists and out.changed_checksum()]:
         raise UserError(
             f"{changed[0]} has changed since DVC recorded it{_more(changed)}; what the remote holds is older. Run the "

@@ -111,3 +111,35 @@ def test_a_stage_between_two_stale_ones_makes_what_is_missing(clone):
     clone.write("dvc.yaml", yaml.safe_dump(stages))
     outcome, _ = ran(clone)
     assert "last.txt" in outcome and clone.path("report.txt").exists()
+
+
+READS_A_PART = f"""
+import sys
+sys.path.append({str(PACKAGE.parents[1])!r})
+from workflow.freshness import Freshness
+fresh = Freshness(workflow)
+rule join:
+    input: fresh.stage("join", reads=["clean/a.txt"])
+    output: "joined.txt"
+    shell: "python {PACKAGE} stage join"
+"""
+
+
+def test_a_stage_that_reads_a_part_of_a_folder_needs_only_that_and_records_the_whole(clone):
+    """A week after old weeks were dropped: what is recorded is what it would be if all were here."""
+
+    def recorded():
+        return yaml.safe_load(clone.path("dvc.lock").read_text())["stages"]["join"]["deps"]
+
+    def snakemake(*options):
+        return clone.command("snakemake", "--cores", "1", "joined.txt", *options)
+
+    before = recorded()
+    clone.write("Snakefile", READS_A_PART)
+    clone.write("params.yaml", "join: 2\n")
+    snakemake("--config", "pull=true")
+    assert here(clone) == {"clean/a.txt", "joined.txt"}
+    assert recorded() == before
+    assert "Nothing to be done" in snakemake("-n")
+    clone.command("dvc", "pull", "--quiet")
+    assert "up to date" in clone.command("dvc", "status", "join")
