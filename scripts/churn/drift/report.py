@@ -145,7 +145,8 @@ def _describe_target(metrics: dict[str, Any]) -> str:
     newest, (first, *more) = metrics["as_of_date"], sorted(metrics["churn_rates"])[:-1]
     dates = f"{first} to {more[-1]} ({len(more) + 1} dates)" if more else first
     drifted = "drifted" if metrics["target_drifted"] else "did not drift"
-    return f"{metrics['churn_rate']:.1%} churned as of {newest}, {metrics['churn_rate_before']:.1%} as of {dates}. The target {drifted}."
+    now, before = metrics["churn_rate"], metrics["churn_rate_before"]
+    return f"{now:.1%} churned as of {newest}, {before:.1%} as of {dates}. The target {drifted}."
 
 
 def _alarm_lines(alarms: list[str]) -> list[str]:
