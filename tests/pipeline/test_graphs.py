@@ -109,7 +109,7 @@ def test_the_rules_and_dvc_yaml_have_the_same_outputs(demo_repository):
         outs = [*definition(stage).get("outs", []), *definition(stage).get("metrics", [])]
         paths = [next(iter(out)) if isinstance(out, dict) else out for out in outs]
         items = drops if "do" in STAGES[stage] else [""]
-        dvc |= {(stage, path.replace("${item}", item)) for path in paths for item in items}
+        dvc |= {(stage, re.sub(r"\$\{(item|key)\}", item, path)) for path in paths for item in items}
     assert {output for _, output in snakemake} == {output for _, output in dvc}
 
 

@@ -95,7 +95,7 @@ def outputs() -> set[str]:
     for rules in (ROOT / "workflow/rules").glob("*.smk"):
         for block in re.findall(r"^    output:\n(.*?)^    \w+:", rules.read_text(), re.M | re.S):
             made |= set(re.findall(r'"((?:data|metrics|models|plots|reports)/[^"]*)"', block))
-    return {re.sub(r"\$\{item\}|\{drop\}", "<drop>", path) for path in made}
+    return {re.sub(r"\$\{(?:item|key)\}|\{drop\}", "<drop>", path) for path in made}
 
 
 def test_every_output_is_on_its_page_and_no_other():
