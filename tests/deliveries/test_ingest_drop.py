@@ -269,3 +269,13 @@ def test_a_file_that_grows_while_it_is_read_is_named(source, repository, monkeyp
     with pytest.raises(UserError, match=r"DINERO_CUENTA.csv changed while it was copied"):
         ingest(source, repository)
     assert not list((repository / "data/raw").glob("*-*"))
+
+
+def test_a_payment_of_tomorrow_names_the_drop_where_the_data_is_ahead_of_the_clock(source, repository):
+    """The machine's clock is in another time zone than the data."""
+    write_payments(
+        source, f"{TODAY - timedelta(days=1)},S,1001,1.00,Instore,\n{TODAY + timedelta(days=1)},S,1001,1.00,,\n"
+    )
+    assert ingest(source, repository) == TODAY + timedelta(days=1)
+    write_payments(source, f"{TODAY},S,1001,1.00,Instore,\n{TODAY + timedelta(days=2)},S,1001,1.00,,\n")
+    assert ingest(source, repository) == TODAY

@@ -7,7 +7,7 @@ from typing import Any
 from .folders import changed_files, short
 from .listings import Listings, is_folder
 from .locks import is_locked
-from .state import PLAN, outcome_file
+from .state import PLAN, outcome_file, some
 from .steps import read_plan
 
 
@@ -78,7 +78,7 @@ def summarize_outcomes() -> str:
     outcomes = {name: path.read_text() for name, path in files.items() if path.exists()}
     known = [name for name, outcome in outcomes.items() if outcome != "ran"]
     ran = f"Stages: {len(outcomes) - len(known)} ran"
-    return f"{ran}; {len(known)} did not have to, DVC knew the outcome: {', '.join(known)}" if known else ran
+    return f"{ran}; {len(known)} did not have to, DVC knew the outcome: {some(known)}" if known else ran
 
 
 def _has_params(item: Any) -> bool:
