@@ -89,19 +89,21 @@ def measure_stages(folder: Path, users: int, engine: str) -> tuple[dict[str, Cos
     arguments = {
         "clean_payments": ("--raw", folder / "raw"),
         "build_user_base": ("--raw", folder / "raw"),
-        "build_features": ("--features", folder / "features", "--coverage", folder / "metrics"),
+        "build_features": ("--features", folder / "features", "--coverage", folder / "metrics" / "clean_payments"),
     }
     common = (
         "--drop",
         DROP,
         "--params",
         folder / "params.yaml",
-        "--metrics",
-        folder / "metrics",
         "--clean",
         folder / "clean",
+        "--metrics",
     )
-    costs = {name: measure(sys.executable, f"scripts/{name}.py", *common, *rest) for name, rest in arguments.items()}
+    costs = {
+        name: measure(sys.executable, f"scripts/{name}.py", *common, folder / "metrics" / name, *rest)
+        for name, rest in arguments.items()
+    }
     return costs | {"the three stages": add_up(costs)}, raw
 
 

@@ -128,6 +128,8 @@ def make_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
 
 def copy_repository(target: Path) -> Path:
     """Make a new git repository of this checkout's files, without any drop and with a small grid."""
+    from churn.base.drops import write_list
+
     files = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT).stdout.splitlines()
     for name in files:
         if name.startswith(("data/raw", "data/drops", "metrics/", "dvc.lock", ".git/")) or not (ROOT / name).exists():
@@ -135,7 +137,7 @@ def copy_repository(target: Path) -> Path:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target / name, follow_symlinks=False)
     (target / "data" / "raw").mkdir(parents=True)
-    (target / "data" / "drops.yaml").write_text("source: none\ndrops: []\n")
+    write_list(target / "data" / "drops.yaml", "none", [])
     params = (target / "params.yaml").read_text()
     for default, small in SMALLER.items():
         assert params.count(default) == 1

@@ -46,7 +46,7 @@ def test_both_doors_write_the_same_bytes(demo, demo_repository, tmp_path):
     go("dvc", other)
     assert locked(other) == locked(demo)
     metrics = [path for path in (demo / "metrics").rglob("*") if path.is_file()]
-    assert len(metrics) == 9
+    assert len(metrics) == 11
     for path in metrics:
         assert (other / path.relative_to(demo)).read_bytes() == path.read_bytes()
     assert not (other / "mlflow.db").exists(), "dvc repro never reaches the registry"

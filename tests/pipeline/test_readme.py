@@ -97,7 +97,7 @@ def reproduce(folder: Path, command: str) -> None:
     printed = shell(folder, command).splitlines()
     assert printed[-1] == "reproduced: the same bytes" and not any(line.startswith("Note") for line in printed)
     said = (folder / "logs/reproduce/version_1.log").read_text()
-    assert said.count("Running stage") == 6, "two of each drop, the training set, the model"
+    assert said.count("Running stage") == 8, "three of each drop, the training set, the model"
 
 
 def roll_back(folder: Path, command: str) -> None:

@@ -78,7 +78,7 @@ def test_a_clone_pulls_everything_and_computes_nothing(ran_stack, stack, tmp_pat
     # A plain `dvc push` also finds the remote.
     assert "Everything is up to date" in stack.run("dvc", "push").stdout
     stack.run("git", "add", "--all")
-    stack.run("git", "commit", "--quiet", "--message", "Run on the stack")
+    stack.run("git", "commit", "--quiet", "--allow-empty", "--message", "Run on the stack")
     copy = clone(stack, tmp_path / "clone")
     stack.run("python", "scripts", "pull", cwd=copy)
     assert "up to date" in stack.run("dvc", "status", cwd=copy).stdout

@@ -42,10 +42,15 @@ class Revision:
 
     def read_text(self, path: str) -> str | None:
         """Return a file tracked by git, None if the revision does not have it."""
+        from dvc.exceptions import DvcException
+
         try:
             return str(self._files.read_text(self._folder + path, encoding="utf-8"))
         except FileNotFoundError:
             return None
+        except DvcException as error:
+            reason = " ".join(str(error).split())
+            raise UserError(f"DVC cannot read {self.name}: {reason}. Name another revision.") from None
 
     def read_json(self, path: str) -> dict[str, Any]:
         """Return a JSON file tracked by git, {} if the revision does not have it."""

@@ -59,4 +59,4 @@ def test_reasons_of_many_steps_are_found_by_index():
     steps["all"] = Step("all", "release", ["made"], ["published"])
     find_reasons(steps, Makers(steps.values()))
     assert steps["s4999"].reasons == ["reads what s4998 will make"]
-    assert steps["all"].reasons[0].count(", ") == 4999
+    assert steps["all"].reasons == ["reads what s0, s9, s99 and 4997 more will make"]
