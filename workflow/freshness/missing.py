@@ -39,7 +39,7 @@ class Missing:
             name = stage.addressing
             if changed := _entry(status.get(name, []), CHANGED_OUTS):
                 outs = [out for out in stage.outs if str(out) in changed and out.hash_info and out.use_cache]
-                self._by_step[name] = {path: how for out in outs for path, how in self._find(stage, out).items()}
+                self._by_step[name] = self._find_all(stage, outs)
 
     def of(self, stage: Any) -> dict[str, str]:
         """Return the missing files of a stage or pointer, and how to get each; "" if the stage can make it again."""
@@ -65,6 +65,15 @@ class Missing:
                 if kept:
                     left.append({kind: kept})
         return left
+
+    def _find_all(self, stage: Any, outs: list[Any]) -> dict[str, str]:
+        found = {path: how for out in outs for path, how in self._find(stage, out).items()}
+        if found and isinstance(stage, PipelineStage):
+            # Another output may be in the cache, as one of many equal ones: to restore it alone, the stage would run.
+            for path, out in ((self._relative(out), out) for out in outs):
+                if path not in found and not os.path.lexists(out.fs_path):
+                    found[path], self._outs[path] = "", out
+        return found
 
     def _find(self, stage: Any, out: Any) -> dict[str, str]:
         path, is_pointer = self._relative(out), not isinstance(stage, PipelineStage)

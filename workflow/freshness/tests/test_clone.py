@@ -143,3 +143,15 @@ def test_a_stage_that_reads_a_part_of_a_folder_needs_only_that_and_records_the_w
     assert "Nothing to be done" in snakemake("-n")
     clone.command("dvc", "pull", "--quiet")
     assert "up to date" in clone.command("dvc", "status", "join")
+
+
+def test_a_stage_of_whose_missing_outputs_one_is_in_the_cache_is_missing_too(clone):
+    """As after old weeks were dropped: the empty file of one drop is that of many."""
+    clone.command("dvc", "pull", "--quiet")
+    lock = yaml.safe_load(clone.path("dvc.lock").read_text())["stages"]["clean@b"]["outs"]
+    (text,) = (out["md5"] for out in lock if out["path"] == "clean/b.txt")
+    clone.path(f".dvc/cache/files/md5/{text[:2]}/{text[2:]}").unlink()
+    for name in ("clean/b.txt", "clean/b.log"):
+        clone.path(name).unlink()
+    assert "Nothing to be done" in ran(clone)[1]
+    assert not clone.path("clean/b.log").exists()
