@@ -56,7 +56,7 @@ def build_features(
         When the drop's payments do not cover the lookback.
     """
     lookback_days = params["lookback_days"]
-    covered = open_drop(coverage, drop, MOST_SILENT.days * 3)
+    covered = open_drop(coverage, drop, MOST_SILENT)
     check_lookback(covered, drop, lookback_days)
     if not covered.covers(drop - timedelta(days=lookback_days - 1), drop):
         print(f"WARNING: within the lookback of {lookback_days} days are more than 30 without a payment: {covered}")

@@ -27,7 +27,7 @@ from churn.base.files import write_json
 from churn.base.params import read_params
 from churn.engines import Engine, open_engine
 from churn.features.as_of import Dates, Windows
-from churn.features.coverage import Sources, find_dates, find_sources, open_drop
+from churn.features.coverage import Sources, allowed_silence, find_dates, find_sources, open_drop
 from churn.features.definitions import compute_features, compute_labels
 from churn.features.sources import read_features, read_payments, read_users
 from churn.features.table import feature_names
@@ -70,7 +70,8 @@ def build_training_set(
     UserError
         When the history is too short, or the listed dates cannot be used.
     """
-    opened = [open_drop(coverage, drop, params["horizon_days"]) for drop in read_drops(drops)]
+    silence = allowed_silence(params["horizon_days"])
+    opened = [open_drop(coverage, drop, silence) for drop in read_drops(drops)]
     dates, windows = find_dates(opened, params)
     sources = {day: find_sources(opened, day, windows) for day in dates.all}
     known = {day: find_features(engine, clean, features, sources[day], day, windows.lookback) for day in dates.all}

@@ -12,11 +12,10 @@ from pathlib import Path
 
 from churn.base.command import UserError, run_command
 from churn.base.drops import parse_drop, read_drops
+from churn.deliveries.folders import STAGES
 from churn.stack.transfer import sync_remote
 
 LISTING = Path("data/drops.yaml")
-# The stages that run once for each drop.
-STAGES = ("clean_payments", "build_user_base", "build_features", "measure_drift")
 
 
 def check_listed(drop: date) -> None:

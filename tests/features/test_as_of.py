@@ -14,7 +14,7 @@ from churn.features.as_of import (
     newest_until,
     take_as_of_dates,
 )
-from churn.features.coverage import open_drop
+from churn.features.coverage import allowed_silence, open_drop
 
 START = date(2026, 1, 4)
 WINDOWS = Windows(lookback=90, horizon=30)
@@ -136,12 +136,12 @@ def test_the_error_for_an_uncovered_lookback_names_the_days():
 def test_a_silence_is_covered_up_to_a_third_of_the_horizon(tmp_path):
     spans = [["2025-07-01", "2025-12-01"], ["2025-12-12", "2026-01-04"]]
     (tmp_path / "2026-01-04.json").write_text(json.dumps({"PAYMENTS.csv": {"covered": spans}}))
-    covered = {horizon: len(open_drop(tmp_path, START, horizon).spans) for horizon in (7, 30, 33, 60)}
+    covered = {horizon: len(open_drop(tmp_path, START, allowed_silence(horizon)).spans) for horizon in (7, 30, 33, 60)}
     assert covered == {7: 2, 30: 2, 33: 1, 60: 1}, "eleven days"
     (tmp_path / "2026-01-20.json").write_text(json.dumps({"PAYMENTS.csv": {"covered": spans}}))
     later = date(2026, 1, 20)
-    assert open_drop(tmp_path, later, 30).covered_since(later) is None, "nor after the last payment"
-    assert open_drop(tmp_path, later, 60).covered_since(later)
+    assert open_drop(tmp_path, later, allowed_silence(30)).covered_since(later) is None, "nor after the last payment"
+    assert open_drop(tmp_path, later, allowed_silence(60)).covered_since(later)
 
 
 def listed(*weeks):

@@ -1,5 +1,6 @@
 # From the five CSV files of each drop to the training set. Jobs that training waits for have priority.
 
+from churn.base.drops import parse_drop
 from churn.features.coverage import list_tables
 
 
@@ -115,7 +116,7 @@ rule build_training_set:
             "build_training_set",
             reads=list_tables(
                 Path("metrics/clean_payments"),
-                read_drops(Path("data/drops.yaml")),
+                [parse_drop(drop) for drop in DROPS],
                 params["build_features"] | params["build_training_set"],
             ),
         ),

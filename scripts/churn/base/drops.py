@@ -70,7 +70,8 @@ def update_list(path: Path) -> None:
     source, drops = read_list(path)
     if path.exists() and path.read_text() != format_list(source, drops):
         write_list(path, source, drops)
-    count_outputs(path, drops)
+    else:
+        count_outputs(path, drops)
 
 
 def count_outputs(path: Path, drops: Iterable[date]) -> None:

@@ -1,4 +1,7 @@
-"""The folders data/raw/<drop>/: five CSVs each, tracked by DVC as one folder with the pointer <drop>.dvc."""
+"""The folders data/raw/<drop>/: five CSVs each, tracked by DVC as one folder with the pointer <drop>.dvc.
+
+And what is made of each drop: the folders that have one of its name, and the stages that run once for it.
+"""
 
 import hashlib
 import json
@@ -10,6 +13,9 @@ from pathlib import Path
 import yaml
 
 from churn.base.command import UserError
+
+RAW, MADE = "data/raw", ("data/clean", "data/features", "data/drift")
+STAGES = ("clean_payments", "build_user_base", "build_features", "measure_drift")
 
 
 def file_md5s(folder: Path, names: Iterable[str]) -> dict[str, str]:
@@ -44,6 +50,12 @@ def tracked_md5(folder: Path) -> str | None:
         return str(yaml.safe_load(pointer_of(folder).read_text())["outs"][0]["md5"])
     except (FileNotFoundError, yaml.YAMLError, TypeError, LookupError):
         return None
+
+
+def free_path(path: Path) -> Path:
+    """Return a path at which there is nothing: the given one, or one like it that ends in a number."""
+    names = (path.name, *(f"{path.name}-{number}" for number in range(2, 10_000)))
+    return next(path.with_name(name) for name in names if not path.with_name(name).exists())
 
 
 def pointer_of(folder: Path) -> Path:

@@ -12,7 +12,7 @@ from churn.base.command import UserError
 from churn.base.git import run_git
 from churn.data.contract import FILES
 from churn.deliveries.date import choose_drop_date, count_payment_days
-from churn.deliveries.folders import pointer_of
+from churn.deliveries.folders import free_path, pointer_of
 from churn.deliveries.inbox_layout import DONE, READY, REASON, REJECTED
 from churn.deliveries.ingest import place_drop, read_own_list, register_drops, unpacked
 from churn.deliveries.run_lock import no_run
@@ -153,9 +153,7 @@ def read_date(delivery: Path, today: date) -> date:
 def move(delivery: Path, folder: Path) -> Path:
     """Move a delivery into a folder, under a free name, and return its new path."""
     folder.mkdir(exist_ok=True)
-    names = (delivery.name, *(f"{delivery.name}-{number}" for number in range(2, 10_000)))
-    target = next(folder / name for name in names if not (folder / name).exists())
-    return delivery.rename(target)
+    return delivery.rename(free_path(folder / delivery.name))
 
 
 def commit_drop(drop: date, raw: Path, listing: Path, must: bool) -> None:

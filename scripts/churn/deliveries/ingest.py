@@ -11,13 +11,14 @@ from datetime import date
 from pathlib import Path
 
 from churn.base.command import UserError
-from churn.base.drops import count_outputs, read_list, update_list, write_list
+from churn.base.drops import read_list, update_list, write_list
 from churn.base.files import remove_scratch, write_whole
 from churn.data.contract import FILES, check_header
 from churn.deliveries.date import check_drop_date, choose_drop_date, count_payment_days
 from churn.deliveries.folders import (
     file_md5s,
     folder_md5,
+    free_path,
     held_md5s,
     pointer_of,
     track_folders,
@@ -80,7 +81,6 @@ def register_drops(placed: list[Placed], raw: Path, listing: Path) -> None:
     """Track drops with DVC, in one call, and list them; print what is new."""
     listed = read_own_list(listing)
     update_list(listing)
-    count_outputs(listing, [one.drop for one in placed])
     if new := [raw / str(one.drop) for one in placed if one.is_new]:
         track_folders(new)
     if added := [one.drop for one in placed if one.is_new or one.drop not in listed]:
@@ -172,8 +172,7 @@ def put_drop(source: Path, folder: Path, replace: bool) -> bool:
 
 def keep_edits(folder: Path) -> None:
     """Keep a copy of a drop's folder that is to be replaced, and that is not as DVC tracks it."""
-    names = (f".edited-{folder.name}", *(f".edited-{folder.name}-{number}" for number in range(2, 10_000)))
-    copy = next(folder.with_name(name) for name in names if not folder.with_name(name).exists())
+    copy = free_path(folder.with_name(f".edited-{folder.name}"))
     shutil.copytree(folder, copy)
     print(f"{folder} was edited by hand{_edited_files(folder)}, which DVC has not seen; a copy is in {copy}.")
 

@@ -7,11 +7,8 @@ from pathlib import Path
 from churn.base.command import UserError
 from churn.base.drops import read_list, write_list
 from churn.base.files import write_whole
-from churn.deliveries.folders import folder_md5, held_md5s, pointer_of, tracked_md5
+from churn.deliveries.folders import MADE, STAGES, folder_md5, held_md5s, pointer_of, tracked_md5
 from churn.deliveries.run_lock import no_run
-
-MADE = ("data/clean", "data/features", "data/drift", "data/scores")
-MEASURED = ("clean_payments", "build_user_base", "build_features", "measure_drift")
 
 
 def withdraw_drop(drop: date, root: Path) -> None:
@@ -39,10 +36,10 @@ def withdraw_drop(drop: date, root: Path) -> None:
         # The list comes first: from then on the drop counts no more, and the command can be run again after a kill.
         left = [day for day in listed if day != drop]
         write_list(listing, source if left else "none", left)
-        ignore(root / ".dvcignore", [f"/{folder}/{drop}" for folder in MADE[:3]])
-        for path in [*(root / folder / str(drop) for folder in MADE), raw]:
+        ignore(root / ".dvcignore", [f"/{folder}/{drop}" for folder in MADE])
+        for path in [*(root / folder / str(drop) for folder in (*MADE, "data/scores")), raw]:
             shutil.rmtree(path, ignore_errors=True)
-        for path in [*(root / "metrics" / name / f"{drop}.json" for name in MEASURED), pointer_of(raw)]:
+        for path in [*(root / "metrics" / name / f"{drop}.json" for name in STAGES), pointer_of(raw)]:
             path.unlink(missing_ok=True)
 
 

@@ -214,7 +214,7 @@ def choose_as_of_dates(drops: list[Drop], windows: Windows, most: int) -> Dates:
     labelled = [
         drop.date for drop in drops if drop.covers(*windows.known(drop.date)) and is_usable(drops, drop.date, windows)
     ]
-    backwards = max([0, (newest - oldest_payment).days // windows.horizon])
+    backwards = (newest - oldest_payment).days // windows.horizon
     if labelled:
         oldest = min(labelled)
     else:

@@ -24,17 +24,23 @@ FOLDERS = ("clean", "features")
 MOST_SILENT = timedelta(days=30)
 
 
-def open_drop(coverage: Path, drop: date, horizon_days: int) -> Drop:
-    """Return the drop with the days that it covers.
+def allowed_silence(horizon_days: int) -> timedelta:
+    """Return how long a silence is covered: in a longer one, all users would seem to have churned.
 
-    A silence is covered if it is at most a third of the horizon, and at most MOST_SILENT days; at least SHORT_GAP is.
+    It is a third of the horizon, but at least SHORT_GAP and at most MOST_SILENT.
+    """
+    return max(SHORT_GAP, min(MOST_SILENT, timedelta(days=horizon_days // 3)))
+
+
+def open_drop(coverage: Path, drop: date, silence: timedelta) -> Drop:
+    """Return the drop with the days that it covers.
 
     Parameters
     ----------
     coverage : Path
         Folder of the metrics of clean_payments.
-    horizon_days : int
-        Days of payments that a label needs: in a longer silence, all users would seem to have churned.
+    silence : timedelta
+        Days without a payment that are covered, if payments follow; see `allowed_silence`.
 
     Raises
     ------
@@ -50,14 +56,13 @@ def open_drop(coverage: Path, drop: date, horizon_days: int) -> Drop:
     covered = json.loads(path.read_text())["PAYMENTS.csv"]["covered"]
     if not covered:
         raise UserError(f"Drop {drop} has no valid payments; see data/clean/{drop}/payments_rejects.parquet.")
-    allowed = max(SHORT_GAP, min(MOST_SILENT, timedelta(days=horizon_days // 3)))
     spans: list[tuple[date, date]] = []
     for first, last in ((date.fromisoformat(first), date.fromisoformat(last)) for first, last in covered):
-        if spans and first - spans[-1][1] <= allowed:
+        if spans and first - spans[-1][1] <= silence:
             spans[-1] = spans[-1][0], last
         else:
             spans.append((first, last))
-    if drop - spans[-1][1] <= allowed:
+    if drop - spans[-1][1] <= silence:
         spans[-1] = spans[-1][0], drop
     return Drop(drop, tuple(spans))
 
@@ -124,7 +129,7 @@ def list_tables(coverage: Path, drops: list[date], params: dict[str, Any]) -> li
     try:
         for day in drops:
             if day not in missing:
-                known.append(open_drop(coverage, day, params["horizon_days"]))
+                known.append(open_drop(coverage, day, allowed_silence(params["horizon_days"])))
             elif known:
                 moved = day - known[-1].date
                 known.append(Drop(day, tuple((first + moved, last + moved) for first, last in known[-1].spans)))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from churn.base.command import UserError
 from churn.base.drops import read_drops
+from churn.deliveries.folders import MADE, RAW
 
 MONTH = 30
 
@@ -22,7 +23,7 @@ def warn_of_full_disk(root: Path) -> list[str]:
     days = [(new - old).days for old, new in pairwise(drops[-5:])]
     if not days:
         return []
-    folders = (root / "data" / name / str(drops[-1]) for name in ("raw", "clean", "features", "drift"))
+    folders = (root / name / str(drops[-1]) for name in (RAW, *MADE))
     files = [path.stat() for folder in folders for path in folder.rglob("*") if path.is_file()]
     grows = sum(file.st_size * (2 if file.st_nlink == 1 else 1) for file in files) * len(days) / sum(days)
     free = shutil.disk_usage(root).free

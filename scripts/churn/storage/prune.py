@@ -1,6 +1,7 @@
 """Drop from the workspace and DVC's cache what only older weeks need, once the DVC remote holds all of it."""
 
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from datetime import date
@@ -12,6 +13,7 @@ from dvc.repo import Repo, lock_repo
 from churn.base.command import UserError
 from churn.base.drops import read_drops
 from churn.base.params import read_params
+from churn.deliveries.folders import MADE, RAW
 from churn.deliveries.run_lock import no_run
 from churn.features.coverage import list_tables
 from churn.stack.buckets import open_s3
@@ -20,8 +22,6 @@ from churn.stack.remote_objects import CACHE, OBJECTS, describe, key_of, list_fo
 LISTING, COVERAGE = Path("data/drops.yaml"), Path("metrics/clean_payments")
 TRAINING_SET = Path("metrics/build_training_set.json")
 NOT_RUN = "Nothing can be dropped before the pipeline has run with all drops: make run"
-# The folder of a drop in each of these is all that its stages made, but for the metrics, which git keeps.
-FOLDERS = ("data/raw", "data/clean", "data/features", "data/drift")
 
 
 @dataclass
@@ -50,7 +50,7 @@ def prune(keep: int) -> Pruned:
     needed = find_needed(drops)
     folders = [folder for folder in list_folders(drops[:-keep]) if folder not in needed and Path(folder).exists()]
     with no_run(Path()), Repo() as repo, lock_repo(repo):
-        going = [out for out in repo.index.outs if any(is_in(out.def_path, folder) for folder in folders)]
+        going = [out for out in repo.index.outs if any(is_in(out, folder) for folder in folders)]
         check_unchanged(going)
         keys = check_remote(going)
         kept = cached_keys([out for out in repo.index.outs if out not in going])
@@ -85,13 +85,13 @@ def find_needed(drops: list[date]) -> set[str]:
 
 def list_folders(drops: list[date]) -> list[str]:
     """Return the folders of some drops."""
-    return [f"{folder}/{drop}" for drop in drops for folder in FOLDERS]
+    return [f"{folder}/{drop}" for drop in drops for folder in (RAW, *MADE)]
 
 
-def is_in(path: str, folder: str) -> bool:
-    """Return whether an output, whose path is as written where it is defined, is a folder or in it."""
-    # A pointer in data/raw names its folder without the path.
-    return path == folder or path.startswith(f"{folder}/") or f"data/raw/{path}" == folder
+def is_in(out: Any, folder: str) -> bool:
+    """Return whether an output is a folder or in it."""
+    path: str = os.path.relpath(out.fs_path)
+    return path == folder or path.startswith(f"{folder}/")
 
 
 def check_unchanged(outs: list[Any]) -> None:
