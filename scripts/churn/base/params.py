@@ -1,4 +1,7 @@
-"""Read params.yaml and validate it: the schema is closed, so an unknown key or a wrong value is an error."""
+"""Read params.yaml and validate it: the schema is closed, so an unknown key or a wrong value is an error.
+
+Other YAML files that users write are validated in the same way.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +11,8 @@ import yaml
 
 from churn.base.command import UserError, suggest
 
-SCHEMA = Path(__file__).parents[3] / "workflow" / "schemas" / "params.schema.yaml"
+SCHEMAS = Path(__file__).parents[3] / "workflow" / "schemas"
+SCHEMA = SCHEMAS / "params.schema.yaml"
 
 
 def read_params(path: Path) -> dict[str, Any]:
@@ -19,21 +23,33 @@ def read_params(path: Path) -> dict[str, Any]:
     UserError
         When the file is missing, is not valid YAML, or breaks the schema.
     """
+    params: dict[str, Any] = read_validated(path, SCHEMA)
+    return params
+
+
+def read_validated(path: Path, schema: Path) -> Any:
+    """Return the content of a YAML file that follows a JSON schema.
+
+    Raises
+    ------
+    UserError
+        When the file is missing, is not valid YAML, or breaks the schema.
+    """
     try:
-        params: dict[str, Any] = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text())
     except FileNotFoundError:
         raise UserError(
             f"{path} is missing. Run this in the repository's folder, or restore the file: git checkout {path}"
         ) from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid YAML: {error}") from None
     validator = jsonschema.Draft202012Validator(
-        yaml.safe_load(SCHEMA.read_text()), format_checker=jsonschema.FormatChecker()
+        yaml.safe_load(schema.read_text()), format_checker=jsonschema.FormatChecker()
     )
-    errors = sorted(validator.iter_errors(params), key=lambda error: list(map(str, error.absolute_path)))
+    errors = sorted(validator.iter_errors(content), key=lambda error: list(map(str, error.absolute_path)))
     if errors:
         raise UserError("\n".join(f"{path}: {_explain(error)}" for error in errors))
-    return params
+    return content
 
 
 def read_section(path: Path, section: str) -> dict[str, Any]:

@@ -1,0 +1,160 @@
+"""Read data/mapping.yaml: how the delivered files are written, where they differ from the contract.
+
+Nothing in it changes a delivered byte: it is applied whenever a file is read. An empty mapping is the contract itself.
+"""
+
+import codecs
+from dataclasses import dataclass, field, fields
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from churn.base.command import UserError, suggest
+from churn.base.params import SCHEMAS, read_validated
+from churn.data.contract import FILES
+
+MAPPING = Path("data/mapping.yaml")
+SCHEMA = SCHEMAS / "mapping.schema.yaml"
+NULLS = ("NULL", "NaN", "NaT", "None", "N/A", "#N/A", "<NA>", "\\N")
+EXCEL = "excel"
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How one file is written; the defaults are the contract. See workflow/schemas/mapping.schema.yaml.
+
+    Attributes
+    ----------
+    thousands : str or None
+        "" if there is no such character, None if that is not stated: then an ambiguous column is refused.
+    dates : tuple of str
+        Formats of strptime; empty for YYYY-MM-DD.
+    zones : tuple of str
+        Empty, or the time zone of the times and the one whose days count.
+    columns : dict of str
+        The delivered name of each column of the contract that has another.
+    values : dict of dict
+        For each column, the value that a text means.
+    skip_lines : int
+        The number of lines before the header.
+    skip_rows : dict of list
+        For each column, the texts that mark a line as no row.
+    """
+
+    encoding: str = "utf-8"
+    delimiter: str = ","
+    quote: str = '"'
+    decimal: str = "."
+    thousands: str | None = None
+    dates: tuple[str, ...] = ()
+    zones: tuple[str, ...] = ()
+    nulls: tuple[str, ...] = NULLS
+    strip: str = ""
+    columns: dict[str, str] = field(default_factory=dict)
+    values: dict[str, dict[str, str]] = field(default_factory=dict)
+    skip_lines: int = 0
+    repeated_headers: bool = False
+    skip_rows: dict[str, list[str]] = field(default_factory=dict)
+    user_id: str = "whole"
+    discount: str = "fraction"
+    refunds: str = "reject"
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """How all files are written: the dialect of each, by its name in the contract, and the names of delivered files."""
+
+    dialects: dict[str, Dialect] = field(default_factory=lambda: dict.fromkeys(FILES, Dialect()))
+    names: dict[str, str] = field(default_factory=dict)
+
+    def find_file(self, name: str, delivered: list[str]) -> list[str]:
+        """Return which of the delivered files is one of the contract, packed or not: more than one is an error."""
+        pattern = self.names.get(name, name).lower()
+        return [one for one in delivered if fnmatchcase(one.lower().removesuffix(".gz"), pattern.removesuffix(".gz"))]
+
+
+def read_mapping(path: Path) -> Mapping:
+    """Return data/mapping.yaml, validated; the contract if there is no such file.
+
+    Raises
+    ------
+    UserError
+        When it breaks the schema, or names an unknown column, encoding, time zone or date format.
+    """
+    content: dict[str, Any] = (read_validated(path, SCHEMA) if path.exists() else None) or {}
+    files = content.pop("files", {})
+    dialects = {}
+    for name in FILES:
+        own = files.get(name, {})
+        _check_columns(path, name, own)
+        # Keys of a file replace those of all files.
+        dialects[name] = _make_dialect(path, content | own)
+    return Mapping(dialects, {name: own["name"] for name, own in files.items() if "name" in own})
+
+
+def _make_dialect(path: Path, keys: dict[str, Any]) -> Dialect:
+    known = {one.name for one in fields(Dialect)}
+    given = {key: value for key, value in keys.items() if key in known}
+    dates, skip, zones = keys.get("dates", ()), keys.get("skip", {}), keys.get("time_zone")
+    dialect = Dialect(
+        **given
+        | {
+            "dates": (dates,) if isinstance(dates, str) else tuple(dates),
+            "nulls": tuple(keys.get("nulls", NULLS)),
+            "zones": (zones["written"], zones["local"]) if zones else (),
+            "skip_lines": skip.get("lines", 0),
+            "repeated_headers": skip.get("repeated_headers", False),
+            "skip_rows": skip.get("rows", {}),
+        }
+    )
+    _check_dialect(path, dialect)
+    return dialect
+
+
+def _check_dialect(path: Path, dialect: Dialect) -> None:
+    try:
+        codecs.lookup(dialect.encoding).incrementaldecoder  # noqa: B018
+        "".encode(dialect.encoding)
+    except LookupError:
+        raise UserError(
+            f"{path}: encoding {dialect.encoding!r} is unknown. Use utf-8, windows-1252, utf-16 or another name that "
+            "Python has."
+        ) from None
+    for zone in dialect.zones:
+        try:
+            ZoneInfo(zone)
+        except (KeyError, ValueError, OSError):
+            raise UserError(f"{path}: time zone {zone!r} is unknown. Use a name like America/Lima or UTC.") from None
+    if dialect.decimal == dialect.thousands:
+        raise UserError(f"{path}: decimal and thousands are both {dialect.decimal!r}. They must differ.")
+    if dialect.delimiter == dialect.quote:
+        raise UserError(f"{path}: delimiter and quote are both {dialect.quote!r}. They must differ.")
+    for form in dialect.dates:
+        if form != EXCEL and not ({"%d", "%m"} <= set(_directives(form)) or {"%j"} <= set(_directives(form))):
+            raise UserError(
+                f"{path}: {form!r} is not a format of dates: it needs %d (day), %m (month) and %Y (year), or is "
+                f"{EXCEL!r}."
+            )
+
+
+def _directives(form: str) -> list[str]:
+    return [form[at : at + 2] for at in range(len(form) - 1) if form[at] == "%"]
+
+
+def _check_columns(path: Path, name: str, own: dict[str, Any]) -> None:
+    """Raise `UserError` if a file's keys name a column that is not in the contract."""
+    for key in "columns", "values":
+        for column in own.get(key, {}):
+            if column not in FILES[name]:
+                raise UserError(
+                    f"{path}: files.{name}.{key}: {column!r} is not a column of the contract. "
+                    f"{suggest(column, FILES[name])}"
+                )
+    for column, texts in own.get("values", {}).items():
+        allowed = FILES[name][column].allowed
+        if wrong := [value for value in texts.values() if allowed and value not in allowed]:
+            raise UserError(
+                f"{path}: files.{name}.values.{column}: {wrong[0]!r} is not a value of the contract, which has "
+                f"{', '.join(allowed)}."
+            )
