@@ -6,7 +6,7 @@ Reads
 Writes
     user_base.parquet: CUS_CUST_ID_BUY, every other column of the four files, null where a file does not contain
     the user, and in_<file> for each file, true where it does; sorted by user
-    user_base_rejects.parquet: file, line, column, reason, raw
+    user_base_rejects.parquet: file, line, column, outcome (rejected, or nulled: the value is null), reason, raw
     build_user_base/<drop>.json: for each file the numbers of rows in, kept and rejected, and of rows per reason
 """
 
@@ -24,12 +24,20 @@ from churn.base.drops import parse_drop
 from churn.base.files import scratch_folder, write_json
 from churn.base.params import read_params
 from churn.data.contract import USER, USER_FILES, presence_column
+from churn.data.mapping import MAPPING, Mapping, read_mapping
 from churn.data.quarantine import describe_counts, read_files, write_rejects
 from churn.engines import Engine, open_engine
 
 
 def build_user_base(
-    engine: Engine, raw: Path, drop: date, user_base: Path, rejects: Path, metrics: Path, params: dict[str, Any]
+    engine: Engine,
+    raw: Path,
+    drop: date,
+    user_base: Path,
+    rejects: Path,
+    metrics: Path,
+    params: dict[str, Any],
+    mapping: Mapping,
 ) -> None:
     """Write one row for every user in any of the four files.
 
@@ -47,6 +55,8 @@ def build_user_base(
         The JSON file to write.
     params : dict
         Section build_user_base of params.yaml.
+    mapping : Mapping
+        How the files are written.
 
     Raises
     ------
@@ -54,7 +64,7 @@ def build_user_base(
         See `churn.data.quarantine.read_files`.
     """
     with scratch_folder(user_base) as folder:
-        found = read_files(engine, {raw / name: folder / name for name in USER_FILES}, drop, params)
+        found = read_files(engine, {raw / name: folder / name for name in USER_FILES}, drop, params, mapping)
         tables = [engine.read(folder / name).mutate(**{presence_column(name): True}) for name in USER_FILES]
         joined = reduce(join_users, tables)
         present = {column: joined[column].fill_null(False) for column in map(presence_column, USER_FILES)}
@@ -76,14 +86,15 @@ def main() -> None:
     parser.add_argument("--drop", type=parse_drop, required=True, help="the drop's date, YYYY-MM-DD")
     parser.add_argument("--clean", type=Path, required=True, help="folder to write <drop>/user_base*.parquet in")
     parser.add_argument("--metrics", type=Path, required=True, help="folder to write <drop>.json in")
+    parser.add_argument("--mapping", type=Path, default=MAPPING, help=f"how the files are written ({MAPPING})")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     args = parser.parse_args()
-    params = read_params(args.params)
+    params, mapping = read_params(args.params), read_mapping(args.mapping)
     raw, folder = args.raw / str(args.drop), args.clean / str(args.drop)
     user_base, rejects = folder / "user_base.parquet", folder / "user_base_rejects.parquet"
     with open_engine(params) as engine:
         metrics = args.metrics / f"{args.drop}.json"
-        build_user_base(engine, raw, args.drop, user_base, rejects, metrics, params["build_user_base"])
+        build_user_base(engine, raw, args.drop, user_base, rejects, metrics, params["build_user_base"], mapping)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ Reads
 Writes
     payments_clean.parquet: FECHA (date), CUS_CUST_ID_SEL, CUS_CUST_ID_BUY, SPENT (decimal, 2 digits),
     TPV_SEGMENT_DETAIL, DESCUENTO (decimal, fraction); in the order of the CSV
-    payments_rejects.parquet: file, line, column, reason, raw
+    payments_rejects.parquet: file, line, column, outcome (rejected, or nulled: the value is null), reason, raw
     clean_payments/<drop>.json: numbers of rows in, kept and rejected, and of rows per reason; `covered`, the first and
     last day of each span of days with payments
 """
@@ -19,13 +19,21 @@ from churn.base.command import run_command
 from churn.base.drops import parse_drop
 from churn.base.files import write_json
 from churn.base.params import read_params
+from churn.data.mapping import MAPPING, Mapping, read_mapping
 from churn.data.payment_days import find_spans
 from churn.data.quarantine import describe_counts, read_files, write_rejects
 from churn.engines import Engine, open_engine
 
 
 def clean_payments(
-    engine: Engine, payments: Path, drop: date, clean: Path, rejects: Path, metrics: Path, params: dict[str, Any]
+    engine: Engine,
+    payments: Path,
+    drop: date,
+    clean: Path,
+    rejects: Path,
+    metrics: Path,
+    params: dict[str, Any],
+    mapping: Mapping,
 ) -> None:
     """Split PAYMENTS.csv into good rows (`clean`) and bad rows (`rejects`), and count both.
 
@@ -43,13 +51,15 @@ def clean_payments(
         The JSON file to write.
     params : dict
         Section clean_payments of params.yaml.
+    mapping : Mapping
+        How the files are written.
 
     Raises
     ------
     UserError
         See `churn.data.quarantine.read_files`.
     """
-    found = read_files(engine, {payments: clean}, drop, params)
+    found = read_files(engine, {payments: clean}, drop, params, mapping)
     write_rejects(found, rejects)
     counts = describe_counts(found)
     spans = find_spans(found[payments.name].days)
@@ -64,14 +74,15 @@ def main() -> None:
     parser.add_argument("--drop", type=parse_drop, required=True, help="the drop's date, YYYY-MM-DD")
     parser.add_argument("--clean", type=Path, required=True, help="folder to write <drop>/payments_*.parquet in")
     parser.add_argument("--metrics", type=Path, required=True, help="folder to write <drop>.json in")
+    parser.add_argument("--mapping", type=Path, default=MAPPING, help=f"how the files are written ({MAPPING})")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     args = parser.parse_args()
-    params = read_params(args.params)
+    params, mapping = read_params(args.params), read_mapping(args.mapping)
     payments, folder = args.raw / str(args.drop) / "PAYMENTS.csv", args.clean / str(args.drop)
     clean, rejects = folder / "payments_clean.parquet", folder / "payments_rejects.parquet"
     with open_engine(params) as engine:
         metrics = args.metrics / f"{args.drop}.json"
-        clean_payments(engine, payments, args.drop, clean, rejects, metrics, params["clean_payments"])
+        clean_payments(engine, payments, args.drop, clean, rejects, metrics, params["clean_payments"], mapping)
 
 
 if __name__ == "__main__":

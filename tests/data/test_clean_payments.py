@@ -23,15 +23,17 @@ BAD_ROWS = [
     ("2024-06-01,S,1.5,5,Instore,0", "CUS_CUST_ID_BUY", "is not a whole number"),
     ("2024-06-01,S,1,-5,Instore,0", "SPENT", "must be above 0"),
     ("2024-06-01,S,1,0,Instore,0", "SPENT", "must be above 0"),
-    ("2024-06-01,S,1,nan,Instore,0", "SPENT", "is not an amount"),
+    ("2024-06-01,S,1,nan,Instore,0", "SPENT", "is empty"),
     ("2024-06-01,S,1,inf,Instore,0", "SPENT", "is not an amount"),
     ("2024-06-01,S,1,1e400,Instore,0", "SPENT", "is not an amount"),
     ('2024-06-01,S,1,"1.234,56",Instore,0', "SPENT", "is not an amount"),
-    ("2024-06-01,S,1,5,Instore,1.7", "DESCUENTO", "must be at most 1"),
-    ("2024-06-01,S,1,5,Instore,-0.1", "DESCUENTO", "must be at least 0"),
     ("2024-06-01,S,1,5", None, "has too few fields"),
     ("2024-06-01,S,1,5,Instore,0,9", None, "has too many fields"),
     ('2024-06-01,"S"x,1,5,Instore,0', None, "has a quote that is not closed"),
+    ('2024-06-01,"S,1,5,Instore,0', None, "has a quote that is not closed"),
+    ('2024-06-01,S"x,"1,5,Instore,0', None, "has a quote that is not closed"),
+    ("2024-06-01,S\0,1,5,Instore,0", None, "contains a NUL byte"),
+    (HEADER, None, "repeats the header"),
 ]
 
 
@@ -133,8 +135,6 @@ def test_too_many_bad_rows_fail_the_stage_with_examples(clean):
         ((HEADER,), "has a header but no rows"),
         ((HEADER.replace("SPENT", "AMOUNT"), GOOD), "line 1: column SPENT is missing"),
         ((f"{HEADER},SPENT", f"{GOOD},1"), "column SPENT appears more than once"),
-        ((HEADER, GOOD, '2024-06-01,"S', 'T",1,5,Instore,0'), '(see line 3: 2024-06-01,"S)'),
-        ((HEADER, GOOD, '2024-06-01,"S,1,5,Instore,0', GOOD, GOOD), "a quote is never closed"),
     ],
 )
 def test_an_error_about_a_file_says_what_to_fix(clean, lines, message):

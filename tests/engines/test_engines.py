@@ -16,7 +16,7 @@ from conftest import ROOT, run, shared
 from build_features import build_features
 from build_training_set import build_training_set
 from build_user_base import build_user_base
-from churn.data import splits as csv_splits
+from churn.data import records
 from churn.engines import open_engine
 from clean_payments import clean_payments
 
@@ -65,7 +65,7 @@ def runs(raw, tmp_path_factory) -> dict[str, Path]:
     """The output folder of each engine; Spark runs twice."""
     folders = {name: tmp_path_factory.mktemp(name) for name in ("duckdb", "spark", "again")}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csv_splits, "SPLIT_BYTES", SPLIT_BYTES)
+        patch.setattr(records, "SPLIT_BYTES", SPLIT_BYTES)
         for engine_name, runs in {"duckdb": ["duckdb"], "spark": ["spark", "again"]}.items():
             with open_engine(PARAMS | {"engine": engine_name}) as engine:
                 for name in runs:

@@ -1,11 +1,8 @@
 """The contract of a delivery's five CSV files: the single declaration of their columns."""
 
-import csv
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-
-from churn.base.command import UserError
 
 USER = "CUS_CUST_ID_BUY"
 PAYMENT_DAY = "FECHA"
@@ -123,38 +120,3 @@ USER_FILES = [name for name in FILES if name != "PAYMENTS.csv"]
 def presence_column(name: str) -> str:
     """Return the column of the user base that says whether a file contains the user."""
     return f"in_{Path(name).stem}"
-
-
-def check_header(path: Path, name: str) -> list[str]:
-    """Return a CSV file's header after checking that `FILES[name]` can be read from the file.
-
-    Raises
-    ------
-    UserError
-        When the file is missing, is a folder, is empty, is not UTF-8, or lacks or repeats a column.
-    """
-    if not path.is_file():
-        found = "is a folder" if path.is_dir() else "is missing"
-        raise UserError(f"{path} {found}. A drop needs the five files {', '.join(FILES)}.")
-    try:
-        with path.open("rb") as file:
-            line = file.readline(MAX_LINE_BYTES).decode("utf-8-sig")
-        header = next(csv.reader([line]), [])
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}, line 1: cannot be read as CSV in UTF-8 ({error}). Save the file as UTF-8.") from None
-    columns = list(FILES[name])
-    if not any(cell.strip() for cell in header):
-        raise UserError(f"{path} is empty. Its first line must be {','.join(columns)}")
-    header = [cell.strip() for cell in header]
-    if missing := [column for column in columns if column not in header]:
-        raise UserError(
-            f"{path}, line 1: column {', '.join(missing)} is missing; found {','.join(header)}. "
-            f"Expected (in any order): {','.join(columns)}"
-        )
-    if "" in header:
-        raise UserError(
-            f"{path}, line 1: column {header.index('') + 1} has no name. Remove it from every line, or name it."
-        )
-    if repeated := sorted({cell for cell in header if header.count(cell) > 1}):
-        raise UserError(f"{path}, line 1: column {', '.join(repeated)} appears more than once.")
-    return header

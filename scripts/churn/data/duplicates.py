@@ -6,15 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from churn.base.files import PARQUET, quote, write_whole
+from churn.data.checks import REJECTED, SKIPPED
 from churn.data.contract import FILES, USER, USER_FILES
-from churn.data.reader import RECORD_BITS, Reject, SplitRead, SplitTask
-from churn.data.splits import find_lines
+from churn.data.reader import RECORD_BITS, ROWS, SplitRead, SplitTask, records_of, rows_of
 from churn.engines import Engine
 
+COPY = "is an exact copy of another row"
 DUPLICATE = "is an exact copy of another row (duplicate_payments: drop)"
 REPEATED = "the user appears more than once in the file"
+# Of these, one row is kept.
+COPIES = (COPY, DUPLICATE)
 
 
 def must_be_unique(name: str, params: dict[str, Any]) -> bool:
@@ -32,7 +36,7 @@ class Rewrite:
 
 
 def reject_duplicates(engine: Engine, table: Path, tasks: list[SplitTask], reads: list[SplitRead]) -> list[Rewrite]:
-    """Add the duplicates to a file's rejects, and return the rewrites that remove them from the table.
+    """Add the duplicates to a file's rejected rows, and return the rewrites that remove them from the table.
 
     Parameters
     ----------
@@ -41,39 +45,64 @@ def reject_duplicates(engine: Engine, table: Path, tasks: list[SplitTask], reads
     table : Path
         A table that `read_split` wrote with `all_rows`.
     tasks, reads : list of SplitTask, list of SplitRead
-        The file's splits and their results; `kept` and `rejects` are updated.
+        The file's splits and their results; `kept`, `outcomes` and `found` are updated.
     """
-    name = tasks[0].split.path.name
-    column, reason = (USER, REPEATED) if name in USER_FILES else (None, DUPLICATE)
+    name = tasks[0].name
     duplicates = defaultdict(list)
-    for record in find_duplicates(engine, table, name):
-        duplicates[record >> RECORD_BITS].append(record)
-    for number, records in duplicates.items():
-        read = reads[number]
-        places = [record & ((1 << RECORD_BITS) - 1) for record in records]
-        lines = find_lines(tasks[number].split.read(), places, read.malformed)
-        read.rejects.extend(Reject(line, column, reason, raw) for line, raw in lines.of_records)
-        read.kept -= len(records)
-    return [Rewrite(task.part, list(FILES[name]), duplicates[task.split.number]) for task in tasks]
+    for record, is_copy in find_duplicates(engine, table, name, tasks[0]):
+        duplicates[record >> RECORD_BITS].append((record, is_copy))
+    for number, found in duplicates.items():
+        _reject(tasks[number], reads[number], found)
+    return [
+        Rewrite(task.part, list(FILES[name]), [record for record, _ in duplicates[task.split.number]]) for task in tasks
+    ]
 
 
-def find_duplicates(engine: Engine, table: Path, name: str) -> list[int]:
-    """Return the records of the good rows that are duplicates, in ascending order.
+def _reject(task: SplitTask, read: SplitRead, found: list[tuple[int, bool]]) -> None:
+    """Add duplicates of one split to its rejected rows."""
+    records = records_of(task, read.check_all)
+    rows, is_payment = rows_of(records, read.malformed), task.name not in USER_FILES
+    listed = []
+    problems = read.outcomes.setdefault(REJECTED, {})
+    for record, is_copy in found:
+        column, reason = (None, DUPLICATE if is_payment else COPY) if is_copy else (USER, REPEATED)
+        problem = f"{column} {reason}" if column else reason
+        problems[problem] = problems.get(problem, 0) + 1
+        line, raw = records.locate(int(rows[record & ((1 << RECORD_BITS) - 1)]))
+        listed.append({"line": line, "column": column, "outcome": REJECTED, "reason": reason, "raw": raw})
+    read.kept -= len(listed)
+    both = pa.concat_tables([read.found, pa.Table.from_pylist(listed, ROWS)])
+    read.found = both.sort_by("line")
 
-    If a user appears twice in a user file, counting bad rows, every row is a duplicate: we cannot know which one is
-    right. If payments are equal in every column, all but the first are duplicates.
+
+def find_duplicates(engine: Engine, table: Path, name: str, task: SplitTask) -> list[tuple[int, bool]]:
+    """Return the records of the good rows that are duplicates, in ascending order, and whether each is an exact copy.
+
+    If rows are equal in every column, all but the first are copies. If a user appears in different rows of a user file,
+    counting bad rows, every row is a duplicate: we cannot know which one is right.
     """
     import ibis
 
-    rows = engine.read(table)
+    skipping = sum(check.outcome == SKIPPED for check in task.checks)
+    rows, columns = engine.read(table), list(FILES[name])
+    read = rows.filter((rows.failed_check == 0) | (rows.failed_check > skipping))
     if name in USER_FILES:
-        many = rows.group_by(USER).having(rows.count() > 1).aggregate()
-        found = rows.filter(rows.failed_check == 0).semi_join(many, USER)
+        many = read.group_by(USER).having(read.count() > 1).aggregate()
+        # Few users repeat: the comparison of whole rows is for these only.
+        read = engine.keep(read.semi_join(many, USER))
+        different = read.select(*columns, "failed_check").distinct()
+        several = different.group_by(USER).having((different.count() > 1) | (different.failed_check.max() > 0))
+        several = several.aggregate().mutate(is_repeated=ibis.literal(True))
+        read = read.left_join(several, USER).select(*columns, "record", "failed_check", "is_repeated")
     else:
-        good = rows.filter(rows.failed_check == 0)
-        equal = ibis.window(group_by=list(FILES[name]), order_by="record")
-        found = good.mutate(copy=ibis.row_number().over(equal)).filter(ibis._.copy > 0)
-    return [record for (record,) in engine.fetch(found.select("record").order_by("record"))]
+        read = read.mutate(is_repeated=ibis.literal(False))
+    good = read.filter(read.failed_check == 0).mutate(is_repeated=ibis._.is_repeated.fill_null(False))
+    equal = ibis.window(group_by=columns, order_by="record")
+    found = good.mutate(copy=ibis.row_number().over(equal)).filter(ibis._.is_repeated | (ibis._.copy > 0))
+    return [
+        (record, not is_repeated)
+        for record, is_repeated in engine.fetch(found.select("record", "is_repeated").order_by("record"))
+    ]
 
 
 def keep_good_rows(rewrite: Rewrite) -> None:

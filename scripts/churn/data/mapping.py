@@ -137,6 +137,12 @@ def _check_dialect(path: Path, dialect: Dialect) -> None:
                 f"{EXCEL!r}."
             )
 
+        if "%z" in form.lower() and not dialect.zones:
+            raise UserError(
+                f"{path}: {form!r} has a time zone, so time_zone must say whose days count, such as "
+                "time_zone: {written: UTC, local: America/Lima}."
+            )
+
 
 def _directives(form: str) -> list[str]:
     return [form[at : at + 2] for at in range(len(form) - 1) if form[at] == "%"]

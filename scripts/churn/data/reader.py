@@ -1,41 +1,44 @@
 """Read one split of a CSV by the contract: the unit of work that engines run in parallel."""
 
+import re
 import tempfile
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
 import duckdb
+import numpy as np
+import pyarrow as pa
 
 from churn.base.files import PARQUET, quote
-from churn.data.checks import Check, checked_rows
-from churn.data.contract import FILES, PAYMENT_DAY
-from churn.data.splits import Split, find_lines
+from churn.data.checks import (
+    NULLED,
+    REJECTED,
+    SKIPPED,
+    Check,
+    changed_columns,
+    checked_rows,
+    decimal_pattern,
+    thousands_pattern,
+)
+from churn.data.contract import FILES, PAYMENT_DAY, USER
+from churn.data.fields import UNSEEN
+from churn.data.mapping import Dialect
+from churn.data.records import NOT_CLOSED, Records, Split, find_records
 
 SHAPES = {
     "MISSING COLUMNS": "has too few fields",
     "TOO MANY COLUMNS": "has too many fields",
-    "UNQUOTED VALUE": "has a quote that is not closed, or text after it",
+    "UNQUOTED VALUE": NOT_CLOSED,
     "LINE SIZE OVER MAXIMUM": "is longer than 2 MB",
     "INVALID ENCODING": "is not UTF-8",
 }
 # A record's number in a part with all rows: the split's number, shifted by this many bits, plus the row in the split.
 RECORD_BITS = 32
-
-
-@dataclass(frozen=True)
-class Reject:
-    """A bad row: its line (from 1), the column (None if the line itself is bad), the reason, and the line's text."""
-
-    line: int
-    column: str | None
-    reason: str
-    raw: str
-
-    @property
-    def problem(self) -> str:
-        """Column and reason."""
-        return f"{self.column} {self.reason}" if self.column else self.reason
+ROWS = pa.schema(
+    {"line": pa.int64(), "column": pa.string(), "outcome": pa.string(), "reason": pa.string(), "raw": pa.string()}
+)
 
 
 @dataclass(frozen=True)
@@ -45,23 +48,41 @@ class SplitTask:
     Attributes
     ----------
     split : Split
-        Lines of one of the files of `contract.FILES`.
+        Records of a CSV.
+    name : str
+        The CSV's name in `contract.FILES`.
     header : list of str
         The file's columns, in its order.
+    lines_before : int
+        The number of lines before the file's rows.
     checks : list of Check
         From `checks.list_checks`.
+    drop : date
+        The drop.
+    dialect : Dialect
+        How the CSV is written.
+    ambiguous : list of str
+        Columns that may be written with thousands.
     part : Path
         The Parquet file to write.
     all_rows : bool
         Also write the bad rows that can be parsed, and add the columns `failed_check` (the number, from 1, of the first
         failed check, or 0) and `record` (see RECORD_BITS).
+    most : int or None
+        List at most this many bad rows of each kind; None lists all.
     """
 
     split: Split
+    name: str
     header: list[str]
+    lines_before: int
     checks: list[Check]
+    drop: date
+    dialect: Dialect
+    ambiguous: list[str]
     part: Path
     all_rows: bool
+    most: int | None
 
 
 @dataclass
@@ -70,31 +91,46 @@ class SplitRead:
 
     Attributes
     ----------
+    lines_before : int
+        The number of lines before the file's rows.
     lines, rows, kept : int
-        The numbers of lines, of lines that are not empty, and of good rows.
-    rejects : list of Reject
-        The bad rows.
+        The numbers of lines, of rows that were neither empty nor skipped, and of good rows.
+    outcomes : dict of dict of int
+        For each outcome (see `checks`), how many rows or values had each problem.
+    found : pyarrow.Table
+        The rejected rows and the values that were replaced by null, by line; see ROWS.
+    is_complete : bool
+        `found` has all of them.
     malformed : list of int
-        The lines that cannot be parsed as a record, in ascending order.
+        The records (from 0, of those that are not empty) that cannot be parsed.
+    check_all : bool
+        Each line with a quote was checked; see `find_records`.
     is_broken : bool
-        The numbers of lines and records differ, because a field contains a line break.
-    broken_line : int or None
-        The first line with such a field, if found.
+        The numbers of lines and records differ.
     unreadable : str
         The error message if the split could not be read at all, else "".
     days : dict of int
         How many good rows each day of payments has; empty for user files.
+    thousands : dict of (int, int)
+        For each ambiguous column, how many values look like thousands, and how many only like decimals.
+    refunds : int
+        How many of the rows are refunds.
     """
 
+    lines_before: int = 0
     lines: int = 0
     rows: int = 0
     kept: int = 0
-    rejects: list[Reject] = field(default_factory=list)
+    outcomes: dict[str, dict[str, int]] = field(default_factory=dict)
+    found: pa.Table = field(default_factory=ROWS.empty_table)
+    is_complete: bool = True
     malformed: list[int] = field(default_factory=list)
+    check_all: bool = False
     is_broken: bool = False
-    broken_line: int | None = None
     unreadable: str = ""
     days: dict[date, int] = field(default_factory=dict)
+    thousands: dict[str, tuple[int, int]] = field(default_factory=dict)
+    refunds: int = 0
 
 
 def read_split(task: SplitTask) -> SplitRead:
@@ -103,52 +139,136 @@ def read_split(task: SplitTask) -> SplitRead:
     Returns
     -------
     SplitRead
-        Every row is kept or rejected, unless `is_broken` or `unreadable`.
+        Every row is kept, rejected or skipped, unless `is_broken` or `unreadable`.
     """
-    split, name = task.split, task.split.path.name
-    text = split.read()
-    with tempfile.TemporaryDirectory() as temporary, duckdb.connect(config={"threads": 1}) as connection:
-        rows = Path(temporary, name)
-        rows.write_bytes(text)
-        try:
-            # In a table, `rowid` numbers the rows in the order of the lines.
-            connection.execute(f"CREATE TABLE checked AS {checked_rows(rows, name, task.header, task.checks)}")
-        except duckdb.InvalidInputException as error:
-            return SplitRead(unreadable=str(error).splitlines()[0])
-        record = f"({split.number}::BIGINT << {RECORD_BITS}) + rowid AS record"
-        values = ", ".join(f'"{column}"' for column in FILES[name])
-        good = f"SELECT {values} FROM checked WHERE failed_check = 0"
-        query = f"SELECT *, {record} FROM checked" if task.all_rows else good
-        connection.execute(f"COPY ({query}) TO {quote(task.part)} {PARQUET}")
-        query = "SELECT rowid, failed_check FROM checked WHERE failed_check > 0 ORDER BY rowid"
-        bad = connection.execute(query).fetchall()
-        first_error = "first(error_type::VARCHAR ORDER BY byte_position)"
-        query = f"SELECT line, {first_error} FROM reject_errors GROUP BY line ORDER BY line"
-        shapes = dict(connection.execute(query).fetchall())
-        ((records,),) = connection.execute("SELECT count(*) FROM checked").fetchall()
-        lines = find_lines(text, [record for record, _ in bad], list(shapes))
-        read = SplitRead(lines.number, lines.rows, records - len(bad), malformed=list(shapes))
-        if PAYMENT_DAY in FILES[name]:
-            query = f'SELECT "{PAYMENT_DAY}", count(*) FROM checked WHERE failed_check = 0 GROUP BY 1'
-            read.days = dict(connection.execute(query).fetchall())
-        if records + len(shapes) != lines.rows:
-            return replace(read, is_broken=True, broken_line=_find_broken_line(connection, name))
-    for line, raw in lines.malformed:
-        read.rejects.append(Reject(line, None, SHAPES.get(shapes[line], shapes[line].lower()), raw))
-    for (_, number), (line, raw) in zip(bad, lines.of_records, strict=True):
-        check = task.checks[number - 1]
-        read.rejects.append(Reject(line, check.column, check.reason, raw))
+    read = _read_records(task, records_of(task), SplitRead(task.lines_before))
+    if read.is_broken:
+        # A quote in the middle of a field can open one that nothing closes, on a line with an even number of them.
+        checked = SplitRead(task.lines_before, check_all=True)
+        return _read_records(task, records_of(task, check_all=True), checked)
     return read
 
 
-def _find_broken_line(connection: duckdb.DuckDBPyConnection, name: str) -> int | None:
-    """Return the first line in which a field with a line break begins, or None if none is found."""
-    texts = ", ".join(f'"{column}"' for column, spec in FILES[name].items() if spec.type == "text")
-    # Up to the first such row, rows and lines have the same numbers.
-    found = connection.execute(f"""
-        SELECT line FROM reject_errors WHERE contains(csv_line, chr(10))
-        UNION ALL
-        SELECT rowid + 1 FROM checked WHERE contains(concat_ws('', {texts or "''"}), chr(10))
-        ORDER BY 1
-    """).fetchone()
-    return found[0] if found else None
+def records_of(task: SplitTask, check_all: bool = False) -> Records:
+    """Return the records of a task's split."""
+    dialect = task.dialect
+    return find_records(task.split.read(), len(task.header), dialect.delimiter, dialect.quote, check_all)
+
+
+def rows_of(records: Records, malformed: list[int]) -> np.ndarray:
+    """Return the record (from 0) of each row that was parsed."""
+    return records.filled[~np.isin(records.filled, malformed)] if malformed else records.filled
+
+
+def _read_records(task: SplitTask, records: Records, read: SplitRead) -> SplitRead:
+    with tempfile.TemporaryDirectory() as temporary, duckdb.connect(config={"threads": 1}) as connection:
+        rows, text = Path(temporary, task.name), records.to_read()
+        rows.write_bytes(text)
+        has_unseen = any(blank.encode() in text for blank in UNSEEN)
+        joint = records.joint.decode() if len(records.joints) else ""
+        query = checked_rows(
+            rows, task.name, task.header, task.checks, task.drop, task.dialect, task.ambiguous, joint, has_unseen
+        )
+        try:
+            # In a table, `rowid` numbers the rows in the order of the lines.
+            connection.execute(f"CREATE TABLE checked AS {query}")
+        except duckdb.InvalidInputException as error:
+            read.unreadable = str(error).splitlines()[0]
+            return read
+        first_error = "first(error_type::VARCHAR ORDER BY byte_position)"
+        query = f"SELECT line, {first_error} FROM reject_errors GROUP BY line ORDER BY line"
+        errors = {int(records.read[line - 1]): error for line, error in connection.execute(query).fetchall()}
+        read.lines, read.malformed = records.lines, list(errors)
+        ((parsed,),) = connection.execute("SELECT count(*) FROM checked").fetchall()
+        if parsed + len(errors) != len(records.filled):
+            read.is_broken = True
+            return read
+        _write_part(connection, task)
+        _count(connection, task, read)
+        shapes = {record: SHAPES.get(error, error.lower()) for record, error in errors.items()} | records.excluded
+        reasons = Counter(shapes.values())
+        read.outcomes.setdefault(REJECTED, {}).update(reasons)
+        skipped, rejected = (sum(read.outcomes.get(outcome, {}).values()) for outcome in (SKIPPED, REJECTED))
+        read.rows, read.kept = parsed + len(shapes) - skipped, parsed + len(shapes) - skipped - rejected
+        read.found = _list_found(connection, task, records, read, shapes)
+        return read
+
+
+def _write_part(connection: duckdb.DuckDBPyConnection, task: SplitTask) -> None:
+    values = ", ".join(f'"{column}"' for column in FILES[task.name])
+    query = f"SELECT {values} FROM checked WHERE failed_check = 0"
+    if task.all_rows:
+        record = f"({task.split.number}::BIGINT << {RECORD_BITS}) + rowid AS record"
+        query = f"SELECT {values}, failed_check, {record} FROM checked"
+    connection.execute(f"COPY ({query}) TO {quote(task.part)} {PARQUET}")
+
+
+def _count(connection: duckdb.DuckDBPyConnection, task: SplitTask, read: SplitRead) -> None:
+    """Count what the checks found, the payments of each day, and how amounts are written."""
+    marks = {"failed_check": "true"}
+    marks |= {f"changed_{column}": "failed_check = 0" for column in changed_columns(task.checks)}
+    for mark, among in marks.items():
+        query = f'SELECT "{mark}", count(*) FROM checked WHERE "{mark}" > 0 AND {among} GROUP BY 1 ORDER BY 1'
+        for number, rows in connection.execute(query).fetchall():
+            check = task.checks[number - 1]
+            problems = read.outcomes.setdefault(check.outcome, {})
+            problems[check.problem] = problems.get(check.problem, 0) + rows
+    for column in task.ambiguous:
+        numbers = ", ".join(f'count(*) FILTER ("thousands_{column}" = {number})' for number in (1, 2))
+        (read.thousands[column],) = connection.execute(f"SELECT {numbers} FROM checked").fetchall()
+    if PAYMENT_DAY in FILES[task.name]:
+        good = "FROM checked WHERE failed_check = 0 AND SPENT"
+        read.days = dict(connection.execute(f'SELECT "{PAYMENT_DAY}", count(*) {good} > 0 GROUP BY 1').fetchall())
+        if task.dialect.refunds == "subtract":
+            ((read.refunds,),) = connection.execute(f"SELECT count(*) {good} < 0").fetchall()
+
+
+def _list_found(
+    connection: duckdb.DuckDBPyConnection, task: SplitTask, records: Records, read: SplitRead, shapes: dict[int, str]
+) -> pa.Table:
+    """Return the rejected rows and the values that were replaced by null, by line."""
+    numbers = [number for number, check in enumerate(task.checks, start=1) if check.outcome in (REJECTED, NULLED)]
+    bad = []
+    for mark in ("failed_check", *(f"changed_{column}" for column in changed_columns(task.checks))):
+        among = "" if mark == "failed_check" else "AND failed_check = 0"
+        limit = "" if task.most is None else f"LIMIT {task.most}"
+        query = (
+            f'SELECT rowid, "{mark}" FROM checked WHERE "{mark}" IN ({_listed(numbers)}) {among} ORDER BY rowid {limit}'
+        )
+        bad += connection.execute(query).fetchall()
+    malformed = sorted(shapes)[: task.most]
+    if task.most is not None:
+        total = sum(sum(read.outcomes.get(outcome, {}).values()) for outcome in (REJECTED, NULLED))
+        read.is_complete = total == len(bad) + len(malformed)
+    rows = rows_of(records, read.malformed)
+    found = [(*records.locate(record), None, REJECTED, shapes[record]) for record in malformed]
+    for row, number in bad:
+        check = task.checks[number - 1]
+        found.append((*records.locate(int(rows[row])), check.column, check.outcome, check.reason))
+    found.sort(key=lambda one: one[0])
+    columns = list(zip(*found, strict=True)) or [()] * 5
+    line, raw, column, outcome, reason = columns
+    return pa.table([line, column, outcome, reason, raw], schema=ROWS)
+
+
+def _listed(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def may_be_thousands(name: str, header: list[str], sample: list[list[str]], dialect: Dialect) -> list[str]:
+    """Return the columns of numbers that may be written with thousands, judged by the first rows."""
+    if dialect.thousands is not None:
+        return []
+    found = []
+    for column, spec in FILES[name].items():
+        is_number = spec.type in ("whole", "money", "fraction") or (column == USER and dialect.user_id == "whole")
+        place = header.index(column)
+        texts = [row[place].strip() for row in sample if place < len(row)]
+        if is_number and not any(only_decimal(text, dialect.decimal) for text in texts):
+            found.append(column)
+    return found
+
+
+def only_decimal(text: str, point: str) -> bool:
+    """Return whether a number's text can only have decimals after its point, and not thousands."""
+    return bool(re.fullmatch(decimal_pattern(point), text)) and not re.fullmatch(thousands_pattern(point), text)

@@ -1,0 +1,231 @@
+"""Find the records of a CSV: cut a file into splits that are read in parallel, and number the lines of records.
+
+A record is a line, or several if a quoted field has line breaks.
+"""
+
+import csv
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from churn.data.contract import MAX_LINE_BYTES
+
+SPLIT_BYTES = 1 << 26
+WINDOW = 1 << 20
+NEWLINE = 10
+# Control characters, one of which stands for a line break within a field, as long as each record must be one line.
+JOINTS = [bytes([code]) for code in (0x1E, 0x1D, 0x1C, 0x1F, *range(1, 9))]
+HAS_NUL = "contains a NUL byte: part of the file was lost"
+NOT_CLOSED = "has a quote that is not closed, or text after it"
+
+
+@dataclass(frozen=True)
+class Split:
+    """Whole records of a CSV file, from byte `begin` up to `end`; `number` counts the splits from 0."""
+
+    path: Path
+    number: int
+    begin: int
+    end: int
+
+    def read(self) -> bytes:
+        """Return the bytes."""
+        with self.path.open("rb") as file:
+            file.seek(self.begin)
+            return file.read(self.end - self.begin)
+
+
+def cut_file(path: Path, begin: int, quote: str) -> list[Split]:
+    """Return the splits of a CSV file whose rows begin at byte `begin`; they depend only on the file's bytes."""
+    splits: list[Split] = []
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        while begin < size:
+            file.seek(begin)
+            text = file.read(SPLIT_BYTES)
+            end = size
+            if begin + len(text) < size:
+                end = _line_end(file, begin + len(text))
+                file.seek(begin + len(text))
+                text += file.read(end - begin - len(text))
+                end = _after_open_quote(file, end, text.count(quote.encode()) % 2 == 1, quote.encode())
+            splits.append(Split(path, len(splits), begin, end))
+            begin = end
+    return splits
+
+
+def _line_end(file, position: int) -> int:  # type: ignore[no-untyped-def]
+    """Return the byte after the line that `position` is in."""
+    file.seek(position)
+    while window := file.read(WINDOW):
+        ended = re.search(rb"\r\n|\n|\r(?=[^\n])", window)
+        if ended:
+            return position + ended.end()
+        position += len(window)
+        if window.endswith(b"\r"):
+            position -= 1
+            file.seek(position)
+            if len(window) == 1:
+                return position + 1
+    return position
+
+
+def _after_open_quote(file, end: int, is_open: bool, quote: bytes) -> int:  # type: ignore[no-untyped-def]
+    """Return the byte after the line that closes the quote that is open at `end`; `end` if none does within 2 MB."""
+    if not is_open:
+        return end
+    file.seek(end)
+    at = end
+    while at - end < MAX_LINE_BYTES and (line := file.readline(MAX_LINE_BYTES)):
+        at += len(line)
+        if line.count(quote) % 2:
+            return at
+    return end
+
+
+@dataclass(frozen=True)
+class Records:
+    """The records of a split, from `find_records`; records and lines are counted from 0 here.
+
+    Attributes
+    ----------
+    text : bytes
+        The split with one record per line, each ended by a newline; a line break within a field is a `joint`.
+    ends : numpy.ndarray
+        int64 of shape (records,): the byte of each record's newline.
+    joints : numpy.ndarray
+        int64 of shape (joints,): the bytes of the line breaks within fields.
+    joint : bytes
+        The character there.
+    excluded : dict of str
+        Why a record is not to be read.
+    """
+
+    text: bytes
+    ends: np.ndarray
+    joints: np.ndarray
+    joint: bytes
+    excluded: dict[int, str]
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """int64 of shape (records,): the first byte of each record."""
+        return np.concatenate([[0], self.ends[:-1] + 1]) if len(self.ends) else self.ends
+
+    @property
+    def lines(self) -> int:
+        """The number of lines."""
+        return len(self.ends) + len(self.joints)
+
+    @cached_property
+    def read(self) -> np.ndarray:
+        """int64: the records to read, in order, among them empty ones."""
+        every = np.arange(len(self.ends))
+        return np.delete(every, list(self.excluded)) if self.excluded else every
+
+    @cached_property
+    def filled(self) -> np.ndarray:
+        """int64: the records to read that are not empty, in order."""
+        filled: np.ndarray = self.ends > self.starts
+        return np.asarray(self.read[filled[self.read]])
+
+    def to_read(self) -> bytes:
+        """Return the text without the excluded records."""
+        if not self.excluded:
+            return self.text
+        parts, at = [], 0
+        for record in sorted(self.excluded):
+            parts.append(self.text[at : self.starts[record]])
+            at = self.ends[record] + 1
+        return b"".join([*parts, self.text[at:]])
+
+    def locate(self, record: int) -> tuple[int, str]:
+        """Return the number of a record's first line, from 1, and its text."""
+        start = self.starts[record]
+        line = record + 1 + int(np.searchsorted(self.joints, start))
+        raw = self.text[start : self.ends[record]]
+        return line, (raw.replace(self.joint, b"\n") if len(self.joints) else raw).decode("utf-8", "replace")
+
+
+def find_records(text: bytes, fields: int, delimiter: str, quote: str, check_all: bool = False) -> Records:
+    """Find the records of a split.
+
+    Parameters
+    ----------
+    text : bytes
+        From `Split.read`.
+    fields : int
+        The number of fields of a good record.
+    delimiter, quote : str
+        The characters between and around fields.
+    check_all : bool
+        Check each line with a quote; otherwise only those whose number of quotes is odd.
+    """
+    if b"\r" in text:
+        text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if not text.endswith(b"\n"):
+        text += b"\n"
+    ends = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == NEWLINE)
+    joined, open_quotes = _check_quotes(text, ends, fields, delimiter, quote, check_all)
+    joints, joint = ends[joined], JOINTS[0]
+    if joined:
+        joint = next(joint for joint in JOINTS if joint not in text)
+        writable = bytearray(text)
+        for at in joints:
+            writable[at] = joint[0]
+        text, ends = bytes(writable), np.delete(ends, joined)
+    excluded = dict.fromkeys((np.array(open_quotes) - np.searchsorted(joined, open_quotes)).tolist(), NOT_CLOSED)
+    if b"\0" in text:
+        at = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == 0)
+        excluded |= dict.fromkeys(np.unique(np.searchsorted(ends, at)).tolist(), HAS_NUL)
+    return Records(text, ends, joints, joint, excluded)
+
+
+def _check_quotes(
+    text: bytes, ends: np.ndarray, fields: int, delimiter: str, quote: str, check_all: bool
+) -> tuple[list[int], list[int]]:
+    """Return the lines (from 0) that go on in the next one, and those in which a quote is left open."""
+    if quote.encode() not in text:
+        return [], []
+    at = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == ord(quote))
+    quotes = np.bincount(np.searchsorted(ends, at), minlength=len(ends))
+    starts = np.concatenate([[0], ends[:-1] + 1])
+
+    def is_record(first: int, last: int) -> bool:
+        length = ends[last] - starts[first]
+        return bool(length < MAX_LINE_BYTES) and (
+            _count_fields(text[starts[first] : ends[last]], delimiter, quote) == fields
+        )
+
+    go_on: list[int] = []
+    is_open: list[int] = []
+    suspects = np.flatnonzero(quotes % 2).tolist()
+    place = 0
+    while place < len(suspects):
+        first = suspects[place]
+        if not is_record(first, first):
+            last = suspects[place + 1] if place + 1 < len(suspects) else first
+            if last > first and is_record(first, last):
+                go_on.extend(range(first, last))
+                place += 1
+            else:
+                is_open.append(first)
+        place += 1
+    if check_all:
+        joined = {*go_on, *(line + 1 for line in go_on), *is_open}
+        even = [line for line in np.flatnonzero(quotes).tolist() if line not in joined]
+        is_open = sorted([*is_open, *(line for line in even if not is_record(line, line))])
+    return go_on, is_open
+
+
+def _count_fields(record: bytes, delimiter: str, quote: str) -> int:
+    """Return the number of a record's fields, 0 if it is not one valid record."""
+    try:
+        lines = [f"{line}\n" for line in record.decode("utf-8", "replace").split("\n")]
+        rows = list(csv.reader(lines, delimiter=delimiter, quotechar=quote, strict=True))
+    except csv.Error:
+        return 0
+    return len(rows[0]) if len(rows) == 1 else 0
