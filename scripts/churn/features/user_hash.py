@@ -32,7 +32,8 @@ def hash_users(user_id: pa.Array | pa.ChunkedArray) -> np.ndarray:
     if not pa.types.is_integer(user_id.type):
         digests = [blake2b(text, digest_size=8).digest() for text in user_id.cast(pa.binary()).to_pylist()]
         return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
-    mixed: np.ndarray = user_id.to_numpy().astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    numbers: np.ndarray = user_id.to_numpy()
+    mixed = numbers.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return mixed ^ (mixed >> np.uint64(31))
