@@ -23,11 +23,11 @@ def hash_users(user_id: pa.Array | pa.ChunkedArray) -> np.ndarray:
     Notes
     -----
     Whole numbers: the finalizer of SplitMix64 (Steele, Lea and Flood, Fast splittable pseudorandom number generators,
-    OOPSLA 2014), which changes all rows at once.
+    OOPSLA 2014), vectorised over the rows.
 
-    Text: the first 64 bits of BLAKE2b (RFC 7693) of its UTF-8 bytes, about half a second for a million ids. Python's
-    own hash() of a text differs in every process, and a hash of Arrow or pandas may differ in another version; a
-    published standard does not. The text is never read as a number, because '7' and '007' are two users.
+    Text: BLAKE2b (RFC 7693) of the UTF-8 bytes, with a digest of 64 bits. Python's own hash() of a text differs between
+    processes, and the hashes of Arrow and pandas may change with their version; a published standard does not change.
+    A million ids take about half a second. The text is never read as a number, because '7' and '007' are two users.
     """
     if not pa.types.is_integer(user_id.type):
         digests = [blake2b(text, digest_size=8).digest() for text in user_id.cast(pa.binary()).to_pylist()]
