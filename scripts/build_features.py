@@ -3,8 +3,8 @@
 Reads
     data/clean/<drop>/payments_clean.parquet, user_base.parquet
 Writes
-    churn_features.parquet: user_id (int64), as_of_date (date), card_type (text), the features (float64, null if
-    unknown); one row for every user with a payment in the lookback; sorted by user
+    churn_features.parquet: user_id (int64 or text, as in the clean tables), as_of_date (date), card_type (text), the
+    features (float64, null if unknown); one row for every user with a payment in the lookback; sorted by user
     build_features/<drop>.json: number of users with features; of payers, and of payers missing from each user file; of
     users in the files who never pay
 """
@@ -23,9 +23,9 @@ from churn.base.params import read_params
 from churn.data.contract import USER, USER_FILES, presence_column
 from churn.engines import Engine, open_engine
 from churn.features.as_of import check_lookback
-from churn.features.coverage import MOST_SILENT, open_drop
+from churn.features.coverage import MOST_SILENT, Sources, open_drop
 from churn.features.definitions import compute_features
-from churn.features.sources import read_payments, read_users
+from churn.features.sources import check_user_ids, read_payments, read_users, source_tables
 
 
 def build_features(
@@ -53,13 +53,15 @@ def build_features(
     Raises
     ------
     UserError
-        When the drop's payments do not cover the lookback.
+        When the drop's payments do not cover the lookback, or user ids are whole numbers in one table and text in the
+        other.
     """
     lookback_days = params["lookback_days"]
     covered = open_drop(coverage, drop, MOST_SILENT)
     check_lookback(covered, drop, lookback_days)
     if not covered.covers(drop - timedelta(days=lookback_days - 1), drop):
         print(f"WARNING: within the lookback of {lookback_days} days are more than 30 without a payment: {covered}")
+    check_user_ids(source_tables(clean, Sources(payments=drop, users=drop)))
     payments, users = read_payments(engine, clean, drop), read_users(engine, clean, drop)
     features = compute_features(payments, users, drop, drop, lookback_days)
     rows = engine.write(features, output, ["user_id"])

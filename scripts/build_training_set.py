@@ -29,7 +29,7 @@ from churn.engines import Engine, open_engine
 from churn.features.as_of import Dates, Windows
 from churn.features.coverage import Sources, allowed_silence, find_dates, find_sources, open_drop
 from churn.features.definitions import compute_features, compute_labels
-from churn.features.sources import read_features, read_payments, read_users
+from churn.features.sources import check_user_ids, read_features, read_payments, read_users, source_tables
 from churn.features.table import feature_names
 from churn.features.user_part import is_in_part
 
@@ -68,12 +68,14 @@ def build_training_set(
     Raises
     ------
     UserError
-        When the history is too short, or the listed dates cannot be used.
+        When the history is too short, the listed dates cannot be used, or user ids are whole numbers in some drops and
+        text in others.
     """
     silence = allowed_silence(params["horizon_days"])
     opened = [open_drop(coverage, drop, silence) for drop in read_drops(drops)]
     dates, windows = find_dates(opened, params)
     sources = {day: find_sources(opened, day, windows) for day in dates.all}
+    check_user_ids(path for day in dates.all for path in source_tables(clean, sources[day], features))
     known = {day: find_features(engine, clean, features, sources[day], day, windows.lookback) for day in dates.all}
     rows = {day: count_rows(engine, day, table) for day, table in known.items()}
     part = choose_part(engine, [known[day] for day in dates.training], params["max_training_rows"])

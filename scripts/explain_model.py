@@ -63,7 +63,7 @@ def explain_model(model: Path, holdout: Path, output: Path, params: dict[str, An
 
 def choose_sample(rows: pa.Table, number: int) -> pa.Table:
     """Return the rows with the smallest user hashes: the same users in any order of the rows."""
-    order = np.argsort(hash_users(rows["user_id"].to_numpy()), kind="stable")
+    order = np.argsort(hash_users(rows["user_id"]), kind="stable")
     return rows.take(order[:number])
 
 

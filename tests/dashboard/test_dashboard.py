@@ -2,14 +2,16 @@ import contextlib
 import csv
 import json
 import shutil
+import sys
 import time
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from browser import NARROW, WIDE, open_browser, open_page, read_cells, rerun, run_dashboard, settle, turn_to
-from conftest import free_port
+from conftest import ROOT, free_port, run
 from demo_pipeline import read, registry
+from text_ids import with_text_ids, write_text_ids
 
 PAGES = ("Overview", "History", "Explanation", "Drift", "Scores", "One user")
 DROP = "2026-03-22"
@@ -178,6 +180,28 @@ def test_form_scores_one_user_with_the_reasons(repository, tab):
 def test_form_reports_an_unknown_user(tab):
     turn_to(tab, "One user")
     assert "User 17_x* is not in data/features" in fill(tab, "Start from a user", "17_x*")
+
+
+def test_users_with_text_ids_are_scored_and_found(repository, page, tmp_path):
+    text = shutil.copytree(repository, tmp_path / "repository", symlinks=True)
+    features, target = (text / f"data/{name}/{DROP}" for name in ("features", "scores"))
+    write_text_ids(features / "churn_features.parquet", features / "churn_features.parquet")
+    paths = ("--features", features / "churn_features.parquet", "--scores", target / "scores.parquet")
+    run(sys.executable, ROOT / "scripts/score_users.py", *paths, cwd=text)
+    # The decile of users with the same probability depends on the order of the rows.
+    found, expected = scores(text).drop_columns("decile"), with_text_ids(scores(repository)).sort_by("user_id")
+    assert found.equals(expected.drop_columns("decile"))
+    user = next(user for user in found.to_pylist() if user["user_id"].startswith("0"))
+    with run_dashboard(text, tmp_path / "dashboard.log") as dashboard:
+        open_page(page, dashboard)
+        turn_to(page, "Scores")
+        assert f"1\nof {len(found)}" in fill(page, "User id", user["user_id"])
+        assert read_cells(page)[1][0] == user["user_id"]
+        assert f"0\nof {len(found)}" in fill(page, "User id", user["user_id"].lstrip("0"))
+        turn_to(page, "One user")
+        assert f"features of user {user['user_id']}" in fill(page, "Start from a user", user["user_id"])
+        assert f"{user['churn_probability']:.1%}" in score(page)
+    assert "Traceback" not in (tmp_path / "dashboard.log").read_text()
 
 
 def test_promotion_shows_when_the_page_is_loaded_again(dashboard, repository, page):

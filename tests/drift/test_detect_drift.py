@@ -11,12 +11,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from candidates import IGNORE_SOCKETS, shared_candidate
 from conftest import ROOT
 from drift_weeks import AS_OF, FIRST, PARAMS, USERS, measure_drops, older, week, write_drops
 from scipy.stats import wasserstein_distance
+from text_ids import with_text_ids
 
 from churn.base.command import UserError
 from churn.base.drops import read_drops
@@ -198,16 +200,18 @@ def test_the_report_of_an_older_drop_is_replaced(tmp_path, model):
     assert page.name == "2024-01-07.html"
 
 
-def test_large_drops_are_sampled_with_the_same_users_every_week(tmp_path, model):
-    metrics, page = run(write_drops(tmp_path, [week(0), week(1, 2 * USERS)]), model, sample_users=700)
+@pytest.mark.parametrize("name", [pa.Table.combine_chunks, with_text_ids], ids=["whole numbers", "text"])
+def test_large_drops_are_sampled_with_the_same_users_every_week(tmp_path, model, name):
+    weeks = [name(week(0)), name(week(1, 2 * USERS))]
+    metrics, page = run(write_drops(tmp_path, weeks), model, sample_users=700)
     assert metrics["sampled_part"] == 4
     assert "Sampled: one user in 4, by a hash of the user, the same users in every drop." in page.read_text()
-    ids = [week(0)["user_id"].to_numpy(), week(1, 2 * USERS)["user_id"].to_numpy()]
-    sampled = [one[hash_users(one) % np.uint64(4) == 0] for one in ids]
+    ids = [one["user_id"] for one in weeks]
+    sampled = [one.filter(hash_users(one) % np.uint64(4) == 0).to_pylist() for one in ids]
     assert (metrics["reference_rows"], metrics["current_rows"]) == tuple(map(len, sampled))
-    assert set(sampled[0]) == set(sampled[1]) & set(ids[0]), "the sample does not depend on the week"
+    assert set(sampled[0]) == set(sampled[1]) & set(ids[0].to_pylist()), "the sample does not depend on the week"
     rows = sample_drop(tmp_path / "features" / str(FIRST) / "churn_features.parquet", FIRST, 300).rows
-    assert rows.equals(week(0).filter(hash_users(ids[0]) % np.uint64(4) == 0))
+    assert rows.equals(weeks[0].filter(hash_users(ids[0]) % np.uint64(4) == 0))
 
 
 def test_missing_damaged_and_differing_features_are_reported(tmp_path, model):
@@ -215,6 +219,11 @@ def test_missing_damaged_and_differing_features_are_reported(tmp_path, model):
     newer = folder / "features" / "2024-01-14" / "churn_features.parquet"
     pq.write_table(week(1).drop_columns("age"), newer)
     with pytest.raises(UserError, match=r"2024-01-14.*other columns than the drops before it: .*age"):
+        run(folder, model)
+    pq.write_table(with_text_ids(week(1)), newer)
+    with pytest.raises(
+        UserError, match=r"are text in drop 2024-01-14, but whole numbers .* all drops again: dvc repro"
+    ):
         run(folder, model)
     newer.write_bytes(b"half a fi")
     with pytest.raises(UserError, match=r"2024-01-14.*cannot be read.*dvc repro build_features@2024-01-14"):

@@ -12,12 +12,14 @@ import pytest
 import yaml
 from candidates import IGNORE_SOCKETS
 from conftest import ROOT, run, shared
+from text_ids import with_text_ids, write_text_ids
 
 from build_features import build_features
 from build_training_set import build_training_set
 from build_user_base import build_user_base
 from churn.data import records
 from churn.engines import open_engine
+from churn.features.table import KEYS
 from clean_payments import clean_payments
 
 pytestmark = [IGNORE_SOCKETS, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"), pytest.mark.slow]
@@ -51,11 +53,17 @@ def run_stages(engine, raw: Path, folder: Path) -> None:
     clean_payments(engine, raw / drop / "PAYMENTS.csv", day, *outputs, settings)
     outputs = (clean / "user_base.parquet", clean / "user_base_rejects.parquet", metrics / "users.json")
     build_user_base(engine, raw / drop, day, *outputs, PARAMS["build_user_base"])
+    compute_tables(engine, folder, drop)
+
+
+def compute_tables(engine, folder: Path, drop: str, **changed: int) -> None:
+    """Compute the features of the only cleaned drop in a folder, and the training set."""
+    day, metrics = date.fromisoformat(drop), folder / "metrics"
     outputs = (folder / "features" / drop / "churn_features.parquet", metrics / "features.json")
     build_features(engine, folder / "clean", metrics, day, *outputs, PARAMS["build_features"])
     outputs = (folder / "train.parquet", folder / "holdout.parquet", metrics / "training_set.json")
     (folder / "drops.yaml").write_text(json.dumps({"drops": [drop]}))
-    settings = PARAMS["build_features"] | PARAMS["build_training_set"]
+    settings = PARAMS["build_features"] | PARAMS["build_training_set"] | changed
     folders = (folder / "clean", folder / "features", metrics)
     build_training_set(engine, *folders, folder / "drops.yaml", *outputs, settings)
 
@@ -115,3 +123,35 @@ def test_both_engines_write_the_same_bytes_for_a_split(runs):
 
 def test_spark_writes_the_same_bytes_twice(runs):
     assert files_of(runs["spark"] / "demo") == files_of(runs["again"] / "demo")
+
+
+@pytest.fixture(scope="module")
+def text_runs(runs, tmp_path_factory) -> dict[str, Path]:
+    """The output folder of each engine for the demo drop with text ids, and few training rows."""
+    folders = {name: tmp_path_factory.mktemp(f"{name} text") for name in ("duckdb", "spark")}
+    for name, folder in folders.items():
+        shutil.copytree(runs["duckdb"] / "demo" / "metrics", folder / "metrics")
+        (clean,) = (runs["duckdb"] / "demo" / "clean").iterdir()
+        for table in ("payments_clean.parquet", "user_base.parquet"):
+            write_text_ids(clean / table, folder / "clean" / clean.name / table, "CUS_CUST_ID_BUY")
+        with open_engine(PARAMS | {"engine": name}) as engine:
+            compute_tables(engine, folder, clean.name, max_training_rows=200)
+    return folders
+
+
+def test_both_engines_compute_the_same_features_for_text_ids(runs, text_runs):
+    (path,) = (runs["duckdb"] / "demo" / "features").glob("*/*.parquet")
+    expected = with_text_ids(pq.read_table(path)).sort_by("user_id")
+    for folder in text_runs.values():
+        found = pq.read_table(folder / path.relative_to(runs["duckdb"] / "demo")).sort_by("user_id")
+        assert found.column_names == expected.column_names
+        for name in found.column_names:
+            assert_equal(found[name], expected[name], name)
+
+
+def test_both_engines_keep_the_same_part_of_the_users_with_text_ids(text_runs):
+    tables = [pq.read_table(folder / "train.parquet") for folder in text_runs.values()]
+    one, other = (table.select(KEYS).sort_by([(key, "ascending") for key in KEYS]) for table in tables)
+    assert 50 < len(one) <= 200 and one.to_pydict() == other.to_pydict()
+    metrics = [json.loads((folder / "metrics/training_set.json").read_text()) for folder in text_runs.values()]
+    assert metrics[0] == metrics[1] and metrics[0]["users_part"] > 1

@@ -70,8 +70,9 @@ def table(schema, rows):
 def features():
     """Compute the features of payments and users; return them by user."""
 
-    def compute(payments, users=(USER,), lookback_days=90):
-        expression = compute_features(table(PAYMENTS, payments), table(USERS, users), AS_OF, AS_OF, lookback_days)
+    def compute(payments, users=(USER,), lookback_days=90, **types):
+        tables = table(PAYMENTS | types, payments), table(USERS | types, users)
+        expression = compute_features(*tables, AS_OF, AS_OF, lookback_days)
         rows = ibis.duckdb.connect().to_pyarrow(expression).to_pylist()
         return {row["user_id"]: row for row in rows}
 
@@ -121,6 +122,19 @@ def test_the_population_is_users_with_a_payment_in_the_lookback(features):
     found = features([payment(0, user=1), payment(90, user=2), payment(89, user=3)])
     assert set(found) == {1, 3}
     assert found[3]["age"] is None and found[3]["has_investment"] is None, "unknown is null, never 0"
+
+
+def test_users_with_text_ids_have_the_features_of_the_same_users_with_numbers(features):
+    names = {1: "7", 2: "007", 3: "AR-00123"}
+    paid = [(0, 1, "0.10"), (3, 2, "5.00"), (40, 2, "6.00"), (95, 3, "1.00")]
+    numbers = features([payment(day, user, spent) for day, user, spent in paid])
+    texts = features(
+        [payment(day, names[user], spent) for day, user, spent in paid],
+        [USER | {"CUS_CUST_ID_BUY": names[1]}],
+        CUS_CUST_ID_BUY="string",
+    )
+    assert texts == {names[user]: row | {"user_id": names[user]} for user, row in numbers.items()}
+    assert texts["7"]["age"] == 34 and texts["007"]["age"] is None
 
 
 def test_payments_after_the_as_of_date_do_not_change_features(features):

@@ -1,6 +1,7 @@
 """Deliveries as they come over years, run through the data stages; the labels are counted again with pandas."""
 
 import json
+import shutil
 from datetime import date, timedelta
 
 import pandas as pd
@@ -8,6 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.small_drops import DAY, Deliveries, expected_labels, labels_of, make_payments
+from text_ids import text_id
+
+from churn.base.command import UserError
 
 START = date(2025, 1, 1)
 PAYMENTS = make_payments(START, 700)
@@ -149,6 +153,44 @@ def test_a_higher_limit_adds_rows_and_changes_no_value(tmp_path):
         pd.testing.assert_frame_equal(part, whole.loc[part.index])
     users = [set(found[26, most].index.get_level_values("user_id")) for most in (2_000_000, 400, 200)]
     assert users[0] >= users[1] >= users[2]
+
+
+def test_with_text_ids_each_user_has_the_same_rows(tmp_path):
+    numbers, texts = Deliveries(tmp_path / "numbers"), Deliveries(tmp_path / "texts")
+    texts.has_text_ids = True
+    for day in range(200, 300, 14):
+        numbers.deliver(PAYMENTS, at(day))
+        texts.deliver(PAYMENTS, at(day))
+    # One date that is a drop's, and two that are computed.
+    dates = at(150), at(185), at(228)
+    found = texts.build(*dates)
+    train = found[found.as_of_date < max(dates)]
+    assert train.sort_values(["as_of_date", "user_id"]).equals(train), "sorted as text"
+    expected = numbers.build(*dates)
+    expected = expected.assign(user_id=expected.user_id.map(text_id)).sort_values(["as_of_date", "user_id"])
+    pd.testing.assert_frame_equal(found, expected.reset_index(drop=True), check_dtype=False)
+    texts.params |= {"max_training_rows": len(train) // 2}
+    part = texts.build(*dates)
+    users = set(part[part.as_of_date < max(dates)].user_id)
+    assert 0 < len(users) < train.user_id.nunique()
+    kept = found[found.user_id.isin(users) | (found.as_of_date == max(dates))].reset_index(drop=True)
+    pd.testing.assert_frame_equal(part, kept)
+
+
+def test_drops_with_numbers_and_drops_with_text_ids_are_refused(tmp_path):
+    deliveries = Deliveries(tmp_path)
+    for day in range(200, 300, 14):
+        deliveries.has_text_ids = day >= 256
+        deliveries.deliver(PAYMENTS, at(day))
+    with pytest.raises(
+        UserError, match=r"whole numbers in .*, but text in .*2025-09.* Clean all drops again: dvc repro"
+    ):
+        deliveries.build()
+    clean = tmp_path / "clean" / str(at(200))
+    shutil.rmtree(clean / "user_base.parquet")
+    shutil.copytree(tmp_path / "clean" / str(at(256)) / "user_base.parquet", clean / "user_base.parquet")
+    with pytest.raises(UserError, match=r"whole numbers in .*payments_clean.parquet, but text in .*user_base.parquet"):
+        deliveries.compute_features(at(200))
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from candidates import IGNORE_SOCKETS, PARAMS, Candidate, shared_candidate
 from conftest import call_script, run_script
+from text_ids import text_id
 
 from churn.base.command import UserError
 from churn.scoring.explanation import explain_rows
@@ -49,12 +50,13 @@ def test_a_scorer_that_cannot_be_explained_is_refused(candidate, tmp_path):
         explain_rows(tmp_path / "scorer.onnx", pq.read_table(candidate.holdout))
 
 
-def test_the_sample_does_not_depend_on_the_order_of_rows():
-    rows = pa.table({"user_id": np.arange(1000)})
+@pytest.mark.parametrize("name", [int, text_id])
+def test_the_sample_does_not_depend_on_the_order_of_rows(name):
+    rows = pa.table({"user_id": [name(number) for number in range(1000)], "number": np.arange(1000)})
     sample = choose_sample(rows, 100)
     assert sample == choose_sample(rows.take(np.arange(1000)[::-1]), 100)
     assert len(choose_sample(rows, 5000)) == 1000
-    assert 400 < np.mean(sample["user_id"].to_numpy()) < 600
+    assert 400 < np.mean(sample["number"].to_numpy()) < 600
 
 
 def test_command_line_and_python_write_the_same_bytes(candidate, tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 from conftest import ROOT
+from text_ids import write_text_ids
 
 from build_features import build_features
 from build_training_set import build_training_set
@@ -41,6 +42,7 @@ class Deliveries:
         self.folder, self.drops = folder, []
         self.params = PARAMS["build_features"] | PARAMS["build_training_set"]
         self.params |= {"horizon_days": horizon, "lookback_days": lookback}
+        self.has_text_ids = False
         self._engine = DuckDBEngine("1GB", "")
 
     def deliver(self, payments: pd.DataFrame, drop: date, history: int = 180) -> None:
@@ -75,8 +77,15 @@ class Deliveries:
         clean_payments(self._engine, raw / "PAYMENTS.csv", drop, *tables, coverage / f"{drop}.json", settings)
         tables = clean / "user_base.parquet", clean / "user_base_rejects.parquet"
         build_user_base(self._engine, raw, drop, *tables, counts / "users.json", PARAMS["build_user_base"])
+        if self.has_text_ids:
+            for name in ("payments_clean.parquet", "user_base.parquet"):
+                write_text_ids(clean / name, clean / name, "CUS_CUST_ID_BUY")
+        self.compute_features(drop)
+
+    def compute_features(self, drop: date) -> None:
+        """Compute the features of a cleaned drop."""
         features = self.folder / "features" / str(drop) / "churn_features.parquet"
-        folders = self.folder / "clean", coverage
+        folders, counts = (self.folder / "clean", self.folder / "coverage"), self.folder / "counts" / str(drop)
         build_features(self._engine, *folders, drop, features, counts / "features.json", self.params)
 
     def build(self, *listed: date) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from conftest import ROOT, run
 from pyspark.ml import PipelineModel
 from pyspark.ml.linalg import SparseMatrix, Vectors
 from sklearn import metrics
+from text_ids import with_text_ids
 
 from churn.base.command import UserError
 from churn.engines.spark.session import start_spark
@@ -27,6 +28,7 @@ from churn.evaluation.metrics import (
 )
 from churn.features.user_hash import hash_users
 from churn.scoring.scorer import load_scorer
+from churn.training import rows as training_rows
 from churn.training.families import choose_family
 from churn.training.grid_search import choose_point
 from churn.training.onnx_classifiers import read_numbers
@@ -35,6 +37,7 @@ from churn.training.spark_pipeline import score_rows
 from train_model import train_model
 
 pytestmark = IGNORE_SOCKETS
+KINDS = ("whole numbers", "text")
 
 
 @pytest.fixture(scope="module")
@@ -197,17 +200,28 @@ class TestBadInput:
 
 
 class TestFolds:
-    def test_all_rows_of_a_user_are_in_the_same_fold(self):
-        rows = make_rows(300, seed=1)
+    @pytest.mark.parametrize("rows", [make_rows(300, seed=1), with_text_ids(make_rows(300, seed=1))], ids=KINDS)
+    def test_all_rows_of_a_user_are_in_the_same_fold(self, rows):
         twice = pa.concat_tables([rows, rows])
         fold = assign_folds(twice, 3)
         assert np.array_equal(fold[:300], fold[300:])
-        assert np.bincount(fold).min() > 150
+        assert np.bincount(fold, minlength=3).min() > 150
 
     def test_the_hash_is_fixed_and_has_no_collisions(self):
         # Computed with SplitMix64's published reference code, seeds 0 and 1.
-        assert hash_users(np.array([0, 1])).tolist() == [0xE220A8397B1DCDAF, 0x910A2DEC89025CC1]
-        assert len(np.unique(hash_users(np.arange(-1000, 1000)))) == 2000
+        assert hash_users(pa.array([0, 1])).tolist() == [0xE220A8397B1DCDAF, 0x910A2DEC89025CC1]
+        assert len(np.unique(hash_users(pa.array(range(-1000, 1000))))) == 2000
+        # Computed with b2sum --length 64, its bytes from the last to the first.
+        assert hash_users(pa.array(["7", "007", "ñ"])).tolist() == [
+            0x828F78CECA1750E7,
+            0xBD81ECFC21802A49,
+            0x8EB4717CF45DBBC2,
+        ]
+        chunks = pa.chunked_array([[], [f"AR-{number:05}" for number in range(20_000)]], pa.string())
+        hashed = hash_users(chunks)
+        assert len(np.unique(hashed)) == 20_000 and len(hash_users(chunks.slice(0, 0))) == 0
+        for bits in (hashed, hashed >> np.uint64(61)):
+            assert np.bincount((bits % np.uint64(8)).astype(int), minlength=8).min() > 2300
 
     def test_a_feature_known_in_only_one_fold_is_left_out(self):
         rows = make_rows(300, seed=1)
@@ -222,6 +236,14 @@ class TestFolds:
         grid = [{"cv_score": score} for score in (0.69, 0.6995, 0.7, 0.7000001)]
         assert [choose_point(grid, "roc_auc", tolerance) for tolerance in (0, 0.001, 0.1)] == [2, 1, 0]
         assert choose_point(grid, "log_loss", 0) == 0
+
+    def test_text_ids_change_the_folds_and_nothing_else(self, candidate, tmp_path, monkeypatch):
+        rows = pq.read_table(candidate.train)
+        outputs = [tmp_path / name for name in ("model", "metrics", "plots")]
+        monkeypatch.setattr(training_rows, "hash_users", lambda _: hash_users(rows["user_id"]))
+        train_model(write_rows(tmp_path, with_text_ids(rows)), candidate.holdout, *outputs, PARAMS)
+        assert [read_all(path) for path in outputs[::2]] == [read_all(candidate.model), read_all(candidate.plots)]
+        assert outputs[1].read_bytes() == candidate.metrics.read_bytes()
 
 
 class TestFamilies:

@@ -77,11 +77,17 @@ def add_drop(before: Sample | None, new: Sample, most_before: int) -> Sample:
     Raises
     ------
     UserError
-        When the drop has other columns than those before it.
+        When the drop has other columns than those before it, or its user ids are of another kind.
     """
     (drop,) = new.parts
     if before is None:
         return new
+    kinds = [_kind_of_ids(sample.rows) for sample in (new, before)]
+    if kinds[0] != kinds[1]:
+        raise UserError(
+            f"User ids are {kinds[0]} in drop {drop}, but {kinds[1]} in the drops before it. The user_id setting in "
+            "data/mapping.yaml has changed in between. Clean all drops again: dvc repro"
+        )
     if not new.rows.schema.equals(before.rows.schema):
         differing = ", ".join(map(str, sorted(set(new.rows.schema) ^ set(before.rows.schema), key=str)))
         raise UserError(f"Drop {drop} has other columns than the drops before it: {differing}. {_how_to_rebuild(drop)}")
@@ -99,8 +105,12 @@ def write_sample(sample: Sample, folder: Path) -> None:
 
 
 def _keep_part(rows: pa.Table, part: int) -> pa.Table:
-    sampled = hash_users(rows["user_id"].to_numpy()) & np.uint64(part - 1) == 0
+    sampled = hash_users(rows["user_id"]) & np.uint64(part - 1) == 0
     return rows.filter(pa.array(sampled))
+
+
+def _kind_of_ids(rows: pa.Table) -> str:
+    return "whole numbers" if pa.types.is_integer(rows["user_id"].type) else "text"
 
 
 def _how_to_rebuild(drop: date) -> str:

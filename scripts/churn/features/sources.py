@@ -1,27 +1,57 @@
 """Read the tables that clean_payments, build_user_base and build_features wrote for each drop."""
 
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
 import ibis.expr.types as ir
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from churn.base.command import UserError
+from churn.data.contract import USER
 from churn.engines import Engine
+from churn.features.coverage import Sources
+
+PAYMENTS, USERS, FEATURES = "payments_clean.parquet", "user_base.parquet", "churn_features.parquet"
 
 
 def read_payments(engine: Engine, clean: Path, drop: date) -> ir.Table:
     """Return the drop's clean payments."""
-    return _read(engine, clean, drop, "payments_clean.parquet")
+    return _read(engine, clean, drop, PAYMENTS)
 
 
 def read_users(engine: Engine, clean: Path, drop: date) -> ir.Table:
     """Return the drop's user base."""
-    return _read(engine, clean, drop, "user_base.parquet")
+    return _read(engine, clean, drop, USERS)
 
 
 def read_features(engine: Engine, features: Path, drop: date) -> ir.Table:
     """Return the drop's feature table."""
-    return _read(engine, features, drop, "churn_features.parquet")
+    return _read(engine, features, drop, FEATURES)
+
+
+def source_tables(clean: Path, sources: Sources, features: Path | None = None) -> list[Path]:
+    """Return the tables that an as-of date is read from."""
+    used = [(sources.payments, PAYMENTS), (sources.users, USERS), *((drop, PAYMENTS) for drop in sources.label)]
+    cleaned = [clean / str(drop) / name for drop, name in used if drop]
+    return cleaned + ([features / str(sources.features) / FEATURES] if features and sources.features else [])
+
+
+def check_user_ids(tables: Iterable[Path]) -> None:
+    """Raise `UserError` if user ids are whole numbers in some of the tables and text in others."""
+    kinds: dict[bool, Path] = {}
+    for table in tables:
+        # A missing table is reported when it is read.
+        for part in sorted(table.glob("*.parquet"))[:1]:
+            schema = pq.read_schema(part)
+            column = schema.field(USER if USER in schema.names else "user_id")
+            kinds.setdefault(pa.types.is_integer(column.type), table)
+    if len(kinds) > 1:
+        raise UserError(
+            f"User ids are whole numbers in {kinds[True]}, but text in {kinds[False]}. The user_id setting in "
+            "data/mapping.yaml has changed since one of them was written. Clean all drops again: dvc repro"
+        )
 
 
 def _read(engine: Engine, folder: Path, drop: date, name: str) -> ir.Table:

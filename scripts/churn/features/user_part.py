@@ -6,7 +6,7 @@ HEX_DIGITS = 8
 LARGEST_PART = 16**HEX_DIGITS
 
 
-def is_in_part(user_id: ir.IntegerColumn, part: int) -> ir.BooleanColumn:
+def is_in_part(user_id: ir.IntegerColumn | ir.StringColumn, part: int) -> ir.BooleanColumn:
     """Return whether a user is one of one in `part`, a power of two up to LARGEST_PART.
 
     A smaller number keeps all users that a larger one keeps. Every engine has MD5, and the same one.

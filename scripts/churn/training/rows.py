@@ -53,7 +53,7 @@ def assign_folds(rows: pa.Table, folds: int) -> np.ndarray:
     UserError
         When a fold has no churned users, or only churned users.
     """
-    fold = (hash_users(rows["user_id"].to_numpy()) % np.uint64(folds)).astype(np.int32)
+    fold = (hash_users(rows["user_id"]) % np.uint64(folds)).astype(np.int32)
     label = rows["label"].to_numpy()
     for number in range(folds):
         if len(np.unique(label[fold == number])) != 2:

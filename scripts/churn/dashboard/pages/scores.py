@@ -122,8 +122,9 @@ def flagged_card(rows: pa.Table, threshold: float | None) -> Card:
 def show_rows(rows: pa.Table) -> None:
     """Show the users. Streamlit sends the browser only the rows in view, and sorts on the server."""
     pushes = {f"push_{number}": st.column_config.NumberColumn(format="%+.3f", width="small") for number in (1, 2, 3)}
+    is_number = pa.types.is_integer(rows["user_id"].type)
     columns = {
-        "user_id": st.column_config.NumberColumn("user", format="%d"),
+        "user_id": st.column_config.NumberColumn("user", format="%d") if is_number else st.column_config.Column("user"),
         "churn_probability": st.column_config.ProgressColumn(
             "probability", format="%.3f", min_value=0.0, max_value=1.0
         ),
