@@ -2,11 +2,18 @@
 
 from datetime import date, timedelta
 from itertools import pairwise
+from statistics import median
 
-# ASSUME: payments far before or after all others are typing errors of the year or month, when they are few.
+DAY = timedelta(days=1)
+
+# ASSUME: payments before or after all others are typing errors of the date, when they are few.
 STRAY_SHARE, STRAY_GAP = 0.01, timedelta(days=30)
+# A day with fewer than this share of the payments of a usual day has few.
+FEW = 0.05
 # A span goes on over days without a payment that are not more than this.
 SHORT_GAP = timedelta(days=3)
+# A silence is a gap in the data if it is longer than this, and this many payments were to be expected in it.
+SILENCE, EXPECTED = timedelta(days=7), 20
 
 Days = dict[date, int]
 Span = tuple[date, date]
@@ -15,31 +22,55 @@ Span = tuple[date, date]
 def oldest_plausible(days: Days) -> date:
     """Return the oldest day that is not a typing error.
 
-    A day more than STRAY_GAP before the next one is not plausible, nor is any before it, if at most STRAY_SHARE of the
-    rows have these days.
+    A day more than STRAY_GAP before the next one is not plausible, nor is one with few payments that is more than
+    SHORT_GAP before the next, nor is any before them, if at most STRAY_SHARE of the rows have these days.
 
     Parameters
     ----------
     days : dict of int
         How many rows each day has; not empty.
     """
-    return _plausible(days, sorted(days))
+    return _plausible(days, sorted(days), SHORT_GAP)
 
 
 def newest_plausible(days: Days) -> date:
-    """Return the newest day that is not a typing error, by the same rule."""
-    return _plausible(days, sorted(days, reverse=True))
+    """Return the newest day that is not a typing error.
+
+    The rule is the same, but at this end a day with few payments is never plausible: the day names a drop, and the drop
+    of a wrong day would lack payments that are not missing.
+    """
+    return _plausible(days, sorted(days, reverse=True), timedelta(0))
 
 
-def _plausible(days: Days, from_the_end: list[date]) -> date:
+def _plausible(days: Days, from_the_end: list[date], short: timedelta) -> date:
     plausible, beyond, most = from_the_end[0], 0, STRAY_SHARE * sum(days.values())
+    few = FEW * median(days.values())
     for day, nearer in pairwise(from_the_end):
         beyond += days[day]
         if beyond > most:
             break
-        if abs(nearer - day) > STRAY_GAP:
+        gap = abs(nearer - day)
+        if gap > STRAY_GAP or (gap > short and days[day] < few):
             plausible = nearer
     return plausible
+
+
+def find_silences(days: Days) -> list[tuple[date, date, int]]:
+    """Return the gaps in the data: the first and last day of each, and how many payments were to be expected.
+
+    Whether some days without a payment are a gap depends on how many payments a day usually has.
+
+    Parameters
+    ----------
+    days : dict of int
+        How many rows each day has; not empty.
+    """
+    every = sorted(days)
+    gaps = [(day + DAY, after - DAY) for day, after in pairwise(every) if after - day > DAY]
+    silent = sum((last - first).days + 1 for first, last in gaps if last - first > SILENCE)
+    usual = sum(days.values()) / ((every[-1] - every[0]).days + 1 - silent)
+    silences = [(first, last, round(usual * ((last - first).days + 1))) for first, last in gaps]
+    return [one for one in silences if one[1] - one[0] >= SILENCE and one[2] >= EXPECTED]
 
 
 def find_spans(days: Days) -> list[Span]:
