@@ -11,6 +11,7 @@ A delivery is moved last, so that an interrupted command can be run again: with 
 """
 
 import argparse
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -54,7 +55,8 @@ def main() -> None:
     )
     args = parser.parse_args()
     if args.inbox == DEFAULT:
-        args.inbox.mkdir(exist_ok=True)
+        with suppress(FileExistsError):
+            args.inbox.mkdir()
     stable, now = timedelta(minutes=args.stable_minutes), datetime.now().astimezone()
     save = push_drops if args.push else None
     if failed := ingest_inbox(args.inbox, args.raw, args.list, stable, now, args.commit or args.push, save):

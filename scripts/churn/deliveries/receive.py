@@ -28,7 +28,7 @@ class DiskFullError(UserError):
 
 @dataclass(frozen=True)
 class Limits:
-    """What a file of a delivery may be: beyond it, no file is a week of payments.
+    """The largest files and lines, and the highest ratio of packing, that are accepted.
 
     Attributes
     ----------
@@ -181,7 +181,7 @@ def _copy_lines(
 ) -> None:
     """Copy bytes up to the end of a file, and count lines and bytes on the way.
 
-    The file that is not packed is copied up to the size that it had: one that somebody writes to may have no end.
+    A file that is not packed is copied up to the size that it had: one that somebody writes to may have no end.
     """
     copied, line, in_line = 0, 1, 0
     while chunk := _read(read, source, CHUNK_BYTES if packed else min(CHUNK_BYTES, size - copied)):
@@ -217,7 +217,8 @@ def _check_ratio(source: Path, unpacked: int, packed: int, limits: Limits) -> No
     if unpacked > max(limits.any_ratio_bytes, limits.ratio * packed):
         raise UserError(
             f"{shown(source)} ({packed:,} bytes) becomes more than {limits.ratio} times as large when it is unpacked "
-            f"({_size(unpacked)} so far): this is no table. If it is, deliver it as CSV, not packed."
+            f"({_size(unpacked)} so far): it seems to be made to fill the disk. If it is a real table, deliver it as "
+            "CSV, not packed."
         )
 
 
