@@ -17,7 +17,7 @@ from churn.base.command import UserError
 from churn.deliveries.file_names import PACKED, choose_names, is_leftover, list_names
 from churn.deliveries.formats import explain_content, explain_format
 from churn.deliveries.inbox_layout import READY, REASON
-from churn.deliveries.regular_files import open_folder, open_regular, shown, special_kind, unreadable
+from churn.deliveries.regular_files import open_folder, open_regular, require_regular, shown, special_kind, unreadable
 
 CHUNK_BYTES = 1 << 20
 
@@ -139,12 +139,9 @@ def _choose_files(source: Path, inside: int, follow_links: bool) -> dict[str, st
     with os.scandir(inside) as entries:
         found = {entry.name: entry.stat(follow_symlinks=False).st_mode for entry in entries}
     found = {name: mode for name, mode in found.items() if not is_leftover(name)}
-    if not follow_links and (special := {name: kind for name, mode in found.items() if (kind := special_kind(mode))}):
-        name, kind = min(special.items())
-        raise UserError(
-            f"{shown(source / name)} is {kind}, which is not read. Deliver the file itself: a delivery has only "
-            "regular files."
-        )
+    for name, mode in sorted(found.items()):
+        if not follow_links and special_kind(mode):
+            require_regular(source / name, mode)
     names = choose_names(source, found)
     if others := sorted(set(found) - {*names.values(), READY, REASON}):
         print(f"Ignored in {shown(source)}: {list_names(others)}")

@@ -73,7 +73,7 @@ def open_regular(path: Path, folder: int | None = None, follow_links: bool = Fal
     UserError
         When it is a link (unless links are followed), a folder, a FIFO, a socket or a device, or cannot be read.
     """
-    _refuse_others(path, _stat(path, folder, follow_links).st_mode)
+    require_regular(path, _stat(path, folder, follow_links).st_mode)
     name, no_link = (path if folder is None else path.name), 0 if follow_links else os.O_NOFOLLOW
     try:
         descriptor = os.open(name, READ | no_link, dir_fd=folder)
@@ -82,7 +82,7 @@ def open_regular(path: Path, folder: int | None = None, follow_links: bool = Fal
     file = os.fdopen(descriptor, "rb")
     try:
         # The file may have been replaced since it was looked at.
-        _refuse_others(path, os.fstat(descriptor).st_mode)
+        require_regular(path, os.fstat(descriptor).st_mode)
     except UserError:
         file.close()
         raise
@@ -104,7 +104,8 @@ def _stat(path: Path, folder: int | None, follow_links: bool) -> os.stat_result:
         raise unreadable(path, error) from None
 
 
-def _refuse_others(path: Path, mode: int) -> None:
+def require_regular(path: Path, mode: int) -> None:
+    """Raise `UserError` unless this is the mode of a regular file."""
     if not stat.S_ISREG(mode):
         raise UserError(
             f"{shown(path)} is {KINDS.get(stat.S_IFMT(mode), 'a special file')}, which is not read. Deliver the file "
