@@ -1,8 +1,8 @@
 """Ingest every complete delivery in the inbox, oldest first; move a broken one to rejected/ with the reason.
 
 Reads
-    <inbox>/<delivery>/ with the five CSVs, or any of them packed as .csv.gz; a delivery is complete when it also
-    has a file _READY, or when nothing in it has changed for some minutes
+    <inbox>/<delivery>/ with the five CSVs, or any of them packed as .csv.gz: real folders and regular files, never
+    links; a delivery is complete when it also has a file _READY, or when nothing in it has changed for some minutes
 Writes
     data/raw/<drop>/, its DVC pointer, data/drops.yaml (see ingest)
     <inbox>/.done/<delivery>/ when it is ingested; <inbox>/rejected/<delivery>/ with reason.txt when it is broken
@@ -11,13 +11,15 @@ A delivery is moved last, so that an interrupted command can be run again: with 
 """
 
 import argparse
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from churn.base.command import UserError, run_command
 from churn.base.git import read_git, run_git
 from churn.deliveries.inbox import ingest_inbox
-from churn.deliveries.inbox_layout import DEFAULT, REASON, inbox_folder
+from churn.deliveries.inbox_layout import DEFAULT, IN_INBOX, REASON, REJECTED, inbox_folder
+from churn.deliveries.regular_files import shown
 from churn.stack.transfer import push_verified
 
 
@@ -53,12 +55,25 @@ def main() -> None:
     )
     args = parser.parse_args()
     if args.inbox == DEFAULT:
-        args.inbox.mkdir(exist_ok=True)
+        with suppress(FileExistsError):
+            args.inbox.mkdir()
     stable, now = timedelta(minutes=args.stable_minutes), datetime.now().astimezone()
     save = push_drops if args.push else None
-    if rejected := ingest_inbox(args.inbox, args.raw, args.list, stable, now, args.commit or args.push, save):
-        places = ", ".join(map(str, rejected))
-        raise UserError(f"Rejected, each with {REASON}: {places}. Fix them and move them back, or deliver them again.")
+    if failed := ingest_inbox(args.inbox, args.raw, args.list, stable, now, args.commit or args.push, save):
+        raise UserError(explain_failed(failed, args.inbox))
+
+
+def explain_failed(failed: list[Path], inbox: Path) -> str:
+    """Return which deliveries were rejected and which stay in the inbox, and what to do."""
+    left = [path for path in failed if path.parent == inbox]
+    parts = []
+    if rejected := [shown(path) for path in failed if path not in left]:
+        places = ", ".join(rejected)
+        parts.append(f"Rejected, each with {REASON}: {places}. Fix them and move them back, or deliver them again.")
+    if left:
+        places = ", ".join(map(shown, left))
+        parts.append(f"Still in the inbox: {places}. Fix what {inbox / REJECTED}/*{IN_INBOX}/{REASON} says.")
+    return " ".join(parts)
 
 
 if __name__ == "__main__":

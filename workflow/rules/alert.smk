@@ -25,6 +25,7 @@ rule send_alert:
                     "scripts/churn/alerts",
                     "scripts/churn/base",
                     "scripts/churn/deliveries/inbox_layout.py",
+                    "scripts/churn/deliveries/regular_files.py",
                     "scripts/churn/drift/verdict.py",
                     "scripts/churn/evaluation",
                     "scripts/churn/release",

@@ -7,10 +7,11 @@ from pathlib import Path
 import duckdb
 
 from churn.base.command import UserError
-from churn.data.contract import check_header
+from churn.data.contract import MAX_LINE_BYTES, check_header
 from churn.data.payment_days import newest_plausible
 
 SILENT_DAYS = 7
+MAX_QUOTED = 2000
 
 
 def count_payment_days(payments: Path) -> dict[date, int]:
@@ -38,11 +39,16 @@ def count_payment_days(payments: Path) -> dict[date, int]:
             [str(payments)],
         ).fetchall()
     except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{payments} cannot be read as CSV ({reason}). Deliver the complete file again.") from None
+        # The first line goes into alerts, and DuckDB's message quotes the row.
+        raise UserError(
+            f"{payments} cannot be read as CSV. Deliver the complete file again.\n{str(error)[:MAX_QUOTED]}"
+        ) from None
     if not days:
         line, text = _first_date(payments)
-        raise UserError(f"{payments}: no FECHA is a date of the form YYYY-MM-DD; line {line} has {text!r}.")
+        raise UserError(
+            f"{payments}: no FECHA is a date of the form YYYY-MM-DD. Deliver the file again, with such dates. For "
+            f"example:\nline {line} has {text!r}"
+        )
     return dict(days)
 
 
@@ -88,7 +94,19 @@ def check_drop_date(payments: Path, drop: date, newest: date, days: dict[date, i
 
 
 def _first_date(payments: Path) -> tuple[int, str]:
-    with payments.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        rows = csv.reader(file)
-        at = [cell.strip() for cell in next(rows)].index("FECHA")
-        return next(((rows.line_num, row[at] if at < len(row) else "") for row in rows if row), (1, ""))
+    """Return the number of the first line with a row, and its FECHA; "" if it has none that can be read."""
+    with payments.open("rb") as file:
+        lines = enumerate(iter(lambda: file.readline(MAX_LINE_BYTES), b""), start=1)
+        at = [cell.strip() for cell in _cells(next(lines)[1])].index("FECHA")
+        for number, line in lines:
+            if line.strip():
+                cells = _cells(line)
+                return number, cells[at][:MAX_QUOTED] if at < len(cells) else ""
+    return 1, ""
+
+
+def _cells(line: bytes) -> list[str]:
+    try:
+        return next(csv.reader([line.decode("utf-8-sig", errors="replace")]), [])
+    except csv.Error:
+        return []

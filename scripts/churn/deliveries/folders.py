@@ -5,6 +5,7 @@ And what is made of each drop: the folders that have one of its name, and the st
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -13,9 +14,11 @@ from pathlib import Path
 import yaml
 
 from churn.base.command import UserError
+from churn.deliveries.file_names import is_leftover
 
 RAW, MADE = "data/raw", ("data/clean", "data/features", "data/drift")
 STAGES = ("clean_payments", "build_user_base", "build_features", "measure_drift")
+MAX_NAME_BYTES = 240
 
 
 def file_md5s(folder: Path, names: Iterable[str]) -> dict[str, str]:
@@ -30,6 +33,8 @@ def file_md5s(folder: Path, names: Iterable[str]) -> dict[str, str]:
 def held_md5s(folder: Path) -> dict[str, str]:
     """Return the MD5 of every file in a drop's folder, {} if the folder does not exist.
 
+    What file managers and editors leave there does not count; .dvcignore keeps DVC from seeing it.
+
     Raises
     ------
     UserError
@@ -37,7 +42,7 @@ def held_md5s(folder: Path) -> dict[str, str]:
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is not a folder. Move it away: it is the place for a drop's CSVs.")
-    held = list(folder.iterdir()) if folder.exists() else []
+    held = [path for path in folder.iterdir() if not is_leftover(path.name)] if folder.exists() else []
     if inner := [path for path in held if not path.is_file()]:
         raise UserError(f"{inner[0]} does not belong in a drop, which has only the five CSVs. Move it away.")
     return file_md5s(folder, [path.name for path in held])
@@ -54,8 +59,11 @@ def tracked_md5(folder: Path) -> str | None:
 
 def free_path(path: Path) -> Path:
     """Return a path at which there is nothing: the given one, or one like it that ends in a number."""
-    names = (path.name, *(f"{path.name}-{number}" for number in range(2, 10_000)))
-    return next(path.with_name(name) for name in names if not path.with_name(name).exists())
+    # A name may have 255 bytes; the number needs some of them.
+    start = os.fsdecode(os.fsencode(path.name)[:MAX_NAME_BYTES])
+    names = (path.name, *(f"{start}-{number}" for number in range(2, 10_000)))
+    # A link that leads nowhere is something, too.
+    return next(path.with_name(name) for name in names if not os.path.lexists(path.with_name(name)))
 
 
 def pointer_of(folder: Path) -> Path:

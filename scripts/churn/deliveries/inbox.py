@@ -4,17 +4,21 @@ import contextlib
 import fcntl
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import IO
 
 from churn.base.command import UserError
+from churn.base.files import scratch_folder
 from churn.base.git import run_git
-from churn.data.contract import FILES
+from churn.deliveries.arrivals import find_complete
+from churn.deliveries.aside import check_places, finish, leave, reject, remove_reasons
 from churn.deliveries.date import choose_drop_date, count_payment_days
-from churn.deliveries.folders import free_path, pointer_of
-from churn.deliveries.inbox_layout import DONE, READY, REASON, REJECTED
-from churn.deliveries.ingest import place_drop, read_own_list, register_drops, unpacked
+from churn.deliveries.folders import pointer_of
+from churn.deliveries.ingest import COPIES, Placed, place_drop, read_own_list, register_drops
+from churn.deliveries.receive import DiskFullError, Received, receive_delivery
+from churn.deliveries.regular_files import shown
 from churn.deliveries.run_lock import no_run
 
 
@@ -27,7 +31,10 @@ def ingest_inbox(
     commit: bool = False,
     save: Callable[[], None] | None = None,
 ) -> list[Path]:
-    """Ingest the complete deliveries, and return the new paths of the broken ones.
+    """Ingest the complete deliveries, and return the paths of those that failed.
+
+    A broken delivery is moved to rejected/ with the reason. One that failed for another cause, such as a full disk,
+    stays in the inbox, and so does one that cannot be moved. Neither stops the others.
 
     Parameters
     ----------
@@ -52,18 +59,21 @@ def ingest_inbox(
     """
     if not inbox.is_dir():
         raise UserError(f"{inbox} is not a folder. Create it, or correct CHURN_INBOX (in .env or the environment).")
-    with (inbox / ".lock").open("w") as lock:
+    check_places(inbox)
+    with open_lock(inbox / ".lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        remove_reasons(inbox)
         complete = find_complete(inbox, stable, now)
         if not complete:
             return []
-        with no_run(listing.parent.parent):
+        with no_run(listing.parent.parent), scratch_folder(raw / COPIES) as copies:
             read_own_list(listing)
-            return ingest_complete(complete, inbox, raw, listing, now.date(), commit, save)
+            return ingest_complete(complete, copies, inbox, raw, listing, now.date(), commit, save)
 
 
 def ingest_complete(
     complete: list[Path],
+    copies: Path,
     inbox: Path,
     raw: Path,
     listing: Path,
@@ -71,89 +81,65 @@ def ingest_complete(
     commit: bool,
     save: Callable[[], None] | None,
 ) -> list[Path]:
-    """Ingest deliveries, and return the new paths of the broken ones. None is moved away before all are safe."""
-    placed, rejected = {}, []
-    for delivery in order_by_date(complete, today):
-        try:
-            placed[delivery] = place_drop(delivery, raw, None, False, today)
-        except UserError as error:
-            (delivery / REASON).write_text(f"{error}\n")
-            rejected.append(move(delivery, inbox / REJECTED))
-            print(f"REJECTED: {delivery.name} was moved to {rejected[-1]}: {error}")
+    """Ingest deliveries, and return the paths of those that failed. None is moved away before all are safe."""
+    placed: dict[Path, Placed] = {}
+    failed: list[Path] = []
+    received: list[Received] = []
+    for number, delivery in enumerate(complete):
+        with set_aside(delivery, inbox, failed):
+            received.append(receive_delivery(delivery, copies / str(number), follow_links=False))
+    for one in order_by_date(received, today):
+        with set_aside(one.source, inbox, failed):
+            placed[one.source] = place_drop(one, raw, None, False, today)
     register_drops(list(placed.values()), raw, listing)
     if commit:
-        for one in placed.values():
-            commit_drop(one.drop, raw, listing, must=save is not None)
+        for drop in placed.values():
+            commit_drop(drop.drop, raw, listing, must=save is not None)
     if placed and save:
         save()
-    for delivery in placed:
-        print(f"{delivery.name} was moved to {move(delivery, inbox / DONE)}.")
-    return rejected
+    return failed + [delivery for delivery in placed if not finish(delivery, inbox)]
 
 
-def find_complete(inbox: Path, stable: timedelta, now: datetime) -> list[Path]:
-    """Return the complete deliveries; print why each of the others must wait."""
-    complete = []
-    for path in sorted(inbox.iterdir()):
-        if path.name.startswith(".") or path.name == REJECTED:
-            continue
-        if wait := explain_wait(path, stable, now):
-            print(f"{path.name} must wait: {wait}.")
-        else:
-            complete.append(path)
-    if not complete:
-        print(f"No complete delivery in {inbox}.")
-    return complete
+@contextlib.contextmanager
+def set_aside(delivery: Path, inbox: Path, failed: list[Path]) -> Iterator[None]:
+    """Move a delivery aside when an error is raised inside, so that the next can be ingested; add its path to `failed`.
 
-
-def explain_wait(delivery: Path, stable: timedelta, now: datetime) -> str:
-    """Return why a delivery is not complete, "" if it is complete.
-
-    A delivery marked ready that still lacks a file after some time counts as complete: it is broken.
+    Errors of reading the delivery are `UserError`; any other error of the system is not its fault: it stays.
     """
-    if not delivery.is_dir():
-        return "a delivery must be a folder with the five CSVs"
-    missing = [name for name in FILES if not any(is_readable(delivery / f"{name}{end}") for end in ("", ".gz"))]
-    ready, quiet = (delivery / READY).exists(), now - last_change(delivery, now) >= stable
-    if missing and not (ready and quiet):
-        return f"{', '.join(missing)} missing or not readable yet"
-    if not ready and not quiet:
-        minutes = stable.total_seconds() / 60
-        return f"it changed less than {minutes:g} minutes ago and has no {READY}"
-    return ""
-
-
-def is_readable(path: Path) -> bool:
-    """Return whether a file exists and this user may read it."""
-    return path.is_file() and os.access(path, os.R_OK)
-
-
-def last_change(folder: Path, now: datetime) -> datetime:
-    """Return when a folder or a file in it last changed, including names and times."""
     try:
-        stats = [path.stat() for path in (folder, *folder.iterdir())]
-    except FileNotFoundError:
-        return now
-    # A copy that keeps the times of its source has an old mtime from the start, but a new ctime.
-    return datetime.fromtimestamp(max(max(stat.st_mtime, stat.st_ctime) for stat in stats)).astimezone()
+        yield
+    except DiskFullError as error:
+        failed.append(leave(delivery, inbox, str(error)))
+    except UserError as error:
+        failed.append(reject(delivery, inbox, str(error)))
+    except OSError as error:
+        reason = (
+            f"{shown(delivery)} could not be copied: {error.strerror or error}: {shown(error.filename or 'the copy')}. "
+            "Fix this; the delivery stays where it is, and the next run ingests it."
+        )
+        failed.append(leave(delivery, inbox, reason))
 
 
-def order_by_date(deliveries: list[Path], today: date) -> list[Path]:
-    """Return the deliveries in order of their dates; those without a date come last."""
-    return sorted(deliveries, key=lambda delivery: (read_date(delivery, today), delivery.name))
+def open_lock(path: Path) -> IO[bytes]:
+    """Open the inbox's lock file; create it if it is missing."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        what = "is a link" if path.is_symlink() else f"cannot be opened ({error.strerror})"
+        raise UserError(f"{path} {what}. It must be an empty file that you may write to: remove it.") from None
+    return os.fdopen(descriptor, "rb", buffering=0)
 
 
-def read_date(delivery: Path, today: date) -> date:
-    """Return a delivery's date; if it has none, the latest possible (ingest_drop then reports the reason)."""
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(UserError), unpacked(delivery) as files:
-        return choose_drop_date(files / "PAYMENTS.csv", count_payment_days(files / "PAYMENTS.csv"), today)
+def order_by_date(received: list[Received], today: date) -> list[Received]:
+    """Return deliveries in order of their dates; those without a date come last."""
+    return sorted(received, key=lambda one: (read_date(one.folder / "PAYMENTS.csv", today), one.source.name))
+
+
+def read_date(payments: Path, today: date) -> date:
+    """Return a delivery's date; if it has none, the latest possible (place_drop then reports the reason)."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(UserError, OSError):
+        return choose_drop_date(payments, count_payment_days(payments), today)
     return date.max
-
-
-def move(delivery: Path, folder: Path) -> Path:
-    """Move a delivery into a folder, under a free name, and return its new path."""
-    folder.mkdir(exist_ok=True)
-    return delivery.rename(free_path(folder / delivery.name))
 
 
 def commit_drop(drop: date, raw: Path, listing: Path, must: bool) -> None:

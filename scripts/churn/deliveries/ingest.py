@@ -1,19 +1,14 @@
 """Ingest a delivery of five CSVs: check it, copy it to data/raw/<drop>/, have DVC track it, list it."""
 
-import gzip
 import shutil
-import tempfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from churn.base.command import UserError
 from churn.base.drops import read_list, update_list, write_list
-from churn.base.files import remove_scratch, write_whole
-from churn.data.contract import FILES, check_header
+from churn.base.files import remove_scratch, scratch_folder, write_whole
+from churn.data.contract import FILES, MAX_LINE_BYTES, check_header
 from churn.deliveries.date import check_drop_date, choose_drop_date, count_payment_days
 from churn.deliveries.folders import (
     file_md5s,
@@ -25,8 +20,11 @@ from churn.deliveries.folders import (
     tracked_md5,
     tracked_md5s,
 )
-from churn.deliveries.inbox_layout import READY, REASON
+from churn.deliveries.receive import CHUNK_BYTES, Received, receive_delivery
 from churn.deliveries.run_lock import no_run
+
+# The folder in data/raw beside which deliveries are copied; it never exists.
+COPIES = "deliveries"
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ def ingest_drop(source: Path, raw: Path, listing: Path, drop: date | None, repla
     Parameters
     ----------
     source : Path
-        Folder with the five CSVs; other files in it are ignored.
+        Folder with the five CSVs, or links to them; other files in it are ignored.
     raw, listing : Path
         data/raw and data/drops.yaml.
     drop : date or None
@@ -56,25 +54,32 @@ def ingest_drop(source: Path, raw: Path, listing: Path, drop: date | None, repla
     Raises
     ------
     UserError
-        When a file is wrong, changes in the meantime or cannot be unpacked, the date is wrong, the drop exists with
-        different content, the list has the demo's drops, DVC fails, or Snakemake is running.
+        When a file is wrong, changes in the meantime, cannot be read or unpacked, the date is wrong, the drop exists
+        with different content, the list has the demo's drops, DVC fails, or Snakemake is running.
     """
+    if not source.is_dir():
+        what = "is not a folder" if source.exists() else "does not exist"
+        raise UserError(f"{source} {what}. SOURCE must be the folder with {', '.join(FILES)}.")
     with no_run(listing.parent.parent):
         read_own_list(listing)
-        placed = place_drop(source, raw, drop, replace, today)
+        with scratch_folder(raw / COPIES) as scratch:
+            # The user's own folder may be made of links; what a sender puts into the inbox may not.
+            received = receive_delivery(source, scratch / "delivery", follow_links=True)
+            placed = place_drop(received, raw, drop, replace, today)
         register_drops([placed], raw, listing)
     return placed.drop
 
 
-def place_drop(source: Path, raw: Path, drop: date | None, replace: bool, today: date) -> Placed:
-    """Check a delivery and copy its files to their place."""
-    with unpacked(source) as delivery:
-        check_files(delivery)
-        days = count_payment_days(delivery / "PAYMENTS.csv")
-        newest = choose_drop_date(delivery / "PAYMENTS.csv", days, today)
+def place_drop(received: Received, raw: Path, drop: date | None, replace: bool, today: date) -> Placed:
+    """Check the copies of a delivery's files and move them to their place, in the same file system."""
+    payments = received.folder / "PAYMENTS.csv"
+    with received.named_as_delivered():
+        check_files(received)
+        days = count_payment_days(payments)
+        newest = choose_drop_date(payments, days, today)
         drop = drop or newest
-        check_drop_date(delivery / "PAYMENTS.csv", drop, newest, days)
-        return Placed(drop, put_drop(delivery, raw / str(drop), replace))
+        check_drop_date(payments, drop, newest, days)
+    return Placed(drop, put_drop(received, raw / str(drop), replace))
 
 
 def register_drops(placed: list[Placed], raw: Path, listing: Path) -> None:
@@ -105,52 +110,28 @@ def read_own_list(listing: Path) -> list[date]:
     return listed
 
 
-@contextmanager
-def unpacked(source: Path) -> Iterator[Path]:
-    """Yield a folder with five CSVs: the source, or a temporary folder of the same name if some are packed."""
-    packed = [name for name in FILES if (source / f"{name}.gz").is_file()]
-    if twice := [name for name in packed if (source / name).exists()]:
-        raise UserError(f"{source} has both {twice[0]} and {twice[0]}.gz. Remove one of them.")
-    if not packed:
-        yield source
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        delivery = Path(folder, source.name)
-        delivery.mkdir()
-        for name in FILES:
-            if name not in packed:
-                (delivery / name).symlink_to((source / name).absolute())
-                continue
-            try:
-                with gzip.open(source / f"{name}.gz") as read, (delivery / name).open("wb") as write:
-                    shutil.copyfileobj(read, write)
-            except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-                raise UserError(
-                    f"{source / name}.gz cannot be unpacked ({error}). Deliver the complete file again."
-                ) from None
-        yield delivery
-
-
-def check_files(source: Path) -> None:
-    """Raise `UserError` unless the folder has the five files, each with its columns and rows; print other files."""
-    if not source.is_dir():
-        what = "is not a folder" if source.exists() else "does not exist"
-        raise UserError(f"{source} {what}. SOURCE must be the folder with {', '.join(FILES)}.")
+def check_files(received: Received) -> None:
+    """Raise `UserError` unless each of the five files has its columns and rows."""
     for name in FILES:
-        check_header(source / name, name)
-        with (source / name).open("rb") as file:
-            file.readline()
-            if not any(line.strip() for line in file):
-                raise UserError(f"{source / name} has a header but no rows. Deliver the file again, with its rows.")
-    if others := sorted(path.name for path in source.iterdir() if path.name not in (*FILES, READY, REASON)):
-        print(f"Ignored in {source}: {', '.join(others)}")
+        check_header(received.folder / name, name)
+        if not has_rows(received.folder / name):
+            raise UserError(
+                f"{received.folder / name} has a header but no rows. Deliver the file again, with its rows."
+            )
 
 
-def put_drop(source: Path, folder: Path, replace: bool) -> bool:
-    """Copy the five files into the drop's folder; return whether DVC has yet to track them."""
+def has_rows(path: Path) -> bool:
+    """Return whether a file has a line that is not empty after the first."""
+    with path.open("rb") as file:
+        file.readline(MAX_LINE_BYTES)
+        return any(chunk.strip() for chunk in iter(lambda: file.read(CHUNK_BYTES), b""))
+
+
+def put_drop(received: Received, folder: Path, replace: bool) -> bool:
+    """Move the copies of the five files to the drop's folder; return whether DVC has yet to track them."""
     # A killed process may have left one after its last step.
     remove_scratch(folder)
-    given, held, tracked = file_md5s(source, FILES), held_md5s(folder), tracked_md5(folder)
+    given, held, tracked = file_md5s(received.folder, FILES), held_md5s(folder), tracked_md5(folder)
     if not replace:
         _refuse_other_content(folder, given, held, tracked)
     if held == given and tracked == folder_md5(given):
@@ -159,14 +140,7 @@ def put_drop(source: Path, folder: Path, replace: bool) -> bool:
         if held and tracked != folder_md5(held):
             keep_edits(folder)
         with write_whole(folder) as new:
-            new.mkdir()
-            for name in FILES:
-                shutil.copyfile(source / name, new / name)
-            if changed := [name for name, md5 in file_md5s(new, FILES).items() if md5 != given[name]]:
-                raise UserError(
-                    f"{source / changed[0]} changed while it was copied. Wait until the delivery is complete, then "
-                    "ingest it again."
-                )
+            received.folder.rename(new)
     return True
 
 
