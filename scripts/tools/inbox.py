@@ -17,9 +17,11 @@ from pathlib import Path
 
 from churn.base.command import UserError, run_command
 from churn.base.git import read_git, run_git
+from churn.data.mapping import MAPPING
 from churn.deliveries.inbox import ingest_inbox
 from churn.deliveries.inbox_layout import DEFAULT, IN_INBOX, REASON, REJECTED, inbox_folder
 from churn.deliveries.regular_files import shown
+from churn.deliveries.rules import read_rules
 from churn.stack.transfer import push_verified
 
 
@@ -53,13 +55,16 @@ def main() -> None:
         action="store_true",
         help="the same, and send drops and commits to the DVC remote and the git remote before a delivery is moved",
     )
+    parser.add_argument("--mapping", type=Path, default=MAPPING, help=f"how the files are written ({MAPPING})")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     args = parser.parse_args()
     if args.inbox == DEFAULT:
         with suppress(FileExistsError):
             args.inbox.mkdir()
     stable, now = timedelta(minutes=args.stable_minutes), datetime.now().astimezone()
     save = push_drops if args.push else None
-    if failed := ingest_inbox(args.inbox, args.raw, args.list, stable, now, args.commit or args.push, save):
+    rules, commit = read_rules(args.params, args.mapping), args.commit or args.push
+    if failed := ingest_inbox(args.inbox, args.raw, args.list, stable, now, rules, commit, save):
         raise UserError(explain_failed(failed, args.inbox))
 
 

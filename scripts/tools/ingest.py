@@ -15,7 +15,9 @@ from pathlib import Path
 
 from churn.base.command import run_command
 from churn.base.drops import parse_drop
+from churn.data.mapping import MAPPING
 from churn.deliveries.ingest import ingest_drop
+from churn.deliveries.rules import read_rules
 
 
 def main() -> None:
@@ -26,8 +28,11 @@ def main() -> None:
     parser.add_argument("--raw", type=Path, default=Path("data/raw"), help="folder of the drops (data/raw)")
     parser.add_argument("--list", type=Path, default=Path("data/drops.yaml"), help="list of drops (data/drops.yaml)")
     parser.add_argument("--replace", action="store_true", help="replace a drop that exists with different content")
+    parser.add_argument("--mapping", type=Path, default=MAPPING, help=f"how the files are written ({MAPPING})")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     args = parser.parse_args()
-    ingest_drop(args.source, args.raw, args.list, args.drop, args.replace, date.today())
+    rules = read_rules(args.params, args.mapping)
+    ingest_drop(args.source, args.raw, args.list, args.drop, args.replace, date.today(), rules)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ Nothing in it changes a delivered byte: it is applied whenever a file is read. A
 
 import codecs
 from dataclasses import dataclass, field, fields
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -67,11 +66,6 @@ class Mapping:
 
     dialects: dict[str, Dialect] = field(default_factory=lambda: dict.fromkeys(FILES, Dialect()))
     names: dict[str, str] = field(default_factory=dict)
-
-    def find_file(self, name: str, delivered: list[str]) -> list[str]:
-        """Return which of the delivered files is one of the contract, packed or not: more than one is an error."""
-        pattern = self.names.get(name, name).lower()
-        return [one for one in delivered if fnmatchcase(one.lower().removesuffix(".gz"), pattern.removesuffix(".gz"))]
 
 
 def read_mapping(path: Path) -> Mapping:

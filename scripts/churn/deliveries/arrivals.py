@@ -13,13 +13,13 @@ from churn.deliveries.regular_files import shown, special_kind
 MAX_AHEAD = timedelta(days=1)
 
 
-def find_complete(inbox: Path, stable: timedelta, now: datetime) -> list[Path]:
-    """Return the complete deliveries; print why each of the others must wait."""
+def find_complete(inbox: Path, stable: timedelta, now: datetime, patterns: dict[str, str]) -> list[Path]:
+    """Return the complete deliveries; print why each of the others must wait. `match_names` explains `patterns`."""
     complete = []
     for path in sorted(inbox.iterdir()):
         if path.name.startswith(".") or path.name == REJECTED or is_leftover(path.name):
             continue
-        if wait := explain_wait(path, stable, now):
+        if wait := explain_wait(path, stable, now, patterns):
             print(f"{shown(path.name)} must wait: {wait}.")
         else:
             complete.append(path)
@@ -28,7 +28,7 @@ def find_complete(inbox: Path, stable: timedelta, now: datetime) -> list[Path]:
     return complete
 
 
-def explain_wait(delivery: Path, stable: timedelta, now: datetime) -> str:
+def explain_wait(delivery: Path, stable: timedelta, now: datetime, patterns: dict[str, str]) -> str:
     """Return why a delivery is not complete, "" if it is complete.
 
     What has not changed for some time and still is not a folder with the five files counts as complete: it is broken.
@@ -39,7 +39,7 @@ def explain_wait(delivery: Path, stable: timedelta, now: datetime) -> str:
         if not stat.S_ISDIR(mode):
             kind = special_kind(mode)
             return "" if is_quiet else f"{kind and f'it is {kind}; '}a delivery must be a folder with the five CSVs"
-        missing, is_ready = _look_into(delivery)
+        missing, is_ready = _look_into(delivery, patterns)
     except FileNotFoundError:
         return "it is being moved"
     if is_quiet or (is_ready and not missing):
@@ -74,7 +74,7 @@ def last_change(delivery: Path, now: datetime) -> datetime:
     return datetime.fromtimestamp(max((time for time in times if time <= latest), default=0)).astimezone()
 
 
-def _look_into(delivery: Path) -> tuple[list[str], bool]:
+def _look_into(delivery: Path, patterns: dict[str, str]) -> tuple[list[str], bool]:
     """Return which of the five files are missing or cannot be read, and whether the delivery is marked as ready."""
     try:
         found = [path.name for path in delivery.iterdir()]
@@ -83,7 +83,9 @@ def _look_into(delivery: Path) -> tuple[list[str], bool]:
     except OSError:
         found = []
     missing = [
-        name for name, names in match_names(found).items() if not any(_is_readable(delivery / own) for own in names)
+        name
+        for name, names in match_names(found, patterns).items()
+        if not any(_is_readable(delivery / own) for own in names)
     ]
     return missing, READY in found
 

@@ -1,32 +1,27 @@
 """Check a delivery on all its rows before it becomes a drop, as the stages would read it."""
 
-import tempfile
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
 from churn.base.command import UserError
 from churn.base.files import quote
-from churn.data.contract import FILES, USER, USER_FILES
-from churn.data.mapping import Dialect, Mapping
-from churn.data.payment_days import Days, find_silences
+from churn.data.contract import USER, USER_FILES
+from churn.data.payment_days import Days
 from churn.data.quarantine import FileRead, read_files
 from churn.deliveries.date import check_drop_date, choose_drop_date
+from churn.deliveries.rules import Rules
 from churn.engines.duckdb import DuckDBEngine
 
 # The drop of a delivery is not known before its payments are read: until then, no day is too late.
 NO_DAY = date(9000, 1, 1)
-# Fewer payers than this share of all in the user files: their ids are of another kind.
-MIN_OVERLAP = 0.05
-TAIL_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """A delivery that was read: its date, what was read of each file, and how many of the payers each file has.
+    """A delivery whose rows were all read.
 
     Attributes
     ----------
@@ -38,8 +33,6 @@ class Delivery:
         The number of users with a payment.
     known : dict of int
         How many of them each user file has.
-    sums : dict of dict
-        For each column of each file, what to compare with another drop: the mean of a number, or the values of a text.
     """
 
     drop: date
@@ -53,9 +46,7 @@ class Delivery:
         return {day: rows for day, rows in self.files["PAYMENTS.csv"].days.items() if day <= self.drop}
 
 
-def read_delivery(
-    folder: Path, drop: date | None, today: date, params: dict[str, Any], mapping: Mapping, tables: Path
-) -> Delivery:
+def read_delivery(folder: Path, drop: date | None, today: date, rules: Rules, tables: Path) -> Delivery:
     """Read all rows of a delivery as the stages will, and choose its date.
 
     Parameters
@@ -66,18 +57,17 @@ def read_delivery(
         The drop's date; None for the newest plausible day of the payments.
     today : date
         The current date; no payment can be later than tomorrow.
-    params : dict
-        All of params.yaml.
-    mapping : Mapping
-        How the files are written.
+    rules : Rules
+        How to read and judge it.
     tables : Path
-        An empty folder, to write the table of each file in.
+        A folder to write the table of each file in.
 
     Raises
     ------
     UserError
         When a file cannot be read, has too many bad rows, or the date is wrong.
     """
+    params, mapping = rules.params, rules.mapping
     engine, payments = DuckDBEngine(**params["duckdb"]), folder / "PAYMENTS.csv"
     of_payments = read_files(engine, {payments: tables / payments.name}, NO_DAY, params["clean_payments"], mapping)
     days = of_payments[payments.name].days
@@ -102,7 +92,9 @@ def check_late(payments: Path, read: FileRead, drop: date, max_reject_share: flo
 
 
 def _count_payers(tables: Path, drop: date) -> tuple[int, dict[str, int]]:
-    paid = f"SELECT DISTINCT \"{USER}\" FROM {_scan(tables / 'PAYMENTS.csv')} WHERE FECHA <= DATE '{drop}' AND SPENT > 0"
+    paid = (
+        f"SELECT DISTINCT \"{USER}\" FROM {_scan(tables / 'PAYMENTS.csv')} WHERE FECHA <= DATE '{drop}' AND SPENT > 0"
+    )
     with duckdb.connect() as connection:
         connection.execute(f"CREATE TABLE payers AS {paid}")
         ((payers,),) = connection.execute("SELECT count(*) FROM payers").fetchall()
@@ -115,29 +107,3 @@ def _count_payers(tables: Path, drop: date) -> tuple[int, dict[str, int]]:
 
 def _scan(table: Path) -> str:
     return f"read_parquet({quote(table / '*.parquet')})"
-
-
-def find_doubts(delivery: Delivery, folder: Path, before: "Before | None", params: dict[str, Any], mapping: Mapping) -> list[str]:
-    """Return why a delivery that can be read should not be used, each in a sentence that says what to do.
-
-    Parameters
-    ----------
-    delivery : Delivery
-        From `read_delivery`.
-    folder : Path
-        Its folder.
-    before : Before or None
-        The drop before it.
-    params : dict
-        All of params.yaml.
-    mapping : Mapping
-        How the files are written.
-    """
-    lookback, allowed = params["build_features"]["lookback_days"], params["ingest"]["min_rows_share"]
-    return [
-        *_doubt_ends(folder, mapping),
-        *_doubt_history(delivery, lookback),
-        *_doubt_silences(delivery, lookback),
-        *(_doubt_rows(delivery, before, allowed) if before else []),
-        *_doubt_ids(delivery),
-    ]

@@ -20,17 +20,26 @@ def is_leftover(name: str) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in LEFTOVERS)
 
 
-def match_names(found: Iterable[str]) -> dict[str, list[str]]:
-    """Return the names found for each of the five files, in any case, packed or not."""
+def match_names(found: Iterable[str], patterns: dict[str, str]) -> dict[str, list[str]]:
+    """Return the names found for each of the five files, in any case, packed or not.
+
+    Parameters
+    ----------
+    found : iterable of str
+        The names in the folder.
+    patterns : dict of str
+        `Mapping.names`: the delivered names of the files that have other names.
+    """
     found = sorted(found)
+    wanted = {name: patterns.get(name, name).casefold().removesuffix(PACKED) for name in FILES}
     return {
-        name: [one for one in found if one.casefold() in (name.casefold(), f"{name}{PACKED}".casefold())]
-        for name in FILES
+        name: [one for one in found if fnmatchcase(one.casefold().removesuffix(PACKED), pattern)]
+        for name, pattern in wanted.items()
     }
 
 
-def choose_names(source: Path, found: Iterable[str]) -> dict[str, str]:
-    """Return the sender's name of each of the five files.
+def choose_names(source: Path, found: Iterable[str], patterns: dict[str, str]) -> dict[str, str]:
+    """Return the sender's name of each of the five files; see `match_names`.
 
     Raises
     ------
@@ -38,7 +47,7 @@ def choose_names(source: Path, found: Iterable[str]) -> dict[str, str]:
         When a file is missing, or two have its name.
     """
     found = list(found)
-    matched = match_names(found)
+    matched = match_names(found, patterns)
     if missing := [name for name, names in matched.items() if not names]:
         raise UserError(explain_missing(source, missing, found))
     for names in matched.values():

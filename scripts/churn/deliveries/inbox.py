@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import io
 import os
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
@@ -14,11 +13,12 @@ from churn.base.files import scratch_folder
 from churn.base.git import run_git
 from churn.deliveries.arrivals import find_complete
 from churn.deliveries.aside import check_places, finish, leave, reject, remove_reasons
-from churn.deliveries.date import choose_drop_date, count_payment_days
+from churn.deliveries.check import Delivery
 from churn.deliveries.folders import pointer_of
-from churn.deliveries.ingest import COPIES, Placed, place_drop, read_own_list, register_drops
+from churn.deliveries.ingest import COPIES, Placed, place_drop, read_own_list, read_received, register_drops
 from churn.deliveries.receive import DiskFullError, Received, receive_delivery
 from churn.deliveries.regular_files import shown
+from churn.deliveries.rules import Rules
 from churn.deliveries.run_lock import no_run
 
 
@@ -28,6 +28,7 @@ def ingest_inbox(
     listing: Path,
     stable: timedelta,
     now: datetime,
+    rules: Rules,
     commit: bool = False,
     save: Callable[[], None] | None = None,
 ) -> list[Path]:
@@ -46,6 +47,8 @@ def ingest_inbox(
         A delivery without the file _READY is complete when nothing in it has changed for this long.
     now : datetime
         The current time, in this machine's time zone.
+    rules : Rules
+        How to read and judge the deliveries.
     commit : bool
         Commit each drop's pointer and the list to git.
     save : callable or None
@@ -63,12 +66,12 @@ def ingest_inbox(
     with open_lock(inbox / ".lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         remove_reasons(inbox)
-        complete = find_complete(inbox, stable, now)
+        complete = find_complete(inbox, stable, now, rules.mapping.names)
         if not complete:
             return []
         with no_run(listing.parent.parent), scratch_folder(raw / COPIES) as copies:
             read_own_list(listing)
-            return ingest_complete(complete, copies, inbox, raw, listing, now.date(), commit, save)
+            return ingest_complete(complete, copies, inbox, raw, listing, now.date(), rules, commit, save)
 
 
 def ingest_complete(
@@ -78,26 +81,29 @@ def ingest_complete(
     raw: Path,
     listing: Path,
     today: date,
+    rules: Rules,
     commit: bool,
     save: Callable[[], None] | None,
 ) -> list[Path]:
     """Ingest deliveries, and return the paths of those that failed. None is moved away before all are safe."""
     placed: dict[Path, Placed] = {}
     failed: list[Path] = []
-    received: list[Received] = []
-    for number, delivery in enumerate(complete):
-        with set_aside(delivery, inbox, failed):
-            received.append(receive_delivery(delivery, copies / str(number), follow_links=False))
-    for one in order_by_date(received, today):
+    received: list[tuple[Delivery, Received]] = []
+    for number, source in enumerate(complete):
+        with set_aside(source, inbox, failed):
+            one = receive_delivery(source, copies / str(number), rules.mapping.names, follow_links=False)
+            received.append((read_received(one, raw, None, today, rules), one))
+    # The oldest first: each is compared with the drop before it.
+    for delivery, one in sorted(received, key=lambda both: (both[0].drop, both[1].source.name)):
         with set_aside(one.source, inbox, failed):
-            placed[one.source] = place_drop(one, raw, None, False, today)
+            placed[one.source] = place_drop(delivery, one, raw, listing, False, rules)
     register_drops(list(placed.values()), raw, listing)
     if commit:
         for drop in placed.values():
             commit_drop(drop.drop, raw, listing, must=save is not None)
     if placed and save:
         save()
-    return failed + [delivery for delivery in placed if not finish(delivery, inbox)]
+    return failed + [source for source in placed if not finish(source, inbox)]
 
 
 @contextlib.contextmanager
@@ -128,18 +134,6 @@ def open_lock(path: Path) -> IO[bytes]:
         what = "is a link" if path.is_symlink() else f"cannot be opened ({error.strerror})"
         raise UserError(f"{path} {what}. It must be an empty file that you may write to: remove it.") from None
     return os.fdopen(descriptor, "rb", buffering=0)
-
-
-def order_by_date(received: list[Received], today: date) -> list[Received]:
-    """Return deliveries in order of their dates; those without a date come last."""
-    return sorted(received, key=lambda one: (read_date(one.folder / "PAYMENTS.csv", today), one.source.name))
-
-
-def read_date(payments: Path, today: date) -> date:
-    """Return a delivery's date; if it has none, the latest possible (place_drop then reports the reason)."""
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(UserError, OSError):
-        return choose_drop_date(payments, count_payment_days(payments), today)
-    return date.max
 
 
 def commit_drop(drop: date, raw: Path, listing: Path, must: bool) -> None:

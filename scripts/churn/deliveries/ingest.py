@@ -8,8 +8,10 @@ from pathlib import Path
 from churn.base.command import UserError
 from churn.base.drops import read_list, update_list, write_list
 from churn.base.files import remove_scratch, scratch_folder, write_whole
-from churn.data.contract import FILES, MAX_LINE_BYTES, check_header
-from churn.deliveries.date import check_drop_date, choose_drop_date, count_payment_days
+from churn.data.contract import FILES
+from churn.deliveries.before import find_before, report_repeated
+from churn.deliveries.check import Delivery, read_delivery
+from churn.deliveries.doubts import find_doubts
 from churn.deliveries.folders import (
     file_md5s,
     folder_md5,
@@ -20,11 +22,12 @@ from churn.deliveries.folders import (
     tracked_md5,
     tracked_md5s,
 )
-from churn.deliveries.receive import CHUNK_BYTES, Received, receive_delivery
+from churn.deliveries.receive import Received, receive_delivery
+from churn.deliveries.rules import Rules
 from churn.deliveries.run_lock import no_run
 
-# The folder in data/raw beside which deliveries are copied; it never exists.
-COPIES = "deliveries"
+# The folders in data/raw beside which deliveries are copied and their tables written; they never exist.
+COPIES, TABLES = "deliveries", "tables"
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,9 @@ class Placed:
     is_new: bool
 
 
-def ingest_drop(source: Path, raw: Path, listing: Path, drop: date | None, replace: bool, today: date) -> date:
+def ingest_drop(
+    source: Path, raw: Path, listing: Path, drop: date | None, replace: bool, today: date, rules: Rules
+) -> date:
     """Ingest a delivery and return its drop's date.
 
     Parameters
@@ -50,12 +55,15 @@ def ingest_drop(source: Path, raw: Path, listing: Path, drop: date | None, repla
         Replace a drop that exists with different content.
     today : date
         The current date; no payment can be later than tomorrow.
+    rules : Rules
+        How to read and judge the delivery.
 
     Raises
     ------
     UserError
-        When a file is wrong, changes in the meantime, cannot be read or unpacked, the date is wrong, the drop exists
-        with different content, the list has the demo's drops, DVC fails, or Snakemake is running.
+        When a file is wrong, changes in the meantime, cannot be read or unpacked, too many rows are bad, the date is
+        wrong, the delivery is doubtful, the drop exists with different content, the list has the demo's drops, DVC
+        fails, or Snakemake is running.
     """
     if not source.is_dir():
         what = "is not a folder" if source.exists() else "does not exist"
@@ -64,22 +72,44 @@ def ingest_drop(source: Path, raw: Path, listing: Path, drop: date | None, repla
         read_own_list(listing)
         with scratch_folder(raw / COPIES) as scratch:
             # The user's own folder may be made of links; what a sender puts into the inbox may not.
-            received = receive_delivery(source, scratch / "delivery", follow_links=True)
-            placed = place_drop(received, raw, drop, replace, today)
+            received = receive_delivery(source, scratch / "delivery", rules.mapping.names, follow_links=True)
+            delivery = read_received(received, raw, drop, today, rules)
+            placed = place_drop(delivery, received, raw, listing, replace, rules)
         register_drops([placed], raw, listing)
     return placed.drop
 
 
-def place_drop(received: Received, raw: Path, drop: date | None, replace: bool, today: date) -> Placed:
-    """Check the copies of a delivery's files and move them to their place, in the same file system."""
-    payments = received.folder / "PAYMENTS.csv"
+def place_drop(delivery: Delivery, received: Received, raw: Path, listing: Path, replace: bool, rules: Rules) -> Placed:
+    """Judge a delivery that was read, and move the copies of its files to their place, in the same file system.
+
+    Raises
+    ------
+    UserError
+        When the delivery is doubtful and `rules` refuse that, or the drop exists with different content.
+    """
     with received.named_as_delivered():
-        check_files(received)
-        days = count_payment_days(payments)
-        newest = choose_drop_date(payments, days, today)
-        drop = drop or newest
-        check_drop_date(payments, drop, newest, days)
-    return Placed(drop, put_drop(received, raw / str(drop), replace))
+        before = find_before(raw, listing, delivery.drop)
+        report_repeated(received.folder, before)
+        judge(find_doubts(delivery, received.folder, before, rules), received.folder, rules)
+    return Placed(delivery.drop, put_drop(received, raw / str(delivery.drop), replace))
+
+
+def read_received(received: Received, raw: Path, drop: date | None, today: date, rules: Rules) -> Delivery:
+    """Read all rows of a delivery that was received; see `read_delivery`."""
+    with received.named_as_delivered(), scratch_folder(raw / TABLES) as tables:
+        return read_delivery(received.folder, drop, today, rules, tables)
+
+
+def judge(doubts: list[str], folder: Path, rules: Rules) -> None:
+    """Raise `UserError` if there are doubts and `rules` refuse them, else print them."""
+    if doubts and rules.refuses_doubtful:
+        more = "".join(f"\nAlso: {doubt}." for doubt in doubts[1:])
+        raise UserError(
+            f"{folder}: {doubts[0]}. If the delivery is right nonetheless, set ingest.doubtful_deliveries to warn in "
+            f"params.yaml.{more}"
+        )
+    for doubt in doubts:
+        print(f"WARNING: {doubt}.")
 
 
 def register_drops(placed: list[Placed], raw: Path, listing: Path) -> None:
@@ -108,23 +138,6 @@ def read_own_list(listing: Path) -> list[date]:
             f"{listing} lists the demo's drops, which cannot be mixed with your own. Remove them first: make clear-demo"
         )
     return listed
-
-
-def check_files(received: Received) -> None:
-    """Raise `UserError` unless each of the five files has its columns and rows."""
-    for name in FILES:
-        check_header(received.folder / name, name)
-        if not has_rows(received.folder / name):
-            raise UserError(
-                f"{received.folder / name} has a header but no rows. Deliver the file again, with its rows."
-            )
-
-
-def has_rows(path: Path) -> bool:
-    """Return whether a file has a line that is not empty after the first."""
-    with path.open("rb") as file:
-        file.readline(MAX_LINE_BYTES)
-        return any(chunk.strip() for chunk in iter(lambda: file.read(CHUNK_BYTES), b""))
 
 
 def put_drop(received: Received, folder: Path, replace: bool) -> bool:

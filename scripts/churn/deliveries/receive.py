@@ -85,7 +85,9 @@ class Received:
             raise UserError(text.replace(str(self.folder), shown(self.source))) from None
 
 
-def receive_delivery(source: Path, folder: Path, follow_links: bool, limits: Limits = LIMITS) -> Received:
+def receive_delivery(
+    source: Path, folder: Path, patterns: dict[str, str], follow_links: bool, limits: Limits = LIMITS
+) -> Received:
     """Copy a delivery's five files to a new folder.
 
     Parameters
@@ -94,6 +96,8 @@ def receive_delivery(source: Path, folder: Path, follow_links: bool, limits: Lim
         The delivery.
     folder : Path
         The folder to create; if an error is raised, it does not exist.
+    patterns : dict of str
+        `Mapping.names`: the delivered names of the files that have other names.
     follow_links : bool
         Read the files and folders that links lead to: only for a user's own folder, never for the inbox.
     limits : Limits
@@ -109,7 +113,7 @@ def receive_delivery(source: Path, folder: Path, follow_links: bool, limits: Lim
     """
     with open_folder(source, follow_links) as inside:
         try:
-            names = _choose_files(source, inside, follow_links)
+            names = _choose_files(source, inside, patterns, follow_links)
             before = {own: _stamp(own, inside, follow_links) for own in names.values()}
         except OSError as error:
             raise unreadable(source, error) from None
@@ -134,7 +138,7 @@ def receive_delivery(source: Path, folder: Path, follow_links: bool, limits: Lim
     return Received(source, folder, names)
 
 
-def _choose_files(source: Path, inside: int, follow_links: bool) -> dict[str, str]:
+def _choose_files(source: Path, inside: int, patterns: dict[str, str], follow_links: bool) -> dict[str, str]:
     """Return the sender's name of each of the five files; print which others are ignored."""
     with os.scandir(inside) as entries:
         found = {entry.name: entry.stat(follow_symlinks=False).st_mode for entry in entries}
@@ -142,7 +146,7 @@ def _choose_files(source: Path, inside: int, follow_links: bool) -> dict[str, st
     for name, mode in sorted(found.items()):
         if not follow_links and special_kind(mode):
             require_regular(source / name, mode)
-    names = choose_names(source, found)
+    names = choose_names(source, found, patterns)
     if others := sorted(set(found) - {*names.values(), READY, REASON}):
         print(f"Ignored in {shown(source)}: {list_names(others)}")
     return names
@@ -187,12 +191,13 @@ def _copy_lines(
             _check_ratio(source, copied, size, limits)
         if copied % (64 * CHUNK_BYTES) < len(chunk):
             _check_space(Path(write.name).parent, 0, source, limits)
-        end = chunk.find(b"\n")
+        end = min((at for at in (chunk.find(b"\n"), chunk.find(b"\r")) if at >= 0), default=-1)
         most = limits.header_bytes if line == 1 else limits.line_bytes
         if in_line + (len(chunk) if end < 0 else end) > most:
             raise UserError(_explain_line(source, line, most))
         line += chunk.count(b"\n")
-        in_line = in_line + len(chunk) if end < 0 else len(chunk) - chunk.rfind(b"\n") - 1
+        last = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
+        in_line = in_line + len(chunk) if end < 0 else len(chunk) - last - 1
         write.write(chunk)
 
 
