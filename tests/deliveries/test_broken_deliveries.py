@@ -200,5 +200,5 @@ def test_names_in_another_case_are_accepted(inbox, deliver):  # noqa: F811
 def test_limits_are_named(source, tmp_path, limits, expected):  # noqa: F811
     write_as("PAYMENTS.csv.gz", gzip.compress(HEADER + ROW * 300_000))(source)
     with pytest.raises(UserError, match=expected):
-        receive_delivery(source, tmp_path / "copy", follow_links=False, limits=limits)
+        receive_delivery(source, tmp_path / "copy", {}, follow_links=False, limits=limits)
     assert not (tmp_path / "copy").exists()

@@ -104,7 +104,7 @@ def test_a_file_replaced_by_a_link_after_the_check_is_not_followed(source, tmp_p
     calls: list[str] = []
     monkeypatch.setattr(os, "stat", replace_after)
     with pytest.raises(UserError, match=r"PAYMENTS.csv cannot be read \(Too many levels of symbolic links\)"):
-        receive_delivery(source, tmp_path / "copy", follow_links=False)
+        receive_delivery(source, tmp_path / "copy", {}, follow_links=False)
     assert len(calls) == 2 and not (tmp_path / "copy").exists()
 
 

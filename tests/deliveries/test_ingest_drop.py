@@ -10,12 +10,14 @@ from datetime import date, timedelta
 import pytest
 import yaml
 from conftest import ROOT
+from delivery_rules import RULES, write_rules
 
 from churn.base.command import UserError
 from churn.base.drops import read_list, write_list
 from churn.data.contract import FILES
 from churn.deliveries import receive
-from churn.deliveries.date import check_drop_date, choose_drop_date, count_payment_days
+from churn.deliveries.check import read_delivery
+from churn.deliveries.date import check_drop_date
 from churn.deliveries.folders import file_md5s, folder_md5, tracked_md5
 from churn.deliveries.ingest import ingest_drop
 
@@ -48,11 +50,12 @@ def repository(tmp_path):
     (root / ".gitignore").write_text("/data/raw/????-??-??/\n")
     subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
     write_list(root / "data/drops.yaml", "none", [])
+    write_rules(root)
     return root
 
 
 def ingest(source, repository, drop=None, replace=False):
-    return ingest_drop(source, repository / "data/raw", repository / "data/drops.yaml", drop, replace, TODAY)
+    return ingest_drop(source, repository / "data/raw", repository / "data/drops.yaml", drop, replace, TODAY, RULES)
 
 
 def write_payments(source, rows):
@@ -208,13 +211,13 @@ def test_the_newest_believable_day_names_the_drop(source, capsys):
         ("", date(2026, 3, 8)),
         ("2027-01-15,S1,1001,5.00,Instore,\n", date(2026, 3, 8)),  # after today
         ("2026-08-03,S1,1001,5.00,Instore,\n", date(2026, 3, 8)),  # far after all others
-        ("2026-03-20,S1,1001,5.00,Instore,\n", date(2026, 3, 20)),  # near
+        ("2026-03-20,S1,1001,5.00,Instore,\n", date(2026, 3, 8)),  # near, but a single row
+        ("2026-03-20,S1,1001,5.00,Instore,\n" * 6, date(2026, 3, 20)),  # near, and as many as usual
         ("2026-08-03,S1,1001,5.00,Instore,\n" * 20, date(2026, 8, 3)),  # many
         ("2026-02-31,S1,1001,5.00,Instore,\n2026-3-9,S1,1001,5.00,Instore,\nbad\n", date(2026, 3, 8)),  # unreadable
     ]:
         write_payments(source, rows + stray)
-        days = count_payment_days(source / "PAYMENTS.csv")
-        assert choose_drop_date(source / "PAYMENTS.csv", days, TODAY) == expected
+        assert read_delivery(source, None, TODAY, RULES, tmp_path / "tables").drop == expected
     assert "1 rows are dated after 2026-03-08 (up to 2027-01-15)" in capsys.readouterr().out
 
 
@@ -227,9 +230,8 @@ def test_a_silent_end_is_warned_about(source, capsys):
 
 
 @pytest.mark.skipif(not SEED.exists(), reason="the five-user sample is not here")
-def test_the_five_user_sample_has_a_date():
-    payments = SEED / "PAYMENTS.csv"
-    assert choose_drop_date(payments, count_payment_days(payments), TODAY) == date(2024, 6, 15)
+def test_the_five_user_sample_has_a_date(tmp_path):
+    assert read_delivery(SEED, None, TODAY, RULES, tmp_path).drop == date(2024, 6, 15)
 
 
 def pack(path, cut=None):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ENVIRONMENT, ROOT, run
+from delivery_rules import RULES
 from test_ingest_drop import everything_in, is_tracked, pack, repository, source, write_payments  # noqa: F401
 
 from churn.base.command import UserError
@@ -49,7 +50,7 @@ def look(inbox: Path, later: timedelta = timedelta(0)) -> list[str]:
     """Look into the inbox, as if it were later; return the names of what was moved aside."""
     root = inbox.parent
     now = datetime.now().astimezone() + later
-    rejected = ingest_inbox(inbox, root / "data/raw", root / "data/drops.yaml", TEN_MINUTES, now)
+    rejected = ingest_inbox(inbox, root / "data/raw", root / "data/drops.yaml", TEN_MINUTES, now, RULES)
     return [path.name for path in rejected]
 
 
@@ -223,7 +224,7 @@ def test_a_delivery_stays_until_its_drop_is_saved(inbox, deliver):
     """As in a weekly run on a Git host whose push fails: the next run has a new checkout, and finds the delivery."""
     deliver("a")
     root, now, saved = inbox.parent, datetime.now().astimezone(), []
-    places = (inbox, root / "data/raw", root / "data/drops.yaml", TEN_MINUTES, now)
+    places = (inbox, root / "data/raw", root / "data/drops.yaml", TEN_MINUTES, now, RULES)
 
     def refuse():
         raise UserError("no network")
@@ -258,7 +259,7 @@ def test_a_delivery_stays_when_git_does_not_commit_its_drop(inbox, deliver):
     hook = root / ".git/hooks/pre-commit"
     hook.write_text("#!/bin/sh\necho not now >&2\nexit 1\n")
     hook.chmod(0o755)
-    places = (inbox, root / "data/raw", root / "data/drops.yaml", TEN_MINUTES, datetime.now().astimezone(), True)
+    places = (inbox, root / "data/raw", root / "data/drops.yaml", TEN_MINUTES, datetime.now().astimezone(), RULES, True)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         with pytest.raises(UserError, match=r"git did not commit .*not now"):

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import pytest
 from conftest import ENVIRONMENT, ROOT
+from delivery_rules import RULES
 from test_ingest_drop import repository, source, write_payments  # noqa: F401
 from test_ingest_inbox import TEN_MINUTES, deliver, inbox, listed, look, names_in  # noqa: F401
 
@@ -23,7 +24,7 @@ def test_a_user_may_ingest_links_but_no_device(source, repository, tmp_path):  #
     for name in FILES:
         (own / name).symlink_to(source / name)
     (tmp_path / "link").symlink_to(own)
-    places = (repository / "data/raw", repository / "data/drops.yaml", None, False, datetime(2026, 11, 1).date())
+    places = (repository / "data/raw", repository / "data/drops.yaml", None, False, datetime(2026, 11, 1).date(), RULES)
     assert str(ingest_drop(tmp_path / "link", *places)) == "2026-03-08"
     assert not any(path.is_symlink() for path in (repository / "data/raw/2026-03-08").iterdir())
     (own / "PAYMENTS.csv").unlink()
@@ -38,7 +39,7 @@ def test_a_user_may_ingest_links_but_no_device(source, repository, tmp_path):  #
 
 def test_what_editors_and_file_managers_leave_in_a_drop_changes_nothing(source, repository, capsys):  # noqa: F811
     shutil.copy(ROOT / ".dvcignore", repository)
-    places = (repository / "data/raw", repository / "data/drops.yaml", None, False, datetime(2026, 11, 1).date())
+    places = (repository / "data/raw", repository / "data/drops.yaml", None, False, datetime(2026, 11, 1).date(), RULES)
     drop = repository / "data/raw" / str(ingest_drop(source, *places))
     names = (".DS_Store", "Thumbs.db", "PAYMENTS.csv~", ".PAYMENTS.csv.swp", "._PAYMENTS.csv", "#PAYMENTS.csv#")
     for name in names:

@@ -14,11 +14,13 @@ from build_training_set import build_training_set
 from build_user_base import build_user_base
 from churn.base.drops import write_list
 from churn.base.params import read_params
+from churn.data.mapping import Mapping
 from churn.engines.duckdb import DuckDBEngine
 from clean_payments import clean_payments
 
 DAY = timedelta(days=1)
 PARAMS = read_params(ROOT / "params.yaml")
+MAPPING = Mapping()
 
 
 def make_payments(first: date, days: int, users: int = 40, seed: int = 0) -> pd.DataFrame:
@@ -74,9 +76,9 @@ class Deliveries:
         tables = clean / "payments_clean.parquet", clean / "payments_rejects.parquet"
         coverage = self.folder / "coverage"
         settings = PARAMS["clean_payments"] | {"max_reject_share": 0.5}
-        clean_payments(self._engine, raw / "PAYMENTS.csv", drop, *tables, coverage / f"{drop}.json", settings)
+        clean_payments(self._engine, raw / "PAYMENTS.csv", drop, *tables, coverage / f"{drop}.json", settings, MAPPING)
         tables = clean / "user_base.parquet", clean / "user_base_rejects.parquet"
-        build_user_base(self._engine, raw, drop, *tables, counts / "users.json", PARAMS["build_user_base"])
+        build_user_base(self._engine, raw, drop, *tables, counts / "users.json", PARAMS["build_user_base"], MAPPING)
         if self.has_text_ids:
             for name in ("payments_clean.parquet", "user_base.parquet"):
                 write_text_ids(clean / name, clean / name, "CUS_CUST_ID_BUY")

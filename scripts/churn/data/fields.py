@@ -64,8 +64,10 @@ def value_of(column: str, spec: Column, dialect: Dialect, has_unseen: bool) -> s
         return _date(text, dialect, has_unseen)
     if column == "DESCUENTO" and dialect.discount == "percent":
         # Multiplying keeps decimals exact, dividing does not.
-        return f"({_number(text, Type('DECIMAL(11, 6)', ''), dialect, has_unseen)} * 0.01)::{TYPES[spec.type].sql}"
-    return _number(text, TYPES[spec.type], dialect, has_unseen)
+        return (
+            f"({_number(text, Type('DECIMAL(11, 6)', ''), dialect, has_unseen, True)} * 0.01)::{TYPES[spec.type].sql}"
+        )
+    return _number(text, TYPES[spec.type], dialect, has_unseen, spec.type == "fraction")
 
 
 def _text(text: str, dialect: Dialect, has_unseen: bool) -> str:
@@ -82,9 +84,14 @@ def _text(text: str, dialect: Dialect, has_unseen: bool) -> str:
     )
 
 
-def _number(text: str, kind: Type, dialect: Dialect, has_unseen: bool) -> str:
+def _number(text: str, kind: Type, dialect: Dialect, has_unseen: bool, is_fraction: bool) -> str:
     """Return SQL for a number; numbers are parsed as decimals, never as floats."""
     decimal, thousands = dialect.decimal, dialect.thousands
+    if is_fraction and decimal == ",":
+        # A fraction has no thousands: a point can only be its decimal point too.
+        return _cast(f"replace({text}, ',', '.')", kind, has_unseen)
+    if is_fraction:
+        thousands = None
     if decimal == "." and not thousands:
         return _cast(text, kind, has_unseen)
     plain = f"replace({text}, ',', '.')" if decimal == "," else text
