@@ -89,7 +89,8 @@ def read_dates(values: Counter[str], strip: str) -> DateColumn:
 def parse_date(text: str, form: str) -> date | None:
     """Return the date that a text means in a format, or None."""
     if form == EXCEL:
-        return date(1899, 12, 30) + timedelta(days=int(float(text)))
+        is_serial = bool(re.fullmatch(r"\d{5}(\.\d+)?", text))
+        return date(1899, 12, 30) + timedelta(days=int(text[:5])) if is_serial else None
     try:
         return datetime.strptime(text, form).date()
     except ValueError:
@@ -150,6 +151,13 @@ def find_dates(
     return dict.fromkeys(columns, forms)
 
 
+def is_date(raw: str, strip: str, forms: tuple[str, ...]) -> bool:
+    """Return whether a text is a date in one of these formats, whatever time it has."""
+    days = [re.split(r"[ T]*%[HI]", form)[0] for form in forms]
+    dates = read_dates(Counter([raw]), strip)
+    return any(parse_date(text, form) for counts in dates.groups.values() for text in counts for form in days)
+
+
 def is_never(day: date) -> bool:
     """Return whether a date is one that systems write for "never"."""
     return day in NEVER
@@ -175,8 +183,8 @@ def _choose(
     possible = [form for form in formats if valid[form] == most]
     if most < (1 - SOME) * counts.total():
         found.questions.append(
-            f"{file}: {column} has {counted(counts.total() - most, 'date')} that are not of the form {possible[0]}. Are "
-            f"days and months mixed, as in {' and '.join(formats)}?"
+            f"{file}: {column} has {counted(counts.total() - most, 'date')} that are not of the form {possible[0]}. "
+            f"Are days and months mixed, as in {' and '.join(formats)}?"
         )
     if len(possible) == 1:
         return possible[0]
@@ -229,5 +237,7 @@ def _formats_of(shape: str) -> tuple[str, ...]:
 def date_columns(file: str, table: Table, strip: str) -> dict[str, DateColumn]:
     """Return the date columns of a file."""
     return {
-        column: read_dates(values, strip) for column, values in table.values.items() if FILES[file][column].type == "date"
+        column: read_dates(values, strip)
+        for column, values in table.values.items()
+        if FILES[file][column].type == "date"
     }

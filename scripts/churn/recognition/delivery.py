@@ -9,20 +9,18 @@ from pathlib import Path
 
 from churn.data.contract import FILES
 from churn.data.mapping import NULLS
-from churn.recognition.dates import DateColumn, date_columns, find_dates, find_orders, parse_date, read_dates
+from churn.recognition.dates import DateColumn, date_columns, find_dates, find_orders, is_date, read_dates
 from churn.recognition.fields import Layout, find_layout, read_rows
 from churn.recognition.findings import Findings, counted
-from churn.recognition.ids import find_user_ids, read_ids
+from churn.recognition.ids import add_thousands, find_user_ids, read_ids
 from churn.recognition.marks import bare, find_strip
 from churn.recognition.names import find_columns, match_by_header, match_files, name_pattern, note_header
 from churn.recognition.nulls import find_nulls
-from churn.recognition.numbers import Marks, collect_marks, find_numbers, parse_number, read_marks
+from churn.recognition.numbers import Marks, collect_marks, find_numbers, parse_number, read_marks, sum_amounts
 from churn.recognition.proposal import Proposal, combine
 from churn.recognition.rows import Table, find_rows
 from churn.recognition.sample import Sample, read_sample
 from churn.recognition.values import ask_ranges, ask_refunds, ask_signs, find_discount, find_words
-
-DELIVERY_QUESTIONS = "{name} is missing from {folder}, and no other file has its columns. Which file is it?"
 
 
 @dataclass
@@ -60,22 +58,23 @@ def recognise(folder: Path, today: date | None = None) -> Proposal:
     files = _open_files(folder, questions)
     for name, file in files.items():
         _recognise_fields(name, file)
-    everywhere = sum((marks for file in files.values() for marks in file.marks.values()), Marks())
+    everywhere = sum((sum_amounts(name, file.marks) for name, file in files.items()), Marks())
     orders = find_orders([dates for file in files.values() for dates in file.dates.values()])
     for name, file in files.items():
         file.decimal, file.thousands = find_numbers(name, file.marks, everywhere, file.found)
         file.forms = find_dates(name, file.dates, orders, today or date.today(), file.found)
         _recognise_values(name, file)
     ids = {name: read_ids(file.table, file.strip, file.nulls) for name, file in files.items()}
-    dotted = {name: bool(file.thousands) for name, file in files.items()}
+    found = {name: file.found for name, file in files.items()}
+    can_read = add_thousands(ids, {name: (file.decimal, file.thousands) for name, file in files.items()}, found)
     payments = files.get("PAYMENTS.csv")
     tables = {name: file.table for name, file in files.items()}
-    delivery = [find_user_ids(ids, dotted, questions)]
+    delivery = [find_user_ids(ids, can_read, questions)]
     if payments:
         parse = _parser(payments)
         delivery.append(find_discount(tables, parse, questions))
         ask_refunds(tables, parse, questions)
-    return combine({name: file.found for name, file in files.items()}, [one for one in delivery if one], questions)
+    return combine(found, [one for one in delivery if one], questions)
 
 
 def _open_files(folder: Path, questions: list[str]) -> dict[str, _File]:
@@ -103,10 +102,13 @@ def _open_files(folder: Path, questions: list[str]) -> dict[str, _File]:
         for name, path in match_by_header(missing, layouts).items():
             if layout := find_layout(samples[path].head, [name]):
                 files[name] = _File(path, samples[path], layout)
-                files[name].found.notes.append(f"{path.name} is read as {name}, because of its columns")
-    for name in missing:
-        if name not in files:
-            questions.append(DELIVERY_QUESTIONS.format(name=name, folder=folder))
+                files[name].found.notes.append(f"{path.name} has its columns")
+    if lost := [name for name in missing if name not in files]:
+        others = sorted(path.name for path in folder.iterdir() if path not in {file.path for file in files.values()})
+        questions.append(
+            f"{folder} has no {', '.join(lost)}, nor other text files with their columns; it also has "
+            f"{', '.join(others[:10]) or 'no other file'}. Archives such as .zip are not unpacked."
+        )
     ordered = {name: files[name] for name in FILES if name in files}
     for name, file in ordered.items():
         if file.path.name.lower().removesuffix(".gz") != name.lower():
@@ -133,7 +135,7 @@ def _recognise_fields(name: str, file: _File) -> None:
     if encoding.name != "utf-8":
         found.add("encoding", encoding.name, encoding.evidence, encoding.certain, encoding.alternative)
     elif encoding.is_marked:
-        found.notes.append(f"{name} begins with the byte order mark of UTF-8")
+        found.notes.append("begins with the byte order mark of UTF-8")
     if encoding.invalid_lines:
         lines = counted(encoding.invalid_lines, "line")
         found.questions.append(f"{name} is UTF-8, but {lines} are not: they are rejected. Were two files joined?")
@@ -142,7 +144,7 @@ def _recognise_fields(name: str, file: _File) -> None:
             f"{name} has {counted(encoding.nul_bytes, 'NUL byte')}: part of it was lost. Deliver it again."
         )
     if file.sample.line_end == "\r":
-        found.notes.append(f"{name} has lines that end in a carriage return only")
+        found.notes.append("lines end in a carriage return only")
     if layout.delimiter != ",":
         found.add("delimiter", layout.delimiter, f"The header has {counted(len(layout.header), 'field')} with it")
     if layout.quote != '"':
@@ -150,7 +152,7 @@ def _recognise_fields(name: str, file: _File) -> None:
     if layout.skip_lines:
         found.add(("skip", "lines"), layout.skip_lines, f"The header is line {layout.skip_lines + 1}")
     if layout.has_hint:
-        found.notes.append(f"{name} begins with a line that names its delimiter for Excel")
+        found.notes.append("the first line names the delimiter for Excel")
     note_header(name, layout, found)
     first, last = read_rows(file.sample, layout)
     file.table = find_rows(name, layout, first, last, found)
@@ -196,22 +198,10 @@ def _fits(name: str, file: _File, parse: Callable[[str, str], float | None], col
     """Return whether a text can be read as a column; ids are looked at elsewhere, but a null is not an id."""
     spec = FILES[name][column]
     if spec.type == "date":
-        return any(read_dates(Counter([text]), file.strip).groups) and _is_date(file, column, text)
+        return is_date(text, file.strip, file.forms.get(column, ()))
     if spec.type == "id":
         return any(map(str.isdigit, text)) or len(bare(text, file.strip)) > 8
     if spec.type == "text":
         return not spec.allowed and not text.startswith("#")
-    # Brackets and a minus sign behind are asked about elsewhere.
-    plain = bare(text, file.strip).strip("()") if spec.type == "money" else text
-    return parse(column, plain.removesuffix("-") or plain) is not None
-
-
-def _is_date(file: _File, column: str, text: str) -> bool:
-    dates = read_dates(Counter([text]), file.strip)
-    forms = file.forms.get(column, ())
-    days = [day for counts in dates.groups.values() for day in counts]
-    return any(parse_date(day, form.split("%H")[0].rstrip(" T")) for day in days for form in _bare_forms(forms))
-
-
-def _bare_forms(forms: tuple[str, ...]) -> list[str]:
-    return [form.split("%H")[0].split("%I")[0].rstrip(" T") for form in forms]
+    # Signs and numbers that are written another way are asked about elsewhere.
+    return parse(column, text) is not None or bool(read_marks(Counter([text]), file.strip).numbers)

@@ -11,7 +11,7 @@ BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16-l
 COUNTED_CHUNKS = 48
 # The encodings of one byte per character that exporters use in Spanish and Portuguese, most common first.
 ONE_BYTE = ("windows-1252", "cp850", "mac_roman")
-LETTERS = frozenset("áéíóúüñÁÉÍÓÚÜÑçÇãõâêôàºª°¿¡€´’–")
+LETTERS = frozenset("áéíóúüñÁÉÍÓÚÜÑçÇãõâêôàºª°¿¡€")
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,9 @@ class EncodingScan:
         self._rest = b""
         if self._wide:
             if self._mark:
-                return Encoding("utf-16", self._wide, "The file begins with the byte order mark of UTF-16", is_marked=True)
+                return Encoding(
+                    "utf-16", self._wide, "The file begins with the byte order mark of UTF-16", is_marked=True
+                )
             return Encoding(self._wide, self._wide, "Every second byte is 0 and there is no byte order mark")
         if self._invalid and self._invalid >= self._valid and not self._mark:
             return self._one_byte()

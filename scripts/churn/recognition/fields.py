@@ -85,20 +85,20 @@ def find_layout(text: str, files: Iterable[str] = FILES) -> Layout | None:
 
 def read_rows(sample: Sample, layout: Layout) -> tuple[list[list[str]], list[list[str]]]:
     """Return the rows of a sample: those of its beginning and its pieces, and those of its end."""
-    first: list[list[str]] = []
-    every = list(_records(sample.head[layout.body :], layout))
-    first += every[:MAX_ROWS]
-    last = every[MAX_ROWS:][-TAIL_ROWS:]
+    lines = sample.head[layout.body :].split("\n")
+    first = list(_records(lines[:MAX_ROWS], layout))
+    last = lines[MAX_ROWS:]
     if sample.pieces:
         for piece in sample.pieces[:-1]:
-            first += _records(piece, layout)
-        last = list(_records(sample.pieces[-1], layout))[-TAIL_ROWS:]
-    return first, last
+            first += _records(piece.split("\n"), layout)
+        last = sample.pieces[-1].split("\n")
+    return first, list(_records(last[-TAIL_ROWS:], layout))
 
 
 def _first_lines(text: str) -> list[tuple[str, int]]:
     """Return the first lines, each with the place after it."""
-    lines, begin = [], 0
+    lines: list[tuple[str, int]] = []
+    begin = 0
     while len(lines) < SEARCHED_LINES and begin < len(text):
         end = text.find("\n", begin)
         end = len(text) if end < 0 else end
@@ -138,9 +138,8 @@ def _find_quote(text: str, delimiter: str) -> str:
     return "'" if closed["'"] > max(opened, closed['"']) else '"'
 
 
-def _records(text: str, layout: Layout) -> Iterator[list[str]]:
+def _records(lines: list[str], layout: Layout) -> Iterator[list[str]]:
     """Yield the rows; a quote that is never closed costs its own line only."""
-    lines = text.split("\n")
     place = 0
     while place < len(lines):
         line = lines[place]

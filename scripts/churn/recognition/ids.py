@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from churn.data.contract import USER
-from churn.recognition.findings import Finding, counted, shown
+from churn.recognition.findings import Finding, Findings, counted, shown
 from churn.recognition.marks import bare
 from churn.recognition.rows import Table
 
@@ -26,6 +26,8 @@ class Ids:
     ----------
     kinds : Counter
         How many values are whole, text, scientific, grouped (like 100.133), or long (not a BIGINT).
+    groups : Counter
+        The characters between thousands of the grouped values.
     examples : dict of str
         The first value of each kind.
     lengths : set of int
@@ -37,6 +39,7 @@ class Ids:
     """
 
     kinds: Counter[str] = field(default_factory=Counter)
+    groups: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
     lengths: set[int] = field(default_factory=set)
     zeros: int = 0
@@ -54,6 +57,8 @@ def read_ids(table: Table, strip: str, is_null: frozenset[str]) -> Ids:
         kind = _kind(text)
         ids.kinds[kind] += times
         ids.examples.setdefault(kind, text)
+        if kind == "grouped":
+            ids.groups["." if "." in text else ","] += times
         if kind in ("whole", "long"):
             digits = text.partition(".")[0]
             whole.add(digits)
@@ -69,15 +74,48 @@ def read_ids(table: Table, strip: str, is_null: frozenset[str]) -> Ids:
     return ids
 
 
-def find_user_ids(files: dict[str, Ids], dotted: dict[str, bool], questions: list[str]) -> Finding | None:
+def add_thousands(
+    files: dict[str, Ids], written: dict[str, tuple[str, str]], found: dict[str, Findings]
+) -> dict[str, bool]:
+    """Return for each file whether ids like 100.133 can be read as numbers; if all can, add the keys for that.
+
+    Parameters
+    ----------
+    files : dict of Ids
+        From `read_ids`, by the name of the file.
+    written : dict of tuple
+        The characters before decimals and between thousands of the file's numbers, from `numbers.find_numbers`.
+    found : dict of Findings
+        What was recognised in each file.
+    """
+    characters = {file: max(ids.groups, key=lambda one: ids.groups[one], default="") for file, ids in files.items()}
+    is_free = {file: "decimal" in found[file].silent for file in files}
+    can_read = {}
+    for file, character in characters.items():
+        decimal, thousands = written[file]
+        can_read[file] = (
+            not character or thousands == character or (not thousands and (is_free[file] or decimal != character))
+        )
+    if all(can_read.values()):
+        for file, character in characters.items():
+            if files[file].kinds["grouped"] < SOME * files[file].kinds.total() or written[file][1] == character:
+                continue
+            evidence = f"{counted(files[file].kinds['grouped'], 'id')} like {shown(files[file].examples['grouped'])}"
+            found[file].add("thousands", character, evidence)
+            if character == "." and written[file][0] == ".":
+                found[file].add("decimal", ",", f"{evidence}, in which the point is not before decimals")
+    return can_read
+
+
+def find_user_ids(files: dict[str, Ids], can_read: dict[str, bool], questions: list[str]) -> Finding | None:
     """Return the key user_id if ids are texts; add what cannot be decided to the questions.
 
     Parameters
     ----------
     files : dict of Ids
         From `read_ids`, by the name of the file.
-    dotted : dict of bool
-        For each file, whether its mapping reads 100.133 as 100133.
+    can_read : dict of bool
+        From `add_thousands`.
     """
     kinds = sum((ids.kinds for ids in files.values()), Counter())
     total = max(kinds.total(), 1)
@@ -94,7 +132,7 @@ def find_user_ids(files: dict[str, Ids], dotted: dict[str, bool], questions: lis
         evidence = f"{counted(kinds['long'], 'id')} like {shown(examples['long'])} with too many digits for a number"
         return Finding(("user_id",), "text", evidence)
     if kinds["grouped"] >= SOME * total:
-        return _grouped(files, dotted, examples["grouped"], questions)
+        return _grouped(files, can_read, examples["grouped"], questions)
     return _zeros(files)
 
 
@@ -110,7 +148,7 @@ def _kind(text: str) -> str:
 
 
 def _texts(number: int, total: int, example: str, questions: list[str]) -> Finding | None:
-    evidence = f"{number:,} of {counted(total, 'id')} are no whole numbers, such as {shown(example)}"
+    evidence = f"{number:,} of {counted(total, 'id')} are not whole numbers, such as {shown(example)}"
     if 2 * number >= total:
         return Finding(("user_id",), "text", evidence)
     questions.append(
@@ -119,18 +157,18 @@ def _texts(number: int, total: int, example: str, questions: list[str]) -> Findi
     return None
 
 
-def _grouped(files: dict[str, Ids], dotted: dict[str, bool], example: str, questions: list[str]) -> Finding | None:
+def _grouped(files: dict[str, Ids], can_read: dict[str, bool], example: str, questions: list[str]) -> Finding | None:
     grouped = {file: ids.kinds["grouped"] for file, ids in files.items()}
-    wrong = [file for file, times in grouped.items() if times and not dotted[file]]
+    wrong = [file for file, times in grouped.items() if times and not can_read[file]]
     if not wrong:
         return None
     evidence = f"{counted(sum(grouped.values()), 'id')} like {shown(example)} with a character between thousands"
-    start = f"{USER}: {evidence}. The numbers of {', '.join(wrong)} do not have that character between thousands, so "
+    start = f"{USER}: {evidence}. Other numbers of {', '.join(wrong)} have it before decimals, so "
     # Short ids have no such character, so other kinds are fine if no long id lacks it.
     if all(times and not any(length > 3 for length in files[file].lengths) for file, times in grouped.items()):
         questions.append(
-            f"{start}the proposal reads ids as texts: they match across the files, but scores will have {example}. Better "
-            "deliver them without it."
+            f"{start}the proposal reads ids as texts: they match across the files, but scores will have {example}. "
+            "Better deliver them without it."
         )
         other = f"deliver ids as {re.sub('[.,]', '', example)}, and remove this line"
         return Finding(("user_id",), "text", evidence, certain=False, alternative=other)

@@ -137,7 +137,7 @@ def note_header(file: str, layout: Layout, found: Findings) -> None:
     contract = {normal(column): column for column in FILES[file]}
     known = [name for name in layout.header if normal(name) in contract]
     if odd := [name for name in known if name not in FILES[file]]:
-        found.notes.append(f"{file}: {shown(odd[0])} in the header is read as {contract[normal(odd[0])]}")
+        found.notes.append(f"{shown(odd[0])} in the header is read as {contract[normal(odd[0])]}")
     times = Counter(map(normal, known))
     if twice := [contract[name] for name, number in times.items() if number > 1]:
         found.questions.append(f"{file} has the column {', '.join(twice)} more than once: remove one of them.")

@@ -15,7 +15,9 @@ DEFAULT = frozenset(text.casefold() for text in NULLS)
 WORDS = frozenset(
     "- -- --- ? ?? . * na n.a. n/d nd n.d. s/d sd s.d. s/i n/c nil null (null) [null] none (none) nan nat undefined "
     "vacio vacío missing unknown desconocido desconocida (blank) (en_blanco) sin_dato sin_datos no_aplica "
-    "no_informado no_disponible not_available".replace(" ", "\n").replace("_", " ").split("\n")
+    "no_informado no_disponible not_available".replace(" ", "\n")
+    .replace("_", " ")
+    .split("\n")
 )
 # Excel's errors, in English and Spanish: never a value, not even of a text.
 ERROR = re.compile(r"#(N/[AD]|NULL!|¡?(VALUE|VALOR|REF|DIV/0|NUM|NULO)!|¿?(NAME|NOMBRE)\?|#+)", re.IGNORECASE)

@@ -10,7 +10,7 @@ from churn.recognition.marks import bare
 from churn.recognition.rows import Table
 
 AMOUNTS = ("money", "fraction")
-SEPARATORS = " '\u00a0\u202f"
+THOUSANDS = re.compile(r"\d{1,3}(?:([., '\u00a0\u202f])\d{3})(?:\1\d{3})*(?:([.,])\d+)?")
 SIGNS = "+-()"
 # Below this share, values that are written another way than the rest are bad values.
 SOME = 0.005
@@ -76,22 +76,31 @@ def read_marks(values: Counter[str], strip: str) -> Marks:
         elif re.fullmatch(r"\d*[.,]\d+([eE][+-]?\d+)?", number):
             marks.numbers += times
             marks.decimals["," if "," in number else "."] += times
-        elif found := re.fullmatch(rf"\d{{1,3}}(?:([.,{SEPARATORS}])\d{{3}})(?:\1\d{{3}})*(?:([.,])\d+)?", number):
-            if found[1] != found[2]:
-                marks.numbers += times
-                marks.thousands[found[1]] += times
-                if found[2]:
-                    marks.decimals[found[2]] += times
+        elif (found := THOUSANDS.fullmatch(number)) and found[1] != found[2]:
+            marks.numbers += times
+            marks.thousands[found[1]] += times
+            if found[2]:
+                marks.decimals[found[2]] += times
     return marks
 
 
 def collect_marks(file: str, table: Table, strip: str) -> dict[str, Marks]:
     """Return what each column of amounts and fractions shows."""
-    return {
-        column: read_marks(values, strip)
-        for column, values in table.values.items()
-        if FILES[file][column].type in AMOUNTS
-    }
+    columns = {}
+    for column, values in table.values.items():
+        kind = FILES[file][column].type
+        if kind in AMOUNTS:
+            columns[column] = read_marks(values, strip)
+        if kind == "fraction":
+            # Neither a share nor a percentage is above 999.
+            columns[column].decimals.update(columns[column].either)
+            columns[column].either.clear()
+    return columns
+
+
+def sum_amounts(file: str, columns: dict[str, Marks]) -> Marks:
+    """Return the sum over a file's columns of amounts, without fractions."""
+    return sum((marks for column, marks in columns.items() if FILES[file][column].type == "money"), Marks())
 
 
 def find_numbers(file: str, columns: dict[str, Marks], everywhere: Marks, found: Findings) -> tuple[str, str]:
@@ -104,30 +113,35 @@ def find_numbers(file: str, columns: dict[str, Marks], everywhere: Marks, found:
     everywhere : Marks
         The sum over all columns of amounts of the delivery: the second opinion on a column like 1.500.
     """
-    money = [marks for column, marks in columns.items() if FILES[file][column].type == "money"]
     total = sum(columns.values(), Marks())
-    amounts = sum(money, Marks())
+    amounts = sum_amounts(file, columns)
     if not total.decimals and not total.thousands and not total.either:
         found.silent |= {"decimal", "thousands"}
         return ".", ""
-    thousands = _main(amounts.thousands, amounts.numbers)
+    thousands = _main(amounts)
     decimal = _decimal(total, amounts, thousands)
-    undecided = {column: marks for column, marks in columns.items() if marks.undecided}
+    undecided = {name: marks for name, marks in columns.items() if marks.undecided not in ("", thousands)}
     if undecided:
         return _guess(file, undecided, columns, everywhere, decimal, thousands, found)
     if not thousands and not amounts.long_whole and decimal == ",":
         found.silent.add("thousands")
     _add_decimal(decimal, total, found)
     if thousands:
-        evidence = f"{counted(amounts.thousands[thousands], 'amount')} with {shown(thousands)} between thousands"
+        times = amounts.thousands[thousands] + amounts.either[thousands]
+        evidence = f"{counted(times, 'amount')} with {shown(thousands)} between thousands"
         found.add("thousands", thousands, evidence)
     _ask_conflicts(file, columns, decimal, thousands, found)
     return decimal, thousands
 
 
-def _main(counts: Counter[str], numbers: int) -> str:
-    """Return the most common character, or "" if it is rare."""
-    return next((one for one, times in counts.most_common(1) if times >= SOME * numbers), "")
+def _main(amounts: Marks) -> str:
+    """Return the most common character between thousands, or "" if it is rare."""
+    for character, times in amounts.thousands.most_common(1):
+        # Beside 1.234.567, where no value is like 1.5, a value like 1.500 has it too.
+        times += 0 if amounts.decimals[character] else amounts.either[character]
+        if times >= SOME * amounts.numbers:
+            return character
+    return ""
 
 
 def _decimal(total: Marks, amounts: Marks, thousands: str) -> str:
@@ -162,20 +176,27 @@ def _guess(
 ) -> tuple[str, str]:
     """Choose the likelier reading of columns in which all values look like 1.500."""
     character = next(iter(undecided.values())).undecided
-    total = sum(undecided.values(), Marks())
-    money = sum((marks for column, marks in columns.items() if FILES[file][column].type == "money"), Marks())
-    if thousands == character:
-        is_thousands, reason = True, f"other amounts of the file have {shown(character)} between thousands"
-    elif money.decimals[character]:
+    total, money = sum(undecided.values(), Marks()), sum_amounts(file, columns)
+    has_short_whole = total.numbers > total.either.total() + total.long_whole
+    if money.decimals[character]:
         is_thousands, reason = False, f"other amounts of the file have {shown(character)} before decimals"
     elif money.decimals.total():
         is_thousands, reason = True, f"other amounts of the file have {shown(decimal)} before decimals"
     elif everywhere.thousands[character]:
         is_thousands, reason = True, f"other files have {shown(character)} between thousands"
+    elif everywhere.decimals[character]:
+        is_thousands, reason = False, f"other files have {shown(character)} before decimals"
+    elif everywhere.decimals.total():
+        is_thousands, reason = True, "other files have the other character before decimals"
     elif total.long_whole:
         is_thousands, reason = False, f"{counted(total.long_whole, 'value')} of more than 3 digits without it"
+    elif not has_short_whole and sum(columns.values(), Marks()).decimals[character]:
+        is_thousands, reason = False, f"other columns of the file have {shown(character)} before decimals"
     else:
-        is_thousands, reason = True, "amounts have two decimals or none, and here there are always three digits after it"
+        is_thousands, reason = (
+            True,
+            "amounts have two decimals or none, and here there are always three digits after it",
+        )
     other = "." if character == "," else ","
     if is_thousands:
         decimal, thousands = other, character
@@ -217,7 +238,10 @@ def _ask_conflicts(file: str, columns: dict[str, Marks], decimal: str, thousands
 
 def parse_number(text: str, decimal: str, thousands: str) -> float | None:
     """Return a number that is written with these characters, or None if the text is not one."""
-    if thousands:
+    if thousands and thousands in text:
+        group = re.escape(thousands)
+        if not re.fullmatch(rf"[+-]?\d{{1,3}}({group}\d{{3}})+(\{decimal}\d*)?", text):
+            return None
         text = text.replace(thousands, "")
     if decimal == ",":
         text = text.replace(",", ".")

@@ -64,7 +64,9 @@ def combine(files: dict[str, Findings], delivery: list[Finding], questions: list
             proposal.guesses += [_guess(prefix, finding) for finding in found.found if finding.key[0] not in shared]
     if per_file:
         proposal.mapping["files"] = per_file
-    proposal.guesses += [Guess("", None, note) for found in files.values() for note in found.notes]
+    for note in dict.fromkeys(note for found in files.values() for note in found.notes):
+        names = [name for name, found in files.items() if note in found.notes]
+        proposal.guesses.append(Guess("", None, f"{', '.join(names)}: {note}"))
     proposal.open_questions = questions + [question for found in files.values() for question in found.questions]
     return proposal
 
@@ -133,7 +135,9 @@ def _lines_of(content: dict[str, Any], path: str, guesses: dict[str, list[Guess]
         for guess in guesses.get(own, []):
             lines.append(_comment(f"{guess.evidence}.", indent))
             if not guess.certain:
-                lines.append(_comment(f"GUESS, CHECK THIS. The alternative: {guess.alternative or 'leave it out'}.", indent))
+                lines.append(
+                    _comment(f"GUESS, CHECK THIS. The alternative: {guess.alternative or 'leave it out'}.", indent)
+                )
         if isinstance(value, dict):
             lines += [f"{indent}{_inline(key)}:", *_lines_of(value, own, guesses, depth + 1)]
         else:

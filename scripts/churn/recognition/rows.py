@@ -77,7 +77,7 @@ def find_rows(file: str, layout: Layout, first: list[list[str]], last: list[list
             row = row[:-1]
         if len(row) == width and normal(row[0]) == header[0] and list(map(normal, row)) == header:
             repeated += 1
-        elif not any(cell.strip(AROUND) for cell in row):
+        elif not "".join(row).strip(AROUND):
             blank += 1
         elif len(row) != width:
             if number >= len(every) - LAST_ROWS and sum(bool(cell.strip(AROUND)) for cell in row) == 1:
@@ -89,9 +89,11 @@ def find_rows(file: str, layout: Layout, first: list[list[str]], last: list[list
         else:
             rows.append(row)
     if repeated:
-        found.add(("skip", "repeated_headers"), True, f"The header is repeated {counted(repeated, 'time')} among the rows")
+        found.add(
+            ("skip", "repeated_headers"), True, f"The header is repeated {counted(repeated, 'time')} among the rows"
+        )
     if blank:
-        found.notes.append(f"{file}: {counted(blank, 'row')} with delimiters only")
+        found.notes.append(f"{counted(blank, 'row')} with delimiters only")
     _add_marked(file, layout, marked, footers, found)
     _ask_malformed(file, width, malformed, len(rows), found)
     table = Table()
@@ -108,10 +110,11 @@ def _positions(file: str, header: list[str]) -> dict[str, int]:
 
 def _mark_of(row: list[str], positions: dict[str, int]) -> tuple[str, str] | None:
     """Return the column and the text that mark a line as no row: dashes in all its fields, or the word total."""
-    is_dashes = all(not cell.strip(" -") and "--" in cell for cell in row)
     for column, place in positions.items():
         text = row[place].strip(AROUND)
-        if text and (is_dashes or text.casefold().rstrip(":") in TOTALS):
+        if not text or text[0].isdigit():
+            continue
+        if text.casefold().rstrip(":") in TOTALS or all("--" in cell and not cell.strip(" -") for cell in row):
             return column, text
     return None
 
@@ -121,7 +124,7 @@ def _add_marked(
 ) -> None:
     texts = {column: list(counts) for column, counts in marked.items()}
     evidence = {
-        column: f"{counted(counts.total(), 'line')} with {', '.join(map(shown, counts))} in {column}, which is not a row"
+        column: f"{counted(counts.total(), 'line')} with {', '.join(map(shown, counts))} in {column}, no row"
         for column, counts in marked.items()
     }
     first = next((column for column in FILES[file] if normal(column) == normal(layout.header[0])), None)
@@ -147,6 +150,6 @@ def _ask_malformed(file: str, width: int, malformed: Counter[int], rows: int, fo
     for size, times in malformed.most_common(3):
         if times >= max(3, MANY * rows):
             found.questions.append(
-                f"{file}: {counted(times, 'row')} have {counted(size, 'field')}, but the header has {width}. Is there a "
-                "delimiter in a value without quotes? No mapping can repair it: deliver the file again."
+                f"{file}: {counted(times, 'row')} have {counted(size, 'field')}, but the header has {width}. Is there "
+                "a delimiter in a value without quotes? No mapping can repair it: deliver the file again."
             )

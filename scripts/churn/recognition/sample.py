@@ -9,7 +9,7 @@ from typing import IO
 from churn.recognition.encoding import Encoding, EncodingScan
 
 CHUNK_BYTES = 1 << 20
-HEAD_BYTES = 12 << 20
+HEAD_BYTES = 4 << 20
 PIECE_BYTES = 1 << 15
 MAX_PIECES = 64
 
@@ -21,7 +21,7 @@ class Sample:
     Attributes
     ----------
     head : str
-        The beginning; the whole text of a file below 12 MB.
+        The beginning; the whole text of a file below 4 MB.
     pieces : list of str
         Parts of the rest, in order, the last of which is the end of the file.
     size : int

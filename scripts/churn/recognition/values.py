@@ -9,7 +9,7 @@ from churn.recognition.names import simple
 from churn.recognition.rows import Table
 
 # Words in Spanish and English exports for the contract's values, as `names.simple` writes them.
-WORDS = {
+WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     "GENDER": {
         "F": ("femenino", "femenina", "fem", "female", "mujer", "woman"),
         "M": ("masculino", "masc", "male", "hombre", "varon", "man"),
@@ -137,5 +137,6 @@ def ask_ranges(file: str, table: Table, parse: Parse, found: Findings) -> None:
         hint = " Are they years of birth? No mapping reads them." if column == "AGE" and is_year else ""
         bounds = f"{spec.minimum} to {spec.maximum}" if spec.maximum is not None else f"{spec.minimum} or more"
         found.questions.append(
-            f"{file}: {column} has {counted(times, 'value')} outside {bounds}, such as {shown(next(iter(outside)))}.{hint}"
+            f"{file}: {column} has {counted(times, 'value')} outside {bounds}, such as "
+            f"{shown(next(iter(outside)))}.{hint}"
         )
