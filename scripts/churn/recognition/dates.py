@@ -29,9 +29,6 @@ SHAPES = {
     r"99?-99?-99": ("%d-%m-%y", "%m-%d-%y", "%y-%m-%d"),
     r"99?\.99?\.99": ("%d.%m.%y", "%m.%d.%y"),
     r"99999999": ("%Y%m%d", "%d%m%Y"),
-    r"99?-AAA-9999": ("%d-%b-%Y",),
-    r"99?-AAA-99": ("%d-%b-%y",),
-    r"99? AAA 9999": ("%d %b %Y",),
     r"99999(\.9+)?": (EXCEL,),
 }
 # A value that systems write for "never", if the column is not required.
@@ -77,7 +74,7 @@ def read_dates(values: Counter[str], strip: str) -> DateColumn:
             if found[7]:
                 column.zoned += times
                 column.zone = column.zone or text
-        formats = _formats_of(re.sub(r"[A-Za-z]", "A", re.sub(r"\d", "9", day)))
+        formats = _formats_of(re.sub(r"\d", "9", day))
         if not formats or (formats == (EXCEL,) and not SERIALS[0] <= float(day) <= SERIALS[1]):
             column.other[raw] += times
             continue
