@@ -5,13 +5,12 @@ import importlib.util
 import random
 
 import pytest
-import yaml
 from conftest import shared
+from proposals import propose
 
 from churn.data.contract import FILES
-from churn.data.mapping import NULLS, read_mapping
+from churn.data.mapping import NULLS
 from churn.recognition.delivery import recognise
-from churn.recognition.proposal import write_proposal
 
 BASE = "data/deliveries/2026-03-22"
 TOOL = "tools/messy_delivery.py"
@@ -117,14 +116,10 @@ def deliver(tool, case, folder):
 
 @pytest.mark.parametrize("case", [*EXPECTED, *NOTHING])
 def test_a_messy_delivery_gets_the_mapping_that_it_needs(tool, case, tmp_path):
-    proposal = recognise(deliver(tool, case, tmp_path / "delivery"))
+    proposal = propose(deliver(tool, case, tmp_path / "delivery"))
     assert proposal.mapping == EXPECTED.get(case, {})
     assert bool(proposal.open_questions) == (case in QUESTIONS), proposal.open_questions
     assert QUESTIONS.get(case, "") in "\n".join(proposal.open_questions)
-    written = tmp_path / "mapping.proposed.yaml"
-    write_proposal(proposal, written)
-    read_mapping(written)
-    assert (yaml.safe_load(written.read_text()) or {}) == proposal.mapping
 
 
 def test_every_case_of_the_tool_has_an_expected_mapping(tool):

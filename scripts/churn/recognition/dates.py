@@ -148,13 +148,6 @@ def find_dates(
     return dict.fromkeys(columns, forms)
 
 
-def is_date(raw: str, strip: str, forms: tuple[str, ...]) -> bool:
-    """Return whether a text is a date in one of these formats, whatever time it has."""
-    days = [re.split(r"[ T]*%[HI]", form)[0] for form in forms]
-    dates = read_dates(Counter([raw]), strip)
-    return any(parse_date(text, form) for counts in dates.groups.values() for text in counts for form in days)
-
-
 def is_never(day: date) -> bool:
     """Return whether a date is one that systems write for "never"."""
     return day in NEVER

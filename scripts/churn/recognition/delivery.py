@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+from churn.base.command import UserError
 from churn.data.contract import FILES
 from churn.data.mapping import NULLS
-from churn.recognition.dates import DateColumn, date_columns, find_dates, find_orders, is_date, read_dates
+from churn.recognition.dates import DateColumn, date_columns, find_dates, find_orders, read_dates
 from churn.recognition.fields import Layout, find_layout, read_rows
 from churn.recognition.findings import Findings, counted
 from churn.recognition.ids import add_thousands, find_user_ids, read_ids
 from churn.recognition.marks import bare, find_strip
-from churn.recognition.names import find_columns, match_by_header, match_files, name_pattern, note_header
-from churn.recognition.nulls import find_nulls
+from churn.recognition.names import find_columns, list_files, match_by_header, match_files, name_pattern, note_header
+from churn.recognition.nulls import find_nulls, is_null_word
 from churn.recognition.numbers import Marks, collect_marks, find_numbers, parse_number, read_marks, sum_amounts
 from churn.recognition.proposal import Proposal, combine
 from churn.recognition.rows import Table, find_rows
@@ -53,7 +54,14 @@ def recognise(folder: Path, today: date | None = None) -> Proposal:
         The five CSV files, possibly under other names and packed with gzip.
     today : date, optional
         Dates after tomorrow are unlikely when nothing else says which number is the day.
+
+    Raises
+    ------
+    UserError
+        When there is no such folder.
     """
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder. Give the folder with the five files of a delivery.")
     questions: list[str] = []
     files = _open_files(folder, questions)
     for name, file in files.items():
@@ -94,9 +102,8 @@ def _open_files(folder: Path, questions: list[str]) -> dict[str, _File]:
             questions.append(f"{paths[0].name} has no line that can be the header of {name}. Deliver it again.")
     if missing:
         used = {path for paths in matched.values() for path in paths}
-        for path in sorted(folder.iterdir()):
-            is_text = path.name.lower().removesuffix(".gz").endswith((".csv", ".txt", ".tsv"))
-            if path.is_file() and path not in used and is_text and (sample := _sample(path, questions)):
+        for path in list_files(folder):
+            if path not in used and (sample := _sample(path, questions)):
                 samples[path] = sample
         layouts = {path: find_layout(sample.head, missing) for path, sample in samples.items()}
         for name, path in match_by_header(missing, layouts).items():
@@ -198,9 +205,10 @@ def _fits(name: str, file: _File, parse: Callable[[str, str], float | None], col
     """Return whether a text can be read as a column; ids are looked at elsewhere, but a null is not an id."""
     spec = FILES[name][column]
     if spec.type == "date":
-        return is_date(text, file.strip, file.forms.get(column, ()))
+        # Dates of another form than the rest are asked about elsewhere.
+        return bool(read_dates(Counter([text]), file.strip).groups)
     if spec.type == "id":
-        return any(map(str.isdigit, text)) or len(bare(text, file.strip)) > 8
+        return not is_null_word(text)
     if spec.type == "text":
         return not spec.allowed and not text.startswith("#")
     # Signs and numbers that are written another way are asked about elsewhere.

@@ -46,7 +46,9 @@ FILE_SYNONYMS = {
     "MARKETPLACE_DATA.csv": ("marketplacedata", "marketplace", "compras"),
 }
 DATED = re.compile(r"\d{4}[-_.]?\d{2}[-_.]?\d{2}([-_T]?\d{4,6})?|\d{2}[-_.]\d{2}[-_.]\d{4}|\d{6,14}")
-TEXT_FILES = (".csv", ".txt", ".tsv", ".gz")
+TEXT_FILES = (".csv", ".txt", ".tsv")
+# The beginnings of names that file managers and office programs leave in a folder.
+LEFTOVERS = (".", "~")
 SIMILAR = 0.7
 # How similar a name must be if its content, and no other column's, fits the type.
 ONLY_CANDIDATE = 0.45
@@ -59,12 +61,18 @@ def simple(name: str) -> str:
     return " ".join(re.split(r"[\W_]+", plain.casefold())).strip()
 
 
+def list_files(folder: Path) -> list[Path]:
+    """Return the text files of a folder, packed or not."""
+    files = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(LEFTOVERS)]
+    return sorted(path for path in files if _bare(path).endswith(TEXT_FILES))
+
+
 def match_files(folder: Path) -> dict[str, list[Path]]:
     """Return, for each file of the contract, the delivered files that may be it, by their names in any case."""
-    delivered = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    delivered = list_files(folder)
     exact = {name: [one for one in delivered if _bare(one) == name.casefold()] for name in FILES}
     taken = {path for paths in exact.values() for path in paths}
-    others = [one for one in delivered if one not in taken and _bare(one).endswith(TEXT_FILES)]
+    others = [one for one in delivered if one not in taken]
     stems = {one: re.sub(r"[\W\d_]+", "", _bare(one).rpartition(".")[0]) for one in others}
     for name, paths in exact.items():
         if not paths:
@@ -109,26 +117,25 @@ def find_columns(
             if share >= FITS:
                 pairs.append((_similarity(column, name), column, name, share))
     renamed: dict[str, str] = {}
+    shares: dict[str, float] = {}
     for score, column, name, share in sorted(pairs, reverse=True):
         if column in renamed or name in renamed.values():
             continue
         rivals = [one for one in pairs if one[1] == column and one[2] not in renamed.values()]
-        if score < (ONLY_CANDIDATE if len(rivals) == 1 and len(missing) == 1 else SIMILAR):
-            continue
-        renamed[column] = name
-        found.add(
-            ("columns", column),
-            name,
-            f"There is no {column}; of the values of {shown(name)}, {share:.0%} fit it in {counted(table.rows, 'row')}",
-            certain=False,
-            alternative=f"{shown(name)} is another column",
-        )
+        if score >= (ONLY_CANDIDATE if len(rivals) == 1 and len(missing) == 1 else SIMILAR):
+            renamed[column], shares[column] = name, share
     for column in missing:
-        if column not in renamed:
-            found.questions.append(
-                f"{file}: which column is {column}? It has {', '.join(map(shown, table.extra)) or 'no other column'} "
-                "besides those that are known."
-            )
+        if column in renamed:
+            name = shown(renamed[column])
+            evidence = f"There is no {column}; {shares[column]:.0%} of the values of {name} in"
+            evidence += f" {counted(table.rows, 'row')} fit it"
+            found.add(("columns", column), renamed[column], evidence, False, f"{name} is another column")
+    if lost := [column for column in missing if column not in renamed]:
+        others = [name for name in table.extra if name not in renamed.values()]
+        found.questions.append(
+            f"{file}: there is no {', '.join(lost)}. Which of its other columns are they: "
+            f"{', '.join(map(shown, others)) or 'there are no others'}?"
+        )
     return renamed
 
 

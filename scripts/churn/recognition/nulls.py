@@ -57,7 +57,7 @@ def find_nulls(
                     continue
                 never[text] = None
                 evidence.append(f"{counted(times, 'value')} {shown(text)} in {column}")
-            elif ERROR.fullmatch(text) or ((spec.type != "text" or spec.allowed) and lower in WORDS):
+            elif ERROR.fullmatch(text) or ((spec.type != "text" or spec.allowed) and is_null_word(text)):
                 nulls[text] = None
                 evidence.append(f"{counted(times, 'value')} {shown(text)} in {column}")
             elif (spec.type != "text") and not ZERO_DATE.fullmatch(text):
@@ -72,6 +72,11 @@ def find_nulls(
             f"{', '.join(never)} is a real date" if never else "",
         )
     return DEFAULT | {text.casefold() for text in nulls}
+
+
+def is_null_word(text: str) -> bool:
+    """Return whether a text usually means that a value is missing."""
+    return text.casefold() in WORDS or bool(ERROR.fullmatch(text))
 
 
 def _is_never(text: str, forms: tuple[str, ...]) -> bool:

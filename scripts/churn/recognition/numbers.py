@@ -85,7 +85,7 @@ def read_marks(values: Counter[str], strip: str) -> Marks:
 
 
 def collect_marks(file: str, table: Table, strip: str) -> dict[str, Marks]:
-    """Return what each column of amounts and fractions shows."""
+    """Return what each column of numbers shows; one of whole numbers only if it has thousands."""
     columns = {}
     for column, values in table.values.items():
         kind = FILES[file][column].type
@@ -95,12 +95,20 @@ def collect_marks(file: str, table: Table, strip: str) -> dict[str, Marks]:
             # Neither a share nor a percentage is above 999.
             columns[column].decimals.update(columns[column].either)
             columns[column].either.clear()
+        if kind == "whole" and (groups := _whole_thousands(values, strip)):
+            columns[column] = Marks(thousands=groups, numbers=groups.total())
     return columns
 
 
 def sum_amounts(file: str, columns: dict[str, Marks]) -> Marks:
-    """Return the sum over a file's columns of amounts, without fractions."""
-    return sum((marks for column, marks in columns.items() if FILES[file][column].type == "money"), Marks())
+    """Return the sum over a file's columns of amounts and whole numbers, without fractions."""
+    return sum((marks for column, marks in columns.items() if FILES[file][column].type != "fraction"), Marks())
+
+
+def _whole_thousands(values: Counter[str], strip: str) -> Counter[str]:
+    """Return the characters between thousands of whole numbers; 5.0 and 5.000 have none."""
+    marks = read_marks(Counter({text: times for text, times in values.items() if not text.endswith("000")}), strip)
+    return marks.thousands + marks.either
 
 
 def find_numbers(file: str, columns: dict[str, Marks], everywhere: Marks, found: Findings) -> tuple[str, str]:
@@ -137,6 +145,8 @@ def find_numbers(file: str, columns: dict[str, Marks], everywhere: Marks, found:
 def _main(amounts: Marks) -> str:
     """Return the most common character between thousands, or "" if it is rare."""
     for character, times in amounts.thousands.most_common(1):
+        if amounts.decimals[character] > times:
+            return ""
         # Beside 1.234.567, where no value is like 1.5, a value like 1.500 has it too.
         times += 0 if amounts.decimals[character] else amounts.either[character]
         if times >= SOME * amounts.numbers:
