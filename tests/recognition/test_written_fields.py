@@ -3,13 +3,15 @@
 import gzip
 
 import pytest
+import yaml
 from deliveries import change, make_files, write_files
 from proposals import PROPOSED, guess_of, propose
 
 from churn.base.command import UserError
+from churn.data.contract import FILES
 from churn.data.mapping import read_mapping
 from churn.recognition.delivery import recognise
-from churn.recognition.proposal import write_proposal
+from churn.recognition.proposal import Proposal, write_proposal
 
 
 @pytest.fixture
@@ -54,6 +56,41 @@ def test_files_under_other_names_are_found_by_name_or_by_columns(files, tmp_path
             "DINERO_CUENTA.csv": {"name": "export_b_*.csv"},
         }
     }
+
+
+def test_a_name_with_brackets_or_a_pattern_of_two_files_is_the_whole_name(files, tmp_path):
+    names = {"PAYMENTS": "pagos [20260322].csv", "MARKETPLACE_DATA": "20260322.csv", "ACTIVE_USER": "20260323.csv"}
+    proposal = propose(write_files(tmp_path / "delivery", {names.get(name, name): files[name] for name in files}))
+    assert proposal.mapping["files"] == {
+        "PAYMENTS.csv": {"name": "pagos [[]*].csv"},
+        "ACTIVE_USER.csv": {"name": "20260323.csv"},
+        "MARKETPLACE_DATA.csv": {"name": "20260322.csv"},
+    }
+    delivered = [path.name for path in (tmp_path / "delivery").iterdir()]
+    mapping = read_mapping(tmp_path / PROPOSED)
+    assert [len(mapping.find_file(name, delivered)) for name in FILES] == [1] * 5
+
+
+def test_characters_that_need_quotes_are_written_so_that_yaml_reads_them(tmp_path):
+    texts = [
+        "\u00a0",
+        "\u202f$",
+        "#¡VALOR!",
+        "a, b]",
+        "- x",
+        "{}",
+        "=\"'",
+        "año: 1",
+        "",
+        "\t",
+        "null",
+        "1_0",
+        "\U0001f600\x85\U000e0001",
+    ]
+    proposal = Proposal({"nulls": texts, "files": {"PAYMENTS.csv": {"columns": {"FECHA": "Día: #1"}}}})
+    write_proposal(proposal, tmp_path / PROPOSED)
+    assert yaml.safe_load((tmp_path / PROPOSED).read_text()) == proposal.mapping
+    assert '["\\u00a0", "\\u202f$", \'#¡VALOR!\'' in (tmp_path / PROPOSED).read_text()
 
 
 def test_two_files_with_the_same_columns_are_a_question(files, tmp_path):

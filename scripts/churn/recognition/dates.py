@@ -137,7 +137,10 @@ def find_dates(
         return {}
     forms = tuple(form for form, _ in used.most_common())
     if forms != (ISO,) or any(dates.unpadded for dates in columns.values()):
-        evidence = ", ".join(f"{counted(times, 'date')} like {form}" for form, times in used.most_common())
+        evidence = ", ".join(
+            f"{counted(times, 'date')} {'as a number of days' if form == EXCEL else f'of the form {form}'}"
+            for form, times in used.most_common()
+        )
         found.add(
             "dates",
             forms[0] if len(forms) == 1 else list(forms),

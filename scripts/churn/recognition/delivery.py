@@ -12,7 +12,7 @@ from churn.data.contract import FILES
 from churn.data.mapping import NULLS
 from churn.recognition.dates import DateColumn, date_columns, find_dates, find_orders, read_dates
 from churn.recognition.fields import Layout, find_layout, read_rows
-from churn.recognition.findings import Findings, counted
+from churn.recognition.findings import Findings, counted, shown
 from churn.recognition.ids import add_thousands, find_user_ids, read_ids
 from churn.recognition.marks import bare, find_strip
 from churn.recognition.names import find_columns, list_files, match_by_header, match_files, name_pattern, note_header
@@ -153,9 +153,13 @@ def _recognise_fields(name: str, file: _File) -> None:
     if file.sample.line_end == "\r":
         found.notes.append("lines end in a carriage return only")
     if layout.delimiter != ",":
-        found.add("delimiter", layout.delimiter, f"The header has {counted(len(layout.header), 'field')} with it")
+        found.add(
+            "delimiter",
+            layout.delimiter,
+            f"The header has {counted(len(layout.header), 'field')} between {shown(layout.delimiter)}",
+        )
     if layout.quote != '"':
-        found.add("quote", layout.quote, "Most quoted fields begin and end with it")
+        found.add("quote", layout.quote, f"Fields begin and end with {shown(layout.quote)}")
     if layout.skip_lines:
         found.add(("skip", "lines"), layout.skip_lines, f"The header is line {layout.skip_lines + 1}")
     if layout.has_hint:

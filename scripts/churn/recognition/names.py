@@ -1,10 +1,12 @@
 """Recognise files and columns under other names, by the names and by the content."""
 
 import difflib
+import glob
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from churn.data.contract import FILES
@@ -45,7 +47,7 @@ FILE_SYNONYMS = {
     "DINERO_CUENTA.csv": ("dinerocuenta", "saldos", "cuentas", "balances", "dinero"),
     "MARKETPLACE_DATA.csv": ("marketplacedata", "marketplace", "compras"),
 }
-DATED = re.compile(r"\d{4}[-_.]?\d{2}[-_.]?\d{2}([-_T]?\d{4,6})?|\d{2}[-_.]\d{2}[-_.]\d{4}|\d{6,14}")
+DATED = re.compile(r"\d{4}[-_.]?\d{2}[-_.]?\d{2}(?:[-_T]?\d{4,6})?|\d{2}[-_.]\d{2}[-_.]\d{4}|\d{6,14}")
 TEXT_FILES = (".csv", ".txt", ".tsv")
 # The beginnings of names that file managers and office programs leave in a folder.
 LEFTOVERS = (".", "~")
@@ -94,9 +96,11 @@ def match_by_header(missing: list[str], layouts: dict[Path, Layout | None]) -> d
 
 def name_pattern(path: Path, folder: Path) -> str:
     """Return the name of a delivered file with * for its date, or its whole name if others match the pattern too."""
-    name = path.name.removesuffix(".gz")
-    pattern = re.sub(r"\*+", "*", DATED.sub("*", name))
-    return pattern if len(list(folder.glob(f"{pattern}*"))) == 1 else name
+    name = path.name[: -len(".gz")] if path.name.casefold().endswith(".gz") else path.name
+    # In a pattern, brackets have a meaning of their own.
+    pattern = re.sub(r"\*+", "*", "*".join(map(glob.escape, DATED.split(name))))
+    matching = [one for one in list_files(folder) if fnmatchcase(_bare(one), pattern.casefold())]
+    return pattern if len(matching) == 1 else glob.escape(name)
 
 
 def find_columns(

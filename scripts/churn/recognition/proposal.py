@@ -147,9 +147,22 @@ def _lines_of(content: dict[str, Any], path: str, guesses: dict[str, list[Guess]
 
 def _inline(value: Any) -> str:
     """Return a value as YAML on one line; characters that cannot be seen are escaped."""
-    text = yaml.safe_dump(value, default_flow_style=True, width=float("inf"), allow_unicode=False, sort_keys=False)
-    return text.removesuffix("\n").removesuffix("\n...").strip()
+    if isinstance(value, list):
+        return f"[{', '.join(map(_inline, value))}]"
+    if isinstance(value, str) and not value.isprintable():
+        return '"' + "".join(map(_escape, value)) + '"'
+    # In a list, YAML quotes whatever has a meaning in one.
+    text = yaml.safe_dump([value], default_flow_style=True, width=float("inf"), allow_unicode=True)
+    return text.strip().removeprefix("[").removesuffix("]")
+
+
+def _escape(character: str) -> str:
+    if character.isprintable() and character not in '"\\':
+        return character
+    return f"\\u{ord(character):04x}" if ord(character) < 1 << 16 else f"\\U{ord(character):08x}"
 
 
 def _comment(text: str, indent: str) -> str:
-    return f"{indent}# " + " ".join(text.split())
+    # A name of a file may have characters that YAML allows nowhere.
+    line = " ".join(text.split())
+    return f"{indent}# " + "".join(character if character.isprintable() else "?" for character in line)

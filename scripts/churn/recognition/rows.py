@@ -124,7 +124,7 @@ def _add_marked(
 ) -> None:
     texts = {column: list(counts) for column, counts in marked.items()}
     evidence = {
-        column: f"{counted(counts.total(), 'line')} with {', '.join(map(shown, counts))} in {column}, no row"
+        column: f"{counted(counts.total(), 'line')} with {', '.join(map(shown, counts))} as {column}: not a row"
         for column, counts in marked.items()
     }
     first = next((column for column in FILES[file] if normal(column) == normal(layout.header[0])), None)
