@@ -190,3 +190,27 @@ def test_an_empty_file_and_a_file_without_rows_are_questions(files, tmp_path):
         "PAYMENTS.csv is empty. Deliver it again.",
         "ACTIVE_USER.csv has no rows. Is it complete?",
     ]
+
+
+@pytest.mark.parametrize(
+    "content, question",
+    [
+        (b"PK\x03\x04\x14\x00" + bytes(range(256)) * 40, "no line that can be the header"),
+        (b"<html>\n<h1>Error 500</h1>, sorry\n</html>\n", "no line that can be the header"),
+        (b"\0" * 100_000, "is empty"),
+    ],
+)
+def test_a_file_that_is_not_a_csv_is_a_question(files, content, question, tmp_path):
+    folder = write_files(tmp_path / "delivery", files)
+    (folder / "PAYMENTS.csv").write_bytes(content)
+    proposal = propose(folder)
+    assert proposal.mapping == {} and question in proposal.open_questions[0]
+
+
+def test_a_quote_that_is_never_closed_costs_its_line_only(files, tmp_path):
+    files["PAYMENTS"][5][1] = '"S_1'
+    for row in files["PAYMENTS"][1:]:
+        row[0] = row[0].replace("-", "")
+    assert propose(write_files(tmp_path / "delivery", files)).mapping == {
+        "files": {"PAYMENTS.csv": {"dates": "%Y%m%d"}}
+    }

@@ -137,6 +137,8 @@ def test_percentages_with_their_sign(files, tmp_path):
         (lambda text: text.zfill(9), {"user_id": "text"}),
         (lambda text: f"U-{text}", {"user_id": "text"}),
         (lambda text: f"12345678901234{text}99", {"user_id": "text"}),
+        (lambda text: "9" * 5000 + text, {"user_id": "text"}),
+        (lambda text: f"{text}.0", {}),
         (lambda text: f"{int(text):,}".replace(",", "."), {"decimal": ",", "thousands": "."}),
     ],
 )

@@ -137,11 +137,12 @@ def find_user_ids(files: dict[str, Ids], can_read: dict[str, bool], questions: l
 
 
 def _kind(text: str) -> str:
-    if re.fullmatch(r"\d+(\.0+)?", text):
+    if re.fullmatch(r"[0-9]+(\.0+)?", text):
         # A million with points is no whole number with decimals, but 5.0 is one.
         if GROUPED.fullmatch(text):
             return "grouped"
-        return "whole" if int(text.partition(".")[0]) <= MAX_BIGINT else "long"
+        digits = text.partition(".")[0].lstrip("0") or "0"
+        return "whole" if len(digits) < 20 and int(digits) <= MAX_BIGINT else "long"
     if SCIENTIFIC.fullmatch(text):
         return "scientific"
     return "grouped" if GROUPED.fullmatch(text) else "text"

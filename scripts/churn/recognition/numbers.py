@@ -255,6 +255,6 @@ def parse_number(text: str, decimal: str, thousands: str) -> float | None:
         text = text.replace(thousands, "")
     if decimal == ",":
         text = text.replace(",", ".")
-    if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text):
+    if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text, re.ASCII):
         return None
     return float(text)
