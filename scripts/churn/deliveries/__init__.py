@@ -1,4 +1,4 @@
 """Ingest deliveries as tracked drops: checks, the date of the drop, the inbox.
 
-May import: base, data, engines.
+May import: base, data, engines, recognition.
 """
