@@ -60,6 +60,7 @@ def write_drop(folder: Path, payments: list, refunds: list) -> None:
     }
     base = {"CUS_CUST_ID_BUY": pa.array(sorted({*users, 4}), pa.int64())}
     base |= {name: pa.nulls(len(base["CUS_CUST_ID_BUY"]), kind) for name, kind in USERS.items()}
+    base["CARD_TYPE"] = pa.array(["é" * 100] * len(base["CUS_CUST_ID_BUY"]))
     base |= {f"in_{name}": pa.array([True] * len(base["CUS_CUST_ID_BUY"])) for name in FILES}
     for name, columns in {"payments_clean.parquet": table, "user_base.parquet": base}.items():
         (clean / name).mkdir(parents=True)
@@ -112,6 +113,10 @@ def test_nothing_else_counts_a_refund(runs):
             assert row | {"payments_sum": 0} == without[key] | {"payments_sum": 0}
             assert row["avg_discount"] == 0.1, "exactly, on both engines"
     assert runs[0][3] == runs[1][3], "the same rows and labels"
+
+
+def test_both_engines_cut_long_card_types_by_characters(runs):
+    assert {row["card_type"] for row in runs[0][0].values()} == {"é" * 60}
 
 
 def test_users_with_refunds_only_are_no_payers(runs):

@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 
 from churn.base.command import UserError
 from churn.data.contract import USER
-from churn.features.table import KEYS
+from churn.features.table import KEYS, LONGEST_CATEGORY
 
 MILLION = 1_000_000
 DEMOGRAPHICS = ("AGE", "GENDER", "CARD_TYPE", "CITY")
@@ -99,7 +99,9 @@ def user_categories(users: ir.Table) -> dict[str, Feature]:
     """Return categories of a user, as text: see `churn.features.table.CATEGORIES`; the model does not use them."""
     return {
         "card_type": Feature(
-            users.CARD_TYPE, "The model is evaluated for each card type, and drift detection reports new types."
+            users.CARD_TYPE.substr(0, LONGEST_CATEGORY),
+            "The model is evaluated for the most frequent card types, and drift detection reports new types. Cut to "
+            f"{LONGEST_CATEGORY} characters.",
         ),
     }
 
