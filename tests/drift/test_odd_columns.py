@@ -94,3 +94,15 @@ def test_thousands_of_categories_are_merged(tmp_path, model):
     assert len(new) == MAX_CATEGORIES + 1
     assert new["other (530 categories)"] == pytest.approx(530 / USERS, abs=1e-6)
     assert page.count("type 5") < 100
+
+
+def test_equal_users_have_no_drift_and_equal_scores_are_left_out(tmp_path, model):
+    one_user = {name: np.full(USERS, 5.0) for name in week(0).column_names[3:]} | {"card_type": ["GOLD"] * USERS}
+    records, page = run(tmp_path / "all", model, one_user, one_user)
+    assert {record["left_out"] for record in records.values()} == {CONSTANT}
+    assert "Drift was not measured: no column has a value" in page
+    # The model does not use this column.
+    one_differs = one_user | {"mau_ml_1": WIDE}
+    records, _ = run(tmp_path / "one", model, one_differs, one_differs)
+    assert records["mau_ml_1"]["statistic"] == 0
+    assert "prediction_distance" not in json.loads((tmp_path / "one/metrics.json").read_text())
