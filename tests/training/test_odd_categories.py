@@ -27,7 +27,7 @@ def with_cards(rows: pa.Table, cards: np.ndarray) -> pa.Table:
 
 
 def odd_cards() -> np.ndarray:
-    """Return an evil card type, a long one, and more kinds than are told apart."""
+    """Return an evil card type, a long one, and more kinds than get a segment of their own."""
     cards = many(HOLDOUT, 100)
     cards[:20], cards[20:40] = EVIL, LONG
     return cards
