@@ -1,7 +1,7 @@
 """Compute the features of one drop as of its date.
 
 Reads
-    data/clean/<drop>/payments_clean.parquet, user_base.parquet
+    data/clean/<drop>/payments_clean.parquet, user_base.parquet; metrics/clean_payments/<drop>.json
 Writes
     churn_features.parquet: user_id (int64 or text, as in the clean tables), as_of_date (date), card_type (text), the
     features (float64, null if unknown); one row for every user with a payment in the lookback; sorted by user
@@ -25,7 +25,7 @@ from churn.engines import Engine, open_engine
 from churn.features.as_of import check_lookback
 from churn.features.coverage import MOST_SILENT, Sources, open_drop
 from churn.features.definitions import compute_features
-from churn.features.sources import check_user_ids, read_payments, read_users, source_tables
+from churn.features.sources import check_user_ids, read_payments, read_refunds, read_users, source_tables
 
 
 def build_features(
@@ -62,8 +62,9 @@ def build_features(
     if not covered.covers(drop - timedelta(days=lookback_days - 1), drop):
         print(f"WARNING: within the lookback of {lookback_days} days are more than 30 without a payment: {covered}")
     check_user_ids(source_tables(clean, Sources(payments=drop, users=drop)))
-    payments, users = read_payments(engine, clean, drop), read_users(engine, clean, drop)
-    features = compute_features(payments, users, drop, drop, lookback_days)
+    payments, refunds = (read(engine, clean, coverage, drop) for read in (read_payments, read_refunds))
+    users = read_users(engine, clean, drop)
+    features = compute_features(payments, users, drop, drop, lookback_days, refunds)
     rows = engine.write(features, output, ["user_id"])
     write_json({"users": rows} | count_users(engine, payments, users), metrics)
 

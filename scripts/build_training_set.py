@@ -29,7 +29,14 @@ from churn.engines import Engine, open_engine
 from churn.features.as_of import Dates, Windows
 from churn.features.coverage import Sources, allowed_silence, find_dates, find_sources, open_drop
 from churn.features.definitions import compute_features, compute_labels
-from churn.features.sources import check_user_ids, read_features, read_payments, read_users, source_tables
+from churn.features.sources import (
+    check_user_ids,
+    read_features,
+    read_payments,
+    read_refunds,
+    read_users,
+    source_tables,
+)
 from churn.features.table import feature_names
 from churn.features.user_part import is_in_part
 
@@ -76,12 +83,14 @@ def build_training_set(
     dates, windows = find_dates(opened, params)
     sources = {day: find_sources(opened, day, windows) for day in dates.all}
     check_user_ids(path for day in dates.all for path in source_tables(clean, sources[day], features))
-    known = {day: find_features(engine, clean, features, sources[day], day, windows.lookback) for day in dates.all}
+    known = {
+        day: find_features(engine, clean, features, coverage, sources[day], day, windows.lookback) for day in dates.all
+    }
     rows = {day: count_rows(engine, day, table) for day, table in known.items()}
     part = choose_part(engine, [known[day] for day in dates.training], params["max_training_rows"])
     labelled = {
         day: compute_labels(
-            [read_payments(engine, clean, drop) for drop in sources[day].label], table, day, windows.horizon
+            [read_payments(engine, clean, coverage, drop) for drop in sources[day].label], table, day, windows.horizon
         )
         for day, table in known.items()
     }
@@ -104,15 +113,16 @@ def build_training_set(
 
 
 def find_features(
-    engine: Engine, clean: Path, features: Path, sources: Sources, as_of: date, lookback_days: int
+    engine: Engine, clean: Path, features: Path, coverage: Path, sources: Sources, as_of: date, lookback_days: int
 ) -> ir.Table:
     """Return the features of an as-of date: those of the drop with this date, or computed now, from earlier facts."""
     if sources.features:
         return read_features(engine, features, sources.features)
     assert sources.users and sources.payments, "the features are computed"
-    users, payments = read_users(engine, clean, sources.users), read_payments(engine, clean, sources.payments)
+    users = read_users(engine, clean, sources.users)
+    payments, refunds = (read(engine, clean, coverage, sources.payments) for read in (read_payments, read_refunds))
     # Computed once, because counts and rows read it.
-    return engine.keep(compute_features(payments, users, sources.users, as_of, lookback_days))
+    return engine.keep(compute_features(payments, users, sources.users, as_of, lookback_days, refunds))
 
 
 def count_rows(engine: Engine, as_of: date, users: ir.Table) -> int:

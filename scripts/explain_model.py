@@ -72,7 +72,10 @@ def save_summary(explanation: Explanation, target: Path) -> None:
     drawn = shap.Explanation(explanation.values, data=explanation.data, feature_names=explanation.features)
     # The jitter of the points uses NumPy's global generator.
     np.random.seed(0)
-    shap.plots.beeswarm(drawn, max_display=len(explanation.features), show=False, s=6, plot_size=(9, 8))
+    with warnings.catch_warnings():
+        # A feature may be unknown for all of these users: SHAP draws its points in grey.
+        warnings.filterwarnings("ignore", "All-NaN slice encountered", RuntimeWarning)
+        shap.plots.beeswarm(drawn, max_display=len(explanation.features), show=False, s=6, plot_size=(9, 8))
     plt.title(f"Contribution of each feature to a user's {explanation.unit} of churn", loc="left")
     plt.xlabel(f"SHAP value ({explanation.unit}; right: more likely to churn)")
     plt.tight_layout()

@@ -14,7 +14,7 @@ from typing import Any
 
 from churn.base.command import run_command
 from churn.base.files import write_whole
-from churn.base.markdown import write_table
+from churn.base.markdown import escape, write_table
 from churn.base.params import read_section
 from churn.evaluation.gains import describe_gains
 
@@ -120,7 +120,7 @@ def describe_segments(segments: list[dict[str, Any]]) -> str:
     """Describe the quality in each segment."""
     rows = [
         (
-            segment["segment"],
+            escape(segment["segment"]),
             f"{segment['users']:,}",
             f"{segment['churn_rate']:.1%}",
             f"{segment['mean_prediction']:.1%}",

@@ -191,3 +191,16 @@ def test_of_a_log_without_an_error_the_last_line_is_sent(tmp_path):
     (tmp_path / "log").write_text("ERROR: 1 of 9 rows are bad. For example:\n  line 3: AGE is 199: 107000,199,F\n")
     assert explain_failure([tmp_path / "log"]) == f"ERROR: 1 of 9 rows are bad. ({tmp_path}/log)", "and no row of data"
     assert explain_failure([tmp_path / "none"]) == f"nothing was printed ({tmp_path}/none)"
+
+
+def test_names_from_the_data_are_neither_formatted_nor_mentions(web, mail, monkeypatch):
+    hook = "T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"
+    monkeypatch.setattr("message_servers.SECRET", hook)
+    monkeypatch.setattr("apprise.plugins.slack.NotifySlack.webhook_url", f"http://127.0.0.1:{web.server_port}")
+    monkeypatch.setenv("CHURN_NOTIFY_URLS", f"slack://{hook} {mail_url(mail)}")
+    send_message("title", ["card_type has a new category, $^$ | <b>x</b> <!channel> *y*: 5.0% of users."], "warning")
+    (posted,) = web.messages
+    text = posted["attachments"][0]["text"]
+    assert posted["mrkdwn"] is False and "&lt;b&gt;x&lt;/b&gt; &lt;!channel&gt; *y*" in text and "<" not in text
+    (_, mailed) = mail.handler.messages[0]
+    assert [part.get_content_type() for part in mailed.walk() if not part.is_multipart()] == ["text/plain"]

@@ -111,7 +111,8 @@ def test_the_history_contains_every_week_from_the_second_on(found, shifted):
 def test_a_column_without_values_is_left_out_and_reported(found, shifted):
     columns = {record["column"]: record for record in json.loads((shifted / "report/columns.json").read_text())}
     assert columns["mau_ml_1"]["left_out"] == "no value in any of these drops"
-    assert found[0]["measured_columns"] == len(columns) - 1
+    assert columns["has_investment"]["left_out"] == "the same value in all of these drops"
+    assert found[0]["measured_columns"] == len(columns) - 2
     assert "no value in any of these drops" in found[1].read_text()
 
 

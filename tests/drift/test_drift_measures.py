@@ -36,8 +36,8 @@ def test_drift_of_most_columns_is_dataset_drift():
     rows = np.arange(USERS, dtype=float)
     names = ["age", "active_days", "payments_sum", "days_since_last_payment", "days_since_first_payment"]
     whole = compare(week(2, **dict.fromkeys(names, rows)), week(0), week(1))
-    assert whole["drift_share"] == pytest.approx(5 / 8)
-    assert find_alarms(whole, PARAMS)[0] == "62% of the columns drifted; the limit is 50%."
+    assert whole["drift_share"] == pytest.approx(5 / 7), "the constant column and the unknown one do not count"
+    assert find_alarms(whole, PARAMS)[0] == "71% of the columns drifted; the limit is 50%."
 
 
 def test_a_shifted_flag_is_found():
@@ -81,7 +81,7 @@ def test_an_empty_newest_drop_has_no_drift_and_a_reason():
     assert "drift_share" not in found and "no column has a value" in found["reason"]
 
 
-def test_a_constant_column_is_measured():
+def test_a_constant_column_that_changed_is_measured():
     assert drifted(compare(week(1, age=np.full(USERS, 41.0)), week(0, age=np.full(USERS, 40.0)))) == ["age"]
 
 

@@ -99,7 +99,7 @@ def test_every_feature_of_one_user_equals_a_calculation_by_hand(features):
         "payments_last_60d": 5,
         "active_days": 6,
         "payments_sum": 34.30,
-        "avg_discount": pytest.approx(0.15, rel=1e-12),
+        "avg_discount": 0.15,
         "distinct_sellers": 2,
         "distinct_segments": 2,
         "mau_mp_1": 8,
@@ -116,6 +116,20 @@ def test_every_feature_of_one_user_equals_a_calculation_by_hand(features):
         "age": 34,
         "card_type": "BLACK",
     }
+
+
+@pytest.mark.parametrize(
+    ("discounts", "mean"),
+    [
+        (["0.10"] * 3, 0.1),
+        (["0.1", "0.1", "0.2"], 0.133333),
+        (["0.000001", "0.000002"], 0.000002),  # half a millionth is rounded up
+        (["1", None, "0.000001"], 0.500001),
+        ([None], None),
+    ],
+)
+def test_the_mean_discount_has_six_digits(features, discounts, mean):
+    assert features([payment(0, discount=discount) for discount in discounts])[1]["avg_discount"] == mean
 
 
 def test_the_population_is_users_with_a_payment_in_the_lookback(features):

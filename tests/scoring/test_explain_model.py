@@ -70,6 +70,17 @@ def test_command_line_and_python_write_the_same_bytes(candidate, tmp_path):
     assert means["days_since_last_payment"] > means["payments_sum"]
 
 
+@pytest.mark.parametrize(
+    "ages", [pa.nulls(300, pa.float64()), [3.0] * 300, [0.1, 0.09999999999999999] * 150, [1e15, 1e15 + 0.125] * 150]
+)
+def test_an_unknown_or_constant_feature_is_explained(candidate, tmp_path, ages):
+    rows = pq.read_table(candidate.holdout)
+    place = rows.column_names.index("age")
+    pq.write_table(rows.set_column(place, "age", pa.array(ages, pa.float64())), tmp_path / "holdout.parquet")
+    explain_model(candidate.model, tmp_path / "holdout.parquet", tmp_path / "output", {"sample_rows": 1000})
+    assert np.isfinite(json.loads((tmp_path / "output/mean_abs_shap.json").read_text())["age"])
+
+
 def test_a_missing_feature_is_reported(candidate, tmp_path):
     pq.write_table(pq.read_table(candidate.holdout).drop_columns(["age"]), tmp_path / "holdout.parquet")
     answer = call_script(

@@ -55,6 +55,7 @@ rule evaluate_candidate:
                 "scripts/evaluate_candidate.py",
                 "scripts/churn/base",
                 "scripts/churn/evaluation",
+                "scripts/churn/features/categories.py",
                 "scripts/churn/features/table.py",
                 "scripts/churn/release",
             ],

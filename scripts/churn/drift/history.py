@@ -24,12 +24,12 @@ def save_history(weeks: list[dict[str, Any]], drift_share: float, folder: Path) 
     drift_share : float
         Drift is detected when at least this share of the columns drifted.
     folder : Path
-        The folder to create. Without weeks there is no picture.
+        The folder to create. Without a distance there is no picture.
     """
     folder.mkdir()
     write_json([describe_week(week) for week in weeks], folder / "history.json")
     write_json([record for week in weeks for record in list_distances(week)], folder / "distances.json")
-    if weeks:
+    if any(list_distances(week) for week in weeks):
         draw_history(weeks, drift_share, folder / "history.png")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from churn.base.files import round_floats
+from churn.drift.measures import make_comparable
 
 # Evidently's random ids: UUIDs of version 7, and the name of the page's data. (The UUIDs in its JavaScript have other
 # versions.)
@@ -52,7 +53,7 @@ def run_evidently(current: pa.Table, reference: pa.Table, week: dict[str, Any], 
         per_column_threshold={name: record["threshold"] for name, record in columns.items()},
         drift_share=drift_share,
     )
-    scores = {record["column"]: record for record in [week["prediction"]] if "statistic" in record}
+    scores = {record["column"]: record for record in [week["prediction"]] if record}
     score_metrics = [
         ValueDrift(column=name, method=record["method"], threshold=record["threshold"])
         for name, record in scores.items()
@@ -61,9 +62,10 @@ def run_evidently(current: pa.Table, reference: pa.Table, week: dict[str, Any], 
         f"{kind}_columns": [name for name, record in (columns | scores).items() if record["kind"] == kind]
         for kind in ("numerical", "categorical")
     }
-    names = [*columns, *scores]
+    pairs = {name: make_comparable(current[name], reference[name]) for name in [*columns, *scores]}
     datasets = [
-        Dataset.from_pandas(table.select(names).to_pandas(), DataDefinition(**kinds)) for table in (current, reference)
+        Dataset.from_pandas(pa.table(dict(zip(pairs, side, strict=True))).to_pandas(), DataDefinition(**kinds))
+        for side in zip(*pairs.values(), strict=True)
     ]
     # One thread, so that sums have the same last digits on any number of cores; more would not be faster.
     with threadpool_limits(1), warnings.catch_warnings():

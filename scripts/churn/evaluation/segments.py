@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from churn.evaluation.metrics import measure
+from churn.features.categories import merge_rare, name_categories
 from churn.features.table import CATEGORIES
 
 NEW_DAYS = 30
@@ -16,6 +18,8 @@ MIN_USERS = 50
 def find_segments(rows: pa.Table) -> dict[str, np.ndarray]:
     """Return which rows are in each segment, as masks of shape (rows,).
 
+    Of each kind of category, the most frequent are segments of their own, and all others together are one.
+
     Parameters
     ----------
     rows : pyarrow.Table
@@ -25,8 +29,9 @@ def find_segments(rows: pa.Table) -> dict[str, np.ndarray]:
     new = rows["days_since_first_payment"].to_numpy() < NEW_DAYS
     segments = {"users: new": new, "users: old": ~new}
     for category in CATEGORIES:
-        values = np.array([value or "unknown" for value in rows[category].to_pylist()])
-        segments |= {f"{category}: {value}": values == value for value in sorted(set(values))}
+        (values,) = merge_rare(name_categories(rows[category]).fill_null("unknown"))
+        names = sorted(pc.unique(values).to_pylist())
+        segments |= {f"{category}: {name}": pc.equal(values, name).to_numpy() for name in names}
     return segments
 
 

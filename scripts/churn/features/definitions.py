@@ -14,8 +14,9 @@ import ibis.expr.types as ir
 
 from churn.base.command import UserError
 from churn.data.contract import USER
-from churn.features.table import KEYS
+from churn.features.table import KEYS, LONGEST_CATEGORY
 
+MILLION = 1_000_000
 DEMOGRAPHICS = ("AGE", "GENDER", "CARD_TYPE", "CITY")
 
 
@@ -51,16 +52,23 @@ def payment_features(known: ir.Table) -> dict[str, Feature]:
             known.FECHA.nunique(), "Days with a payment: three payments on one day are one visit, not three."
         ),
         # Sums decimals, so that the order of the rows does not change the last digit.
-        "payments_sum": Feature(known.SPENT.sum(), "Amount of money at stake."),
+        "payments_sum": Feature(
+            known.SPENT.sum(), "Amount of money at stake. Refunds in the lookback are subtracted, if the data has them."
+        ),
         "avg_discount": Feature(
-            known.DESCUENTO.sum().cast("float64") / known.DESCUENTO.count(),
-            "A user who stays for discounts leaves when they end. Mean of the known discounts.",
+            _mean_fraction(known.DESCUENTO),
+            "A user who stays for discounts leaves when they end. Mean of the known discounts, rounded to 6 digits.",
         ),
         "distinct_sellers": Feature(
             known.CUS_CUST_ID_SEL.nunique(), "Breadth of use: paying many sellers makes a wallet hard to leave."
         ),
         "distinct_segments": Feature(known.TPV_SEGMENT_DETAIL.nunique(), "Breadth of use: kinds of payment."),
     }
+
+
+def refund_features(known: ir.Table) -> dict[str, Feature]:
+    """Return what a user's refunds add to features of payments of the same name, from `known_payments` of refunds."""
+    return {"payments_sum": Feature(known.SPENT.sum(), "Refunds have amounts below 0.")}
 
 
 def user_features(users: ir.Table, as_of: date) -> dict[str, Feature]:
@@ -91,13 +99,20 @@ def user_categories(users: ir.Table) -> dict[str, Feature]:
     """Return categories of a user, as text: see `churn.features.table.CATEGORIES`; the model does not use them."""
     return {
         "card_type": Feature(
-            users.CARD_TYPE, "The model is evaluated for each card type, and drift detection reports new types."
+            users.CARD_TYPE.substr(0, LONGEST_CATEGORY),
+            "The model is evaluated for the most frequent card types, and drift detection reports new types. Cut to "
+            f"{LONGEST_CATEGORY} characters.",
         ),
     }
 
 
 def compute_features(
-    payments: ir.Table, users: ir.Table, users_drop: date, as_of: date, lookback_days: int
+    payments: ir.Table,
+    users: ir.Table,
+    users_drop: date,
+    as_of: date,
+    lookback_days: int,
+    refunds: ir.Table | None = None,
 ) -> ir.Table:
     """Compute the features of every user with a payment in the lookback, from what was known at the as-of date.
 
@@ -113,6 +128,9 @@ def compute_features(
         The as-of date: later payments are ignored.
     lookback_days : int
         Days of payments to use, including `as_of`.
+    refunds : ibis.Table, optional
+        The refunds of the same drop as the payments, with SPENT below 0. They only reduce `payments_sum`: a user with
+        refunds but no payment in the lookback has no row.
 
     Returns
     -------
@@ -130,7 +148,10 @@ def compute_features(
     categories = user_categories(known_users)
     check_known_rows(aggregates, known)
     check_known_rows(facts | categories, known_users)
-    paid = known.group_by(USER).aggregate(**_as_floats(aggregates))
+    if refunds is None:
+        paid = known.group_by(USER).aggregate(**_as_floats(aggregates))
+    else:
+        paid = _subtract_refunds(known, aggregates, known_payments(refunds, as_of, lookback_days))
     texts = {name: category.value for name, category in categories.items()}
     joined = paid.left_join(known_users.select(USER, **texts, **_as_floats(facts)), USER)
     keyed = joined.rename(user_id=USER).mutate(as_of_date=ibis.literal(as_of))
@@ -173,6 +194,27 @@ def forget_facts(users: ir.Table) -> ir.Table:
     # ASSUME: age, gender, card and city do not change over the months that drops cover.
     kept = (USER, *DEMOGRAPHICS)
     return users.mutate(**{column: ibis.null(users[column].type()) for column in users.columns if column not in kept})
+
+
+def _subtract_refunds(known: ir.Table, aggregates: dict[str, Feature], refunds: ir.Table) -> ir.Table:
+    """Return the aggregates of each user's payments, as floats, with the refunds added as decimals."""
+    amounts = refund_features(refunds)
+    check_known_rows(amounts, refunds)
+    paid = known.group_by(USER).aggregate(**{name: feature.value for name, feature in aggregates.items()})
+    refunded = refunds.group_by(USER).aggregate(**{f"{name}_refunded": one.value for name, one in amounts.items()})
+    joined = paid.left_join(refunded, USER)
+    sums = {name: joined[name] + joined[f"{name}_refunded"].coalesce(0) for name in amounts}
+    return joined.select(USER, **{name: sums.get(name, joined[name]).cast("float64") for name in aggregates})
+
+
+def _mean_fraction(fractions: ir.DecimalColumn) -> ir.FloatingScalar:
+    """Return the mean of fractions with 6 digits, rounded half up to 6 digits.
+
+    In whole numbers, because a quotient of floats has other last digits on Spark than on DuckDB, and of equal
+    fractions may differ from them.
+    """
+    millionths, known = (fractions * MILLION).cast("int64").sum(), fractions.count()
+    return ((2 * millionths + known) // (2 * known)).cast("float64") / MILLION
 
 
 def _days_before(day: ir.Value, as_of: date) -> ir.Value:

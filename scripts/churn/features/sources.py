@@ -1,8 +1,10 @@
 """Read the tables that clean_payments, build_user_base and build_features wrote for each drop."""
 
+import json
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -16,9 +18,34 @@ from churn.features.coverage import Sources
 PAYMENTS, USERS, FEATURES = "payments_clean.parquet", "user_base.parquet", "churn_features.parquet"
 
 
-def read_payments(engine: Engine, clean: Path, drop: date) -> ir.Table:
-    """Return the drop's clean payments."""
-    return _read(engine, clean, drop, PAYMENTS)
+def read_payments(engine: Engine, clean: Path, coverage: Path, drop: date) -> ir.Table:
+    """Return the drop's clean payments, without refunds.
+
+    Parameters
+    ----------
+    engine : Engine
+        The engine to read with.
+    clean, coverage : Path
+        Folder of the cleaned drops, and of the metrics of clean_payments.
+    drop : date
+        The drop.
+
+    Raises
+    ------
+    UserError
+        When the payments have not been cleaned.
+    """
+    rows = _read(engine, clean, drop, PAYMENTS)
+    # Without refunds there is nothing to filter, and a query need not read the amounts.
+    return rows.filter(rows.SPENT > 0) if _has_refunds(coverage, drop) else rows
+
+
+def read_refunds(engine: Engine, clean: Path, coverage: Path, drop: date) -> ir.Table | None:
+    """Return the drop's refunds, with amounts below 0, or None if it has none; parameters as in `read_payments`."""
+    if not _has_refunds(coverage, drop):
+        return None
+    rows = _read(engine, clean, drop, PAYMENTS)
+    return rows.filter(rows.SPENT < 0)
 
 
 def read_users(engine: Engine, clean: Path, drop: date) -> ir.Table:
@@ -52,6 +79,14 @@ def check_user_ids(tables: Iterable[Path]) -> None:
             f"User ids are whole numbers in {kinds[True]}, but text in {kinds[False]}. The user_id setting in "
             "data/mapping.yaml has changed since one of them was written. Clean all drops again: dvc repro"
         )
+
+
+def _has_refunds(coverage: Path, drop: date) -> bool:
+    path = coverage / f"{drop}.json"
+    if not path.exists():
+        raise UserError(f"{path} is missing: the payments of {drop} have not been cleaned. Run: dvc repro")
+    counts: dict[str, Any] = json.loads(path.read_text())["PAYMENTS.csv"]
+    return bool(counts.get("refunds"))
 
 
 def _read(engine: Engine, folder: Path, drop: date, name: str) -> ir.Table:

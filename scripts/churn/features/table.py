@@ -5,6 +5,8 @@ from collections.abc import Iterable
 KEYS = ("user_id", "as_of_date")
 # Not features: the model is evaluated for each category, and drift is measured in them.
 CATEGORIES = ("card_type",)
+# In characters. Longer ones are cut, so that one long text in every row does not fill the memory of later stages.
+LONGEST_CATEGORY = 60
 LABEL = "label"
 
 

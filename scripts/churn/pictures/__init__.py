@@ -11,6 +11,8 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 mpl.use("Agg")
+# Names come from data: a dollar sign in them is a dollar sign, not a formula, which may be invalid.
+mpl.rcParams["text.parse_math"] = False
 
 # Colours of the main series, of what it is compared with, and of chance.
 MAIN, OTHER, CHANCE = "#1f6feb", "#d9822b", "#8c8c8c"

@@ -2,18 +2,16 @@
 
 import base64
 import html
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 
-from churn.base.markdown import write_table
+from churn.base.markdown import escape, write_table
 
 TEMPLATE = Path(__file__).with_name("page.html")
 # The limit of a comment on a pull request, with a margin.
 LONGEST = 60_000
 FOLDED_FROM = 8
-SPECIAL = re.compile(r"[\\`*\[\]<>|&~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 
 
 @dataclass(frozen=True)
@@ -89,8 +87,3 @@ def render_pictures(title: str, pictures: list[tuple[str, bytes]]) -> str:
         for who, picture in pictures
     )
     return f'<h3>{html.escape(title)}</h3><div class="pair">{figures}</div>\n'
-
-
-def escape(text: str) -> str:
-    """Return a text as Markdown that shows it unchanged, on one line."""
-    return SPECIAL.sub(lambda found: f"\\{found[0]}", " ".join(text.split()))

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from churn.dashboard.cards import NOT_MEASURED, Card, show_cards
-from churn.dashboard.notices import source
+from churn.dashboard.notices import plain, source
 from churn.dashboard.record import Record
 from churn.dashboard.run_files import DRIFT, read_json
 from churn.drift.report import summarize
@@ -45,8 +45,8 @@ def show_verdict(drift: dict[str, Any]) -> None:
     cards.append(Card("Alarms", str(len(drift["alarms"])), "about columns, missing values, categories, scores, target"))
     show_cards(*cards)
     for alarm in drift["alarms"]:
-        st.warning(alarm)
-    st.write(" ".join(summarize(drift)))
+        st.warning(plain(alarm))
+    st.write(plain(" ".join(summarize(drift))))
 
 
 def show_columns() -> None:
