@@ -16,7 +16,7 @@ HIDDEN_COLUMNS := ^(?!Experiment|State|roc_auc$$|pr_auc$$|log_loss$$|ece$$|drift
 AT ?= 06:00
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help install install-test install-docs install-notebook minio summary try-alert up down up-containers down-containers serve push pull prune withdraw migrate-store doctor dashboard notebook run demo ingest inbox update-drops schedule scheduled-run clear-demo why experiments plots compare report ledger rollback reproduce test test-all bench bench-model bench-drift bench-freshness bench-years try-containers lint docs words site rulegraph lock
+.PHONY: help install install-test install-docs install-notebook minio summary try-alert up down up-containers down-containers serve push pull prune withdraw migrate-store doctor dashboard notebook run demo check ingest inbox update-drops schedule scheduled-run clear-demo why experiments plots compare report ledger rollback reproduce test test-all bench bench-model bench-drift bench-freshness bench-years try-containers lint docs words site rulegraph lock
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 24
@@ -77,6 +77,10 @@ prune: install ## KEEP=26: drop from this clone what only weeks before the newes
 
 demo: install ## generate the twelve demo drops
 	@python scripts demo
+
+check: install ## SOURCE=folder [ACCEPT=1]: look at a delivery, propose data/mapping.yaml if it does not fit; ACCEPT it
+	@test -n "$(SOURCE)" || { echo "ERROR: set SOURCE to the folder with the five CSV files: make check SOURCE=<folder>" >&2; exit 1; }
+	@python scripts check "$(SOURCE)" $(if $(ACCEPT),--accept)
 
 ingest: install ## SOURCE=folder with five CSV files [DROP=2026-03-29]: check them and add them as a drop
 	@python scripts ingest "$(SOURCE)" $(if $(DROP),--drop $(DROP))

@@ -188,7 +188,7 @@ def test_the_first_line_of_a_reason_has_no_row(inbox, deliver):  # noqa: F811
     (deliver("bytes") / "PAYMENTS.csv").write_bytes(HEADER + b"SECRET" + bytes(range(256)) * 100)
     (deliver("cell") / "PAYMENTS.csv").write_bytes(HEADER + b'"' + b"SECRET" * 50_000 + b"\n")
     assert sorted(look(inbox)) == ["bytes", "cell", "dates"]
-    assert "line 2 has '08/03/2026'" in reason(inbox, "dates").splitlines()[1]
+    assert "08/03/2026" in reason(inbox, "dates").splitlines()[1]
     reasons = read_rejected(inbox)
     assert len(reasons) == 3
     for one in reasons.values():

@@ -171,7 +171,7 @@ def test_when_dvc_fails_the_list_does_not_name_the_drop(source, repository):
         (
             "PAYMENTS.csv",
             f"{','.join(FILES['PAYMENTS.csv'])}\n\n08/03/2026,S1,1001,12.50,Instore,\n",
-            r"no FECHA is a date of the form YYYY-MM-DD\..* For example:\nline 3 has '08/03/2026'",
+            r"1 of 1 rows are bad .*For example:\n  line 3: FECHA is not a date of the form YYYY-MM-DD .*08/03/2026",
         ),
         (
             "PAYMENTS.csv",
@@ -203,7 +203,7 @@ def test_mistakes_on_the_command_line_end_with_one_message(repository, source):
         assert "Traceback" not in done.stderr
 
 
-def test_the_newest_believable_day_names_the_drop(source, capsys):
+def test_the_newest_believable_day_names_the_drop(source, tmp_path, capsys):
     rows = "".join(
         f"{date(2026, 3, 8) - timedelta(days=number % 180)},S1,1001,5.00,Instore,\n" for number in range(1_000)
     )

@@ -131,7 +131,7 @@ def test_a_failure_is_sent_and_the_run_continues(demo_repository, tmp_path, web)
     repository = shutil.copytree(demo_repository, tmp_path / "repository", symlinks=True)
     delivery = shutil.copytree(repository / "data/raw/2026-03-22", repository / "inbox/2026-03-22")
     (delivery / "_READY").touch()
-    (repository / "params.yaml").write_text("engine: abacus\n")
+    (repository / "Snakefile").write_text("abacus\n")
     answer = run(sys.executable, "scripts", "scheduled_run", cwd=repository, fails=True, CHURN_NOTIFY_URLS=web.url)
     assert answer.stderr == "ERROR: The scheduled run failed; the reason is printed above and in logs/schedule.log.\n"
     # The demo's drops are listed, which is not the delivery's fault; and Snakemake never began.

@@ -11,6 +11,7 @@ from conftest import ROOT
 from churn.base.command import UserError
 from churn.base.drops import read_list, write_list
 from churn.data.contract import FILES
+from churn.data.mapping import Mapping
 from churn.data.quarantine import read_files
 from churn.deliveries.folders import file_md5s, folder_md5, tracked_md5
 from churn.demo.files import HISTORY_DAYS, PAYMENT_FAULTS, drop_files, payment_lines
@@ -103,7 +104,7 @@ def test_bad_rows_are_few_and_of_every_kind(newest, tmp_path):
     for name, content in newest.items():
         (tmp_path / name).write_bytes(content)
     files = {tmp_path / name: tmp_path / f"{name}.parquet" for name in newest}
-    found = read_files(DuckDBEngine("1GB", ""), files, LAST, params | {"duplicate_payments": "keep"})
+    found = read_files(DuckDBEngine("1GB", ""), files, LAST, params | {"duplicate_payments": "keep"}, Mapping())
     accounts = {name: read.counts for name, read in found.items()}
     assert 200 / 12 < sum(account.rejected for account in accounts.values()) < 500 / 12
     assert all(account.rejected for account in accounts.values())

@@ -14,6 +14,7 @@ from drift_weeks import PARAMS
 from build_features import build_features
 from build_user_base import build_user_base
 from churn.base.params import read_params
+from churn.data.mapping import Mapping
 from churn.demo.files import drop_files, payment_lines
 from churn.demo.world import day_of, simulate_world
 from churn.drift.limits import apply_limits, find_alarms
@@ -50,9 +51,9 @@ def compute_features(folder: Path, drop: date, payments: bool = False) -> None:
         if payments:
             tables = clean / "payments_clean.parquet", clean / "payments_rejects.parquet"
             coverage = folder / "coverage" / f"{drop}.json"
-            clean_payments(engine, raw / "PAYMENTS.csv", drop, *tables, coverage, params["clean_payments"])
+            clean_payments(engine, raw / "PAYMENTS.csv", drop, *tables, coverage, params["clean_payments"], Mapping())
         tables = clean / "user_base.parquet", clean / "user_base_rejects.parquet", folder / "counts.json"
-        build_user_base(engine, raw, drop, *tables, params["build_user_base"])
+        build_user_base(engine, raw, drop, *tables, params["build_user_base"], Mapping())
         features = folder / "features" / str(drop) / "churn_features.parquet"
         folders = folder / "clean", folder / "coverage"
         build_features(engine, *folders, drop, features, folder / "counts.json", params["build_features"])

@@ -10,7 +10,10 @@ from churn.data.mapping import Mapping
 from churn.deliveries.rules import Rules
 
 PARAMS = read_params(ROOT / "params.yaml")
-WARN = PARAMS | {"ingest": PARAMS["ingest"] | {"doubtful_deliveries": "warn"}}
+WARN = PARAMS | {
+    "ingest": PARAMS["ingest"] | {"doubtful_deliveries": "warn"},
+    "build_user_base": PARAMS["build_user_base"] | {"max_reject_share": 0.5},
+}
 RULES = Rules(WARN, Mapping())
 
 

@@ -8,8 +8,8 @@ DAY = timedelta(days=1)
 
 # ASSUME: payments before or after all others are typing errors of the date, when they are few.
 STRAY_SHARE, STRAY_GAP = 0.01, timedelta(days=30)
-# A day with fewer than this share of the payments of a usual day has few.
-FEW = 0.05
+# A day with fewer than this share of the payments of a usual day has few; so has one with 1, if this many are usual.
+FEW, ONE_IS_FEW = 0.05, 4
 # A span goes on over days without a payment that are not more than this.
 SHORT_GAP = timedelta(days=3)
 # A silence is a gap in the data if it is longer than this, and this many payments were to be expected in it.
@@ -44,7 +44,8 @@ def newest_plausible(days: Days) -> date:
 
 def _plausible(days: Days, from_the_end: list[date], short: timedelta) -> date:
     plausible, beyond, most = from_the_end[0], 0, STRAY_SHARE * sum(days.values())
-    few = FEW * median(days.values())
+    usual = median(days.values())
+    few = max(FEW * usual, 2 if usual >= ONE_IS_FEW else 0)
     for day, nearer in pairwise(from_the_end):
         beyond += days[day]
         if beyond > most:

@@ -54,8 +54,8 @@ def check_shares(path: Path, reads: list[SplitRead], most: float) -> None:
     bad = sum(count for problem, count in rejected.items() if problem not in COPIES)
     if bad > most * rows:
         raise UserError(
-            f"{path}: {bad} of {rows} rows are bad ({bad / rows:.1%}; max_reject_share allows {most:.1%}). For "
-            f"example:\n{give_examples(reads, rejected)}\n"
+            f"{path}: {bad} of {rows} rows are bad ({bad / rows:.1%}; max_reject_share allows {most:.1%}), mostly "
+            f"because {next(iter(rejected))}. For example:\n{give_examples(reads, rejected)}\n"
             f"Fix the file, or raise max_reject_share in params.yaml. {CHECK}"
         )
     of_columns: Counter[str] = Counter()
@@ -66,7 +66,7 @@ def check_shares(path: Path, reads: list[SplitRead], most: float) -> None:
             own = {problem: number for problem, number in nulled.items() if problem.startswith(f"{column} ")}
             raise UserError(
                 f"{path}: {count} of {rows} values of {column} are bad ({count / rows:.1%}; max_reject_share allows "
-                f"{most:.1%}). For example:\n{give_examples(reads, own)}\n"
+                f"{most:.1%}), mostly because {next(iter(own))}. For example:\n{give_examples(reads, own)}\n"
                 f"Fix the file, or raise max_reject_share in params.yaml. {CHECK}"
             )
 

@@ -92,18 +92,17 @@ def check_late(payments: Path, read: FileRead, drop: date, max_reject_share: flo
 
 
 def _count_payers(tables: Path, drop: date) -> tuple[int, dict[str, int]]:
-    paid = (
-        f"SELECT DISTINCT \"{USER}\" FROM {_scan(tables / 'PAYMENTS.csv')} WHERE FECHA <= DATE '{drop}' AND SPENT > 0"
-    )
+    paid = f"SELECT DISTINCT \"{USER}\" FROM {scan(tables / 'PAYMENTS.csv')} WHERE FECHA <= DATE '{drop}' AND SPENT > 0"
     with duckdb.connect() as connection:
         connection.execute(f"CREATE TABLE payers AS {paid}")
         ((payers,),) = connection.execute("SELECT count(*) FROM payers").fetchall()
         known = {}
         for name in USER_FILES:
-            query = f'SELECT count(*) FROM payers SEMI JOIN {_scan(tables / name)} USING ("{USER}")'
+            query = f'SELECT count(*) FROM payers SEMI JOIN {scan(tables / name)} USING ("{USER}")'
             ((known[name],),) = connection.execute(query).fetchall()
     return payers, known
 
 
-def _scan(table: Path) -> str:
+def scan(table: Path) -> str:
+    """Return SQL for the rows of a table, a folder of Parquet files."""
     return f"read_parquet({quote(table / '*.parquet')})"
