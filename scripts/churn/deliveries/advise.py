@@ -68,8 +68,8 @@ def check_delivery(source: Path, raw: Path, listing: Path, today: date, rules: R
     but = f" But it is doubtful then: {then.problem}" if then.problem else ""
     replaced = f" It replaces the mapping in {MAPPING}, and all drops are read by it." if is_mapped else ""
     raise UserError(
-        f"{source} does not fit the contract, but can be read with {proposed}. Look at what it would read (above), correct "
-        f"what is wrong, then: {accept}.{replaced}{but}"
+        f"{source} does not fit the contract, but can be read with {proposed}. Look at what it would read (above), "
+        f"correct what is wrong, then: {accept}.{replaced}{but}"
     )
 
 
