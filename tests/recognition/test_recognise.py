@@ -25,7 +25,6 @@ EXPECTED = {
     "latin1_header": {"files": {"DEMOGRAFICOS.csv": {"encoding": "windows-1252"}}},
     "ids_uuid": {"user_id": "text"},
     "ids_zeros_that_differ": {"user_id": "text"},
-    "ids_nbsp": {"strip": "\u00a0"},
     "ids_text_apostrophe": {"strip": "'"},
     "ids_formula": {"strip": '="'},
     # The amounts have a decimal point, so that no mapping reads 100.133 as a number.
@@ -59,12 +58,11 @@ EXPECTED = {
     "discount_percent": {"discount": "percent"},
     "names_dated": {"files": {name: {"name": name.replace(".csv", "_*.csv")} for name in FILES}},
     "excel_errors": {"files": {"DINERO_CUENTA.csv": {"nulls": [*NULLS, "#¡VALOR!"]}}},
-    "never_1900": {"files": {"ACTIVE_USER.csv": {"nulls": [*NULLS, "1900-01-01"]}}},
 }
 # What no mapping is needed for, or none can repair.
 NOTHING = [
     *("clean", "sep_line", "ids_scientific", "ids_float", "ids_19_digits", "ids_leading_zeros"),
-    *("null_literals", "null_literals_few", "null_texts", "pandas_floats", "gz_members"),
+    *("ids_nbsp", "never_1900", "null_literals", "null_literals_few", "null_texts", "pandas_floats", "gz_members"),
     *("gz_zero_padding", "gz_that_is_zip", "zip_files", "nul_block", "nul_tail", "nul_in_field"),
     *("minus_behind", "refunds_3", "header_lower", "header_padded", "all_quoted", "all_quoted_bom_crlf"),
     *("trailing_comma_all", "trailing_comma_rows", "empty_rows_of_commas", "duplicate_column"),

@@ -8,8 +8,8 @@ from deliveries import change, make_files, write_files
 from proposals import PROPOSED, guess_of, propose
 
 from churn.base.command import UserError
-from churn.data.contract import FILES
 from churn.data.mapping import read_mapping
+from churn.deliveries.file_names import match_names
 from churn.recognition.delivery import recognise
 from churn.recognition.proposal import Proposal, write_proposal
 
@@ -68,7 +68,7 @@ def test_a_name_with_brackets_or_a_pattern_of_two_files_is_the_whole_name(files,
     }
     delivered = [path.name for path in (tmp_path / "delivery").iterdir()]
     mapping = read_mapping(tmp_path / PROPOSED)
-    assert [len(mapping.find_file(name, delivered)) for name in FILES] == [1] * 5
+    assert [len(names) for names in match_names(delivered, mapping.names).values()] == [1] * 5
 
 
 def test_characters_that_need_quotes_are_written_so_that_yaml_reads_them(tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from churn.base.files import quote
 from churn.data.contract import FILES, FIRST_DAY, TYPES, USER, Column
-from churn.data.fields import is_missing, text_of, trimmed, value_of
+from churn.data.fields import is_missing, is_null_literal, text_of, trimmed, value_of
 from churn.data.mapping import Dialect
 
 # What a failed check does: the line is no row; the row is rejected; the value becomes null, because it is bad or means
@@ -16,7 +16,7 @@ SKIPPED, REJECTED, NULLED, NO_VALUE, CLIPPED = "skipped", "rejected", "nulled", 
 OF_ROWS = (SKIPPED, REJECTED)
 # A delivery made on the next days may have logins of these days.
 LATE = timedelta(days=3)
-NO_DATES = ("1899-12-30", "1900-01-01", "9999-12-31")
+NO_DATES = ("0001-01-01", "1753-01-01", "1899-12-30", "1899-12-31", "1900-01-01", "9999-12-31")
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,9 @@ def _column_checks(column: str, spec: Column, drop: date, dialect: Dialect) -> I
         yield Check(
             column, "means that there is no date", f"{value} IN ({days}) OR {value} IS NULL AND {no_date}", NO_VALUE
         )
+    if not spec.required:
+        is_literal = _if_null(column, is_null_literal(trimmed(text), dialect))
+        yield Check(column, "is a text such as NULL", is_literal, NO_VALUE)
     if spec.required:
         yield Check(column, "is empty", _if_null(column, missing))
     if spec.allowed or (spec.type != "text" and not (spec.type == "id" and dialect.user_id == "text")):

@@ -6,9 +6,9 @@ from churn.base.files import quote
 from churn.data.contract import TYPES, Column, Type
 from churn.data.mapping import EXCEL, Dialect
 
-# What surrounds a value without being part of it; the last three cannot be seen: a non-breaking blank, a byte order
-# mark (of files that were joined) and a blank without width.
-UNSEEN = "\u00a0\ufeff\u200b"
+# What surrounds a value without being part of it; some cannot be seen: non-breaking blanks, a byte order mark (of files
+# that were joined) and a blank without width.
+UNSEEN = "\u00a0\u2007\u202f\ufeff\u200b"
 BLANKS = f" \t\r\n{UNSEEN}"
 EXCEL_DAY_0 = "DATE '1899-12-30'"
 
@@ -32,10 +32,11 @@ def trimmed(text: str) -> str:
 
 def is_missing(text: str, dialect: Dialect) -> str:
     """Return SQL that is true for a text without a value: empty, blank, or one of the dialect's null literals."""
-    return f"(coalesce({trimmed(text)}, '') = '' OR {_is_null(trimmed(text), dialect)})"
+    return f"(coalesce({trimmed(text)}, '') = '' OR {is_null_literal(trimmed(text), dialect)})"
 
 
-def _is_null(text: str, dialect: Dialect) -> str:
+def is_null_literal(text: str, dialect: Dialect) -> str:
+    """Return SQL that is true for a text without blanks that means that a value is missing."""
     # DuckDB turns IN with many values into a join, which looks at all rows, also those that CASE leaves out.
     pattern = "|".join(re.escape(null.lower()) for null in dialect.nulls)
     return f"regexp_full_match(lower({text}), {quote(pattern)})" if pattern else "false"
@@ -77,7 +78,7 @@ def _text(text: str, dialect: Dialect, has_unseen: bool) -> str:
     begins = [f"ascii({text}) <= 32", *(f"ascii({text}) = {ord(blank)}" for blank in unseen)]
     has_blanks = " OR ".join([*begins, *ends])
     longest = max(map(len, dialect.nulls), default=0)
-    is_null = f"CASE WHEN strlen({text}) <= {longest} THEN {_is_null(text, dialect)} ELSE false END"
+    is_null = f"CASE WHEN strlen({text}) <= {longest} THEN {is_null_literal(text, dialect)} ELSE false END"
     return (
         f"CASE WHEN {has_blanks} THEN CASE WHEN NOT {is_missing(text, dialect)} THEN {trimmed(text)} END "
         f"WHEN {is_null} THEN NULL ELSE nullif({text}, '') END"

@@ -48,7 +48,7 @@ def _describe_file(name: str, read: FileRead, table: Path) -> Iterator[str]:
     effects = {
         "rejected": counts.reasons,
         "null, because": counts.nulled,
-        "null, as it": counts.no_value,
+        "null": counts.no_value,
         "set to the drop's date": counts.clipped,
     }
     for effect, problems in effects.items():

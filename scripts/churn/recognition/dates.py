@@ -31,8 +31,6 @@ SHAPES = {
     r"99999999": ("%Y%m%d", "%d%m%Y"),
     r"99999(\.9+)?": (EXCEL,),
 }
-# A value that systems write for "never", if the column is not required.
-NEVER = (date(1, 1, 1), date(1753, 1, 1), date(1899, 12, 30), date(1899, 12, 31), date(1900, 1, 1), date(9999, 12, 31))
 
 
 @dataclass
@@ -149,11 +147,6 @@ def find_dates(
             "; ".join(alternatives),
         )
     return dict.fromkeys(columns, forms)
-
-
-def is_never(day: date) -> bool:
-    """Return whether a date is one that systems write for "never"."""
-    return day in NEVER
 
 
 def _valid(formats: tuple[str, ...], counts: Counter[str]) -> dict[str, int]:

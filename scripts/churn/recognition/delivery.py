@@ -194,7 +194,7 @@ def _share_that_fits(name: str, column: str, values: Counter[str]) -> float:
 def _recognise_values(name: str, file: _File) -> None:
     """Recognise what values mean, once it is known how numbers and dates are written."""
     parse = _parser(file)
-    file.nulls = find_nulls(name, file.table, lambda *one: _fits(name, file, parse, *one), file.forms, file.found)
+    file.nulls = find_nulls(name, file.table, lambda *one: _fits(name, file, parse, *one), file.found)
     find_words(name, file.table, file.nulls, file.found)
     ask_signs(name, file.table, file.found)
     ask_ranges(name, file.table, parse, file.found)

@@ -1,17 +1,17 @@
-"""Recognise characters around values that are not part of them: currency signs, Excel's text marks, hard blanks."""
+"""Recognise characters around values that are not part of them: currency signs and Excel's text marks."""
 
 import re
 from collections import Counter
 
 from churn.data.contract import FILES
+from churn.data.fields import BLANKS
 from churn.recognition.findings import Findings, counted, shown
 from churn.recognition.rows import Table
 
 NUMBERS = ("money", "fraction", "whole")
-HARD_BLANKS = "\u00a0\u202f"
 CURRENCY = r"(?:[A-Z]{0,3}\$|€|£|¥|₡|₲|₱|S/|ARS|BRL|CLP|COP|EUR|MXN|PEN|PYG|USD|UYU)"
-BEFORE_NUMBER = re.compile(rf"{CURRENCY}\s*(?=[\d.,-])|'(?=[\d.,-])|[{HARD_BLANKS}]+")
-AFTER_NUMBER = re.compile(rf"(?<=[\d.,])\s*{CURRENCY}$|(?<=\d)\s*%$|[{HARD_BLANKS}]+$")
+BEFORE_NUMBER = re.compile(rf"{CURRENCY}\s*(?=[\d.,-])|'(?=[\d.,-])")
+AFTER_NUMBER = re.compile(rf"(?<=[\d.,])\s*{CURRENCY}$|(?<=\d)\s*%$")
 FORMULA = re.compile(r'="(.*)"')
 # Fewer values with such a mark are rejected as any bad value is.
 SOME = 0.005
@@ -41,7 +41,7 @@ def find_strip(file: str, table: Table, found: Findings) -> str:
 
 def bare(text: str, strip: str) -> str:
     """Return a value without the characters to strip and the blanks around it."""
-    return text.strip(strip + " \t\r\n" + HARD_BLANKS) if strip else text.strip()
+    return text.strip(strip + BLANKS)
 
 
 def _marks_of(text: str, kind: str) -> str:
@@ -51,8 +51,6 @@ def _marks_of(text: str, kind: str) -> str:
     if kind in NUMBERS:
         before, after = BEFORE_NUMBER.match(text), AFTER_NUMBER.search(text)
         marks = (before[0] if before else "") + (after[0] if after else "")
-        return marks.replace(" ", "")
+        return "".join(mark for mark in marks if mark not in BLANKS)
     # In front of an id or a date only Excel writes an apostrophe.
-    start = "'" if text.startswith("'") and not text.endswith("'") else ""
-    ends = text[:1] + text[-1:]
-    return start + "".join(dict.fromkeys(one for one in ends if one in HARD_BLANKS))
+    return "'" if text.startswith("'") and not text.endswith("'") else ""

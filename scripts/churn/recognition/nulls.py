@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from churn.data.contract import FILES
 from churn.data.mapping import NULLS
-from churn.recognition.dates import is_never, parse_date
 from churn.recognition.findings import Findings, counted, shown
 from churn.recognition.rows import Table
 
@@ -31,7 +30,6 @@ def find_nulls(
     file: str,
     table: Table,
     fits: Callable[[str, str], bool],
-    forms: dict[str, tuple[str, ...]],
     found: Findings,
 ) -> frozenset[str]:
     """Return all null literals of a file (in lower case), and add those beyond the default ones to `found`.
@@ -40,11 +38,8 @@ def find_nulls(
     ----------
     fits : callable
         Returns whether a text can be read as a column.
-    forms : dict of tuple
-        The formats of each column of dates.
     """
     nulls: dict[str, None] = {}
-    never: dict[str, None] = {}
     evidence = []
     for column, values in table.values.items():
         spec = FILES[file][column]
@@ -52,36 +47,21 @@ def find_nulls(
         for text, times in values.items():
             lower = text.casefold()
             if not text or lower in DEFAULT or fits(column, text):
-                is_known = not (spec.type == "date" and not spec.required and _is_never(text, forms.get(column, ())))
-                if is_known or times < max(MIN_ROWS, SOME * table.rows):
-                    continue
-                never[text] = None
-                evidence.append(f"{counted(times, 'value')} {shown(text)} in {column}")
-            elif ERROR.fullmatch(text) or ((spec.type != "text" or spec.allowed) and is_null_word(text)):
+                continue
+            if ERROR.fullmatch(text) or ((spec.type != "text" or spec.allowed) and is_null_word(text)):
                 nulls[text] = None
                 evidence.append(f"{counted(times, 'value')} {shown(text)} in {column}")
             elif (spec.type != "text") and not ZERO_DATE.fullmatch(text):
                 unknown[text] += times
         _ask(file, column, unknown, table.rows, found)
-    if nulls or never:
-        found.add(
-            "nulls",
-            [*NULLS, *nulls, *never],
-            "; ".join(evidence),
-            not never,
-            f"{', '.join(never)} is a real date" if never else "",
-        )
+    if nulls:
+        found.add("nulls", [*NULLS, *nulls], "; ".join(evidence))
     return DEFAULT | {text.casefold() for text in nulls}
 
 
 def is_null_word(text: str) -> bool:
     """Return whether a text usually means that a value is missing."""
     return text.casefold() in WORDS or bool(ERROR.fullmatch(text))
-
-
-def _is_never(text: str, forms: tuple[str, ...]) -> bool:
-    days = [parse_date(text, form) for form in forms if form != "excel"]
-    return any(day is not None and is_never(day) for day in days)
 
 
 def _ask(file: str, column: str, unknown: Counter[str], rows: int, found: Findings) -> None:
