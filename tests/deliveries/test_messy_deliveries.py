@@ -31,7 +31,7 @@ from churn.recognition.proposal import write_proposal
 TODAY = date(2026, 11, 27)
 RULES = Rules(PARAMS, Mapping())
 PAYMENTS, ACTIVE, DEMOGRAPHICS, BALANCES, MARKETPLACE = FILES
-# Otherwise, for each file that differs: rows that are missing, rows that were rejected (which may be one too many), values
+# Otherwise, for each file that differs: rows that are missing, rows that were rejected (which may be too many), values
 # that were replaced, and lines that were skipped.
 SAME: dict[str, tuple] = {}
 
