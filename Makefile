@@ -78,7 +78,7 @@ prune: install ## KEEP=26: drop from this clone what only weeks before the newes
 demo: install ## generate the twelve demo drops
 	@python scripts demo
 
-check: install ## SOURCE=folder [ACCEPT=1]: look at a delivery, propose data/mapping.yaml if it does not fit; ACCEPT it
+check: install ## SOURCE=folder with five CSV files [ACCEPT=1]: look at a delivery; propose how to read it, or accept the proposal
 	@test -n "$(SOURCE)" || { echo "ERROR: set SOURCE to the folder with the five CSV files: make check SOURCE=<folder>" >&2; exit 1; }
 	@python scripts check "$(SOURCE)" $(if $(ACCEPT),--accept)
 

@@ -114,11 +114,16 @@ def clear_demo(folder: Path, command: str) -> None:
     assert "2 demo drops" in shell(folder.parent / "own", command)
 
 
-def ingest(folder: Path, command: str) -> None:
+def look_at_delivery(folder: Path, command: str) -> None:
     own, home, world = (folder.parent / name for name in ("own", "home", "world"))
     shutil.copytree(own, world, symlinks=True)
     shell(world, "python scripts demo --users 100 --drops 1 --last-drop 2026-03-29")
     shutil.copytree(world / "data/raw/2026-03-29", home / "deliveries/2026-03-29")
+    assert "This delivery can be ingested" in shell(own, command, HOME=str(home))
+
+
+def ingest(folder: Path, command: str) -> None:
+    own, home = (folder.parent / name for name in ("own", "home"))
     assert "Drop 2026-03-29 is now in data/raw/2026-03-29" in shell(own, command, HOME=str(home))
     assert "source: own" in (own / "data/drops.yaml").read_text()
 
@@ -203,6 +208,7 @@ IN_THE_DEMO: dict[str, Callable[[Path, str], None]] = {
     "make bench": bench,
     "make help": prints("make run"),
     "make clear-demo": clear_demo,
+    "make check SOURCE=~/deliveries/2026-03-29": look_at_delivery,
     "make ingest SOURCE=~/deliveries/2026-03-29": ingest,
 }
 WITH_A_HISTORY: dict[str, Callable[[Path, str], None]] = {
@@ -279,7 +285,7 @@ def test_the_spanish_readme_says_the_same():
 
     assert shape(english) == shape(spanish)
     links = [re.findall(r"\]\(([^)]+)\)", text) for text in (english, spanish)]
-    swap = {"README.md": "README.es.md"}
+    swap = {"README.md": "README.es.md", "docs/guides/bring-your-own-data.es.md": "docs/guides/bring-your-own-data.md"}
     assert links[0] == [swap.get(link, link) for link in links[1]]
     prose = [re.sub(r"^```.*?^```", "", text, flags=re.M | re.S) for text in (english, spanish)]
     words = [sorted(re.findall(r"`([^`\n]+)`", text)) for text in prose]

@@ -83,7 +83,7 @@ def _column_checks(column: str, spec: Column, drop: date, dialect: Dialect) -> I
         no_date = f"regexp_full_match({trimmed(text)}, '0[0 :/.T-]*')"
         days = ", ".join(f"DATE '{day}'" for day in NO_DATES)
         yield Check(
-            column, "means that there is no date", f"{value} IN ({days}) OR {value} IS NULL AND {no_date}", NO_VALUE
+            column, "means that the date is unknown", f"{value} IN ({days}) OR {value} IS NULL AND {no_date}", NO_VALUE
         )
     if not spec.required:
         is_literal = _if_null(column, is_null_literal(trimmed(text), dialect))

@@ -16,7 +16,7 @@ from churn.data.contract import MAX_LINE_BYTES
 SPLIT_BYTES = 1 << 26
 WINDOW = 1 << 20
 NEWLINE = 10
-# Control characters, one of which stands for a line break within a field, as long as each record must be one line.
+# Control characters: one replaces a line break within a field, as long as each record must be one line.
 JOINTS = [bytes([code]) for code in (0x1E, 0x1D, 0x1C, 0x1F, *range(1, 9))]
 HAS_NUL = "contains a NUL byte: part of the file was lost"
 NOT_CLOSED = "has a quote that is not closed, or text after it"

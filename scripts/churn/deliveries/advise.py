@@ -1,8 +1,10 @@
 """Look at a delivery without changing anything: how it is read, and a mapping for one that does not fit."""
 
 import shlex
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from datetime import date
+from io import StringIO
 from pathlib import Path
 
 from churn.base.command import UserError
@@ -97,7 +99,9 @@ def _look(source: Path, raw: Path, listing: Path, today: date, rules: Rules) -> 
         with scratch_folder(raw / COPIES) as scratch, scratch_folder(raw / TABLES) as tables:
             received = receive_delivery(source, scratch / "delivery", rules.mapping.names, follow_links=True)
             with received.named_as_delivered():
-                delivery = read_delivery(received.folder, None, today, rules, tables)
+                # The preview says the same, and more.
+                with redirect_stdout(StringIO()):
+                    delivery = read_delivery(received.folder, None, today, rules, tables)
                 # The demo's drops are removed before a delivery is ingested.
                 is_demo = read_list(listing)[0] == "demo"
                 before = None if is_demo else find_before(raw, listing, delivery.drop)

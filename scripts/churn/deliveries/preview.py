@@ -74,6 +74,8 @@ def _describe_days(delivery: Delivery) -> Iterator[str]:
     length = (max(days) - min(days)).days + 1
     yield f"Date of the drop: {delivery.drop}"
     yield f"Payments: {length} days, from {min(days)} to {max(days)}; {sum(days.values()) / length:,.1f} a day"
+    if late := {day: rows for day, rows in delivery.files["PAYMENTS.csv"].days.items() if day > delivery.drop}:
+        yield f"  {sum(late.values()):,} more are dated later, up to {max(late)}, and will be rejected"
     for first, last, expected in find_silences(days):
         yield f"  none from {first} to {last}, where about {expected:,} are usual"
 

@@ -9,10 +9,11 @@ HEADER = """# Columns of a drop
 [`scripts/churn/data/contract.py`](../../scripts/churn/data/contract.py). The readers and the checks use the same
 contract.
 
-The columns may be in any order. Spaces around a value, a byte order mark, CRLF and quoted fields are accepted. A row
-that breaks a rule below goes to `*_rejects.parquet` with its line, the column and the reason. If a user appears twice
-in a user file, every copy is rejected: we cannot know which one is right. `params.yaml` sets what happens to unknown
-columns and to payments that are identical in every column.
+The columns may be in any order, and their names in any case. A value that breaks a rule below becomes null; where the
+column may not be empty, the row is rejected. Both are in `*_rejects.parquet`, with the line, the column and the reason.
+If a user appears in different rows of a user file, each of them is rejected: we cannot know which one is right. Of equal
+rows, one is kept. `params.yaml` sets what happens to unknown columns and to payments that are identical in every column.
+Files that are written in another way: [dialects](../guides/dialects.md).
 """
 
 
@@ -43,5 +44,6 @@ def describe_rules(spec: Column) -> str:
         spellings = [f"{alias} is read as {value}" for alias, value in spec.aliases.items()]
         rules.append("; ".join([f"one of {', '.join(spec.allowed)}, in any case", *spellings]))
     if spec.type == "date":
-        rules.append(f"from {FIRST_DAY} to the drop's date")
+        late = "" if spec.required else "; up to 3 days later is read as that date"
+        rules.append(f"from {FIRST_DAY} to the drop's date{late}")
     return "; ".join(rules)
