@@ -67,6 +67,6 @@ def _explain(error: jsonschema.ValidationError) -> str:
         unknown = [key for key in section if key not in known]
         return f"{where}: unknown key {unknown[0]!r}. {suggest(str(unknown[0]), known)}"
     if error.validator == "required":
-        return f"{where}: {error.message}. Restore the line from git."
+        return f"{where}: {error.message}. Add it, as this version has it: docs/guides/upgrade.md."
     meaning = schema.get("description")
     return f"{where}: {error.message}." + (f" Meaning: {meaning}" if meaning else "")

@@ -14,6 +14,8 @@ from churn.data.mapping import Dialect
 # that there is none; the value becomes the drop's date.
 SKIPPED, REJECTED, NULLED, NO_VALUE, CLIPPED = "skipped", "rejected", "nulled", "no_value", "clipped"
 OF_ROWS = (SKIPPED, REJECTED)
+# DuckDB keeps the text of malformed rows in memory; with more of them the split is read in another way.
+MOST_MALFORMED = 20_000
 # A delivery made on the next days may have logins of these days.
 LATE = timedelta(days=3)
 NO_DATES = ("0001-01-01", "1753-01-01", "1899-12-30", "1899-12-31", "1900-01-01", "9999-12-31")
@@ -42,8 +44,8 @@ class Check:
         return f"{self.column} {self.reason}" if self.column else self.reason
 
 
-def list_checks(name: str, drop: date, dialect: Dialect) -> list[Check]:
-    """Return the checks of every row of a file; those that skip a line come first."""
+def list_checks(name: str, drop: date | None, dialect: Dialect) -> list[Check]:
+    """Return the checks of every row of a file, those that skip a line first. Without a drop, no day is too late."""
     return [
         *_skip_checks(name, dialect),
         *(check for column, spec in FILES[name].items() for check in _column_checks(column, spec, drop, dialect)),
@@ -76,12 +78,14 @@ def _text(column: str) -> str:
     return f'"text_{column}"'
 
 
-def _column_checks(column: str, spec: Column, drop: date, dialect: Dialect) -> Iterator[Check]:
+def _column_checks(column: str, spec: Column, drop: date | None, dialect: Dialect) -> Iterator[Check]:
     value, text = f'"{column}"', _text(column)
     missing, bad = is_missing(text, dialect), REJECTED if spec.required else NULLED
     if spec.type == "date" and not spec.required:
         no_date = f"regexp_full_match({trimmed(text)}, '0[0 :/.T-]*')"
-        days = ", ".join(f"DATE '{day}'" for day in NO_DATES)
+        # Another time zone may have made it the day before or after.
+        shifts = range(-1, 2) if dialect.zones else range(1)
+        days = ", ".join(f"DATE '{day}'{shift:+d}" for day in NO_DATES for shift in shifts)
         yield Check(
             column, "means that the date is unknown", f"{value} IN ({days}) OR {value} IS NULL AND {no_date}", NO_VALUE
         )
@@ -100,10 +104,11 @@ def _column_checks(column: str, spec: Column, drop: date, dialect: Dialect) -> I
         yield Check(column, f"must be at most {spec.maximum}", f"{value} > {spec.maximum}", bad)
     if spec.type == "date":
         yield Check(column, f"is before {FIRST_DAY}", f"{value} < DATE '{FIRST_DAY}'", bad)
-        if not spec.required:
+        if drop and not spec.required:
             late = f"{value} > DATE '{drop}' AND {value} <= DATE '{drop + LATE}'"
             yield Check(column, f"is up to {LATE.days} days after the drop of {drop}", late, CLIPPED)
-        yield Check(column, f"is after the drop of {drop}", f"{value} > DATE '{drop}'", bad)
+        if drop:
+            yield Check(column, f"is after the drop of {drop}", f"{value} > DATE '{drop}'", bad)
 
 
 def _not_above_zero(column: str, dialect: Dialect) -> str:
@@ -145,7 +150,7 @@ def checked_rows(
     name: str,
     header: list[str],
     checks: list[Check],
-    drop: date,
+    drop: date | None,
     dialect: Dialect,
     ambiguous: list[str],
     joint: str,
@@ -167,7 +172,7 @@ def checked_rows(
         The columns of the CSV, in its order.
     checks : list of Check
         From `list_checks`.
-    drop : date
+    drop : date or None
         The drop.
     dialect : Dialect
         How the CSV is written.
@@ -185,7 +190,7 @@ def checked_rows(
         for column, spec in columns.items()
     )
     values = ", ".join(
-        f'{value_of(column, spec, dialect, has_unseen)} AS "{column}"' for column, spec in columns.items()
+        f'{value_of(column, spec, dialect, has_unseen, bool(joint))} AS "{column}"' for column, spec in columns.items()
     )
     delimiter, mark = quote(dialect.delimiter), quote(dialect.quote)
     changing = changed_columns(checks)
@@ -202,9 +207,9 @@ def checked_rows(
                 SELECT *, {values}
                 FROM (
                     SELECT {texts}
-                    FROM read_csv({quote(rows)}, header = false, auto_detect = false, columns = {{{types}}},
-                                  delim = {delimiter}, quote = {mark}, escape = {mark},
-                                  store_rejects = true, rejects_limit = 0))))
+                    FROM read_csv({quote(rows)}, header = false, auto_detect = false, parallel = false,
+                                  columns = {{{types}}}, delim = {delimiter}, quote = {mark}, escape = {mark},
+                                  store_rejects = true, rejects_limit = {MOST_MALFORMED}))))
         """
 
 
@@ -223,7 +228,7 @@ def _first_failed(checks: list[Check], changed: str | None) -> str:
     return f"(CASE {cases} ELSE 0 END)::UTINYINT"
 
 
-def _changed(column: str, checks: list[Check], drop: date) -> str:
+def _changed(column: str, checks: list[Check], drop: date | None) -> str:
     """Return SQL for an optional value: null, or the drop's date, if a check has failed."""
     clips = [n for n, check in enumerate(checks, start=1) if (check.column, check.outcome) == (column, CLIPPED)]
     clipped = "".join(f" WHEN {number} THEN DATE '{drop}'" for number in clips)

@@ -35,7 +35,9 @@ class Rewrite:
     duplicates: list[int]
 
 
-def reject_duplicates(engine: Engine, table: Path, tasks: list[SplitTask], reads: list[SplitRead]) -> list[Rewrite]:
+def reject_duplicates(
+    engine: Engine, table: Path, tasks: list[SplitTask], reads: list[SplitRead], max_reject_share: float
+) -> list[Rewrite]:
     """Add the duplicates to a file's rejected rows, and return the rewrites that remove them from the table.
 
     Parameters
@@ -46,10 +48,14 @@ def reject_duplicates(engine: Engine, table: Path, tasks: list[SplitTask], reads
         A table that `read_split` wrote with `all_rows`.
     tasks, reads : list of SplitTask, list of SplitRead
         The file's splits and their results; `kept`, `outcomes` and `found` are updated.
+    max_reject_share : float
+        If more than this share of the rows are users in different rows, only the first of these are added: the file is
+        then refused.
     """
     name = tasks[0].name
     duplicates = defaultdict(list)
-    for record, is_copy in find_duplicates(engine, table, name, tasks[0]):
+    most = int(max_reject_share * sum(read.rows for read in reads)) + 1
+    for record, is_copy in find_duplicates(engine, table, name, tasks[0], most):
         duplicates[record >> RECORD_BITS].append((record, is_copy))
     for number, found in duplicates.items():
         _reject(tasks[number], reads[number], found)
@@ -75,11 +81,11 @@ def _reject(task: SplitTask, read: SplitRead, found: list[tuple[int, bool]]) -> 
     read.found = both.sort_by("line")
 
 
-def find_duplicates(engine: Engine, table: Path, name: str, task: SplitTask) -> list[tuple[int, bool]]:
+def find_duplicates(engine: Engine, table: Path, name: str, task: SplitTask, most: int) -> list[tuple[int, bool]]:
     """Return the records of the good rows that are duplicates, in ascending order, and whether each is an exact copy.
 
     If rows are equal in every column, all but the first are copies. If a user appears in different rows of a user file,
-    counting bad rows, every row is a duplicate: we cannot know which one is right.
+    counting bad rows, every row is a duplicate: we cannot know which one is right; of these, at most `most` are returned.
     """
     import ibis
 
@@ -99,10 +105,12 @@ def find_duplicates(engine: Engine, table: Path, name: str, task: SplitTask) -> 
     good = read.filter(read.failed_check == 0).mutate(is_repeated=ibis._.is_repeated.fill_null(False))
     equal = ibis.window(group_by=columns, order_by="record")
     found = good.mutate(copy=ibis.row_number().over(equal)).filter(ibis._.is_repeated | (ibis._.copy > 0))
-    return [
-        (record, not is_repeated)
-        for record, is_repeated in engine.fetch(found.select("record", "is_repeated").order_by("record"))
-    ]
+    found = engine.keep(found.select("record", "is_repeated"))
+    repeated = found.filter(found.is_repeated).order_by("record").limit(most)
+    copies = found.filter(~found.is_repeated)
+    return sorted(
+        (record, not is_repeated) for part in (repeated, copies) for record, is_repeated in engine.fetch(part)
+    )
 
 
 def keep_good_rows(rewrite: Rewrite) -> None:

@@ -42,7 +42,7 @@ def is_null_literal(text: str, dialect: Dialect) -> str:
     return f"regexp_full_match(lower({text}), {quote(pattern)})" if pattern else "false"
 
 
-def value_of(column: str, spec: Column, dialect: Dialect, has_unseen: bool) -> str:
+def value_of(column: str, spec: Column, dialect: Dialect, has_unseen: bool, has_breaks: bool) -> str:
     """Return SQL for a field's value; null if its text is missing or does not fit the column's type.
 
     Parameters
@@ -53,6 +53,8 @@ def value_of(column: str, spec: Column, dialect: Dialect, has_unseen: bool) -> s
         How the CSV is written.
     has_unseen : bool
         There are characters of UNSEEN in the CSV: few CSVs have any, and looking for them in each field takes long.
+    has_breaks : bool
+        There are line breaks in fields.
     """
     text = f'"text_{column}"'
     if spec.allowed:
@@ -60,21 +62,21 @@ def value_of(column: str, spec: Column, dialect: Dialect, has_unseen: bool) -> s
         whens = " ".join(f"WHEN {quote(text.lower())} THEN {quote(value)}" for text, value in spellings.items())
         return f"CASE lower({trimmed(text)}) {whens} END"
     if spec.type == "text" or (spec.type == "id" and dialect.user_id == "text"):
-        return _text(text, dialect, has_unseen)
+        return _text(text, dialect, has_unseen, has_breaks)
     if spec.type == "date":
         return _date(text, dialect, has_unseen)
     if column == "DESCUENTO" and dialect.discount == "percent":
         # Multiplying keeps decimals exact, dividing does not.
-        return (
-            f"({_number(text, Type('DECIMAL(11, 6)', ''), dialect, has_unseen, True)} * 0.01)::{TYPES[spec.type].sql}"
-        )
+        percent = _number(text, Type("DECIMAL(11, 6)", ""), dialect, has_unseen, True)
+        return f"TRY_CAST({percent} * 0.01 AS {TYPES[spec.type].sql})"
     return _number(text, TYPES[spec.type], dialect, has_unseen, spec.type == "fraction")
 
 
-def _text(text: str, dialect: Dialect, has_unseen: bool) -> str:
+def _text(text: str, dialect: Dialect, has_unseen: bool, has_breaks: bool) -> str:
     # Few texts begin or end with a blank, and looking is cheaper than trimming.
     unseen = UNSEEN if has_unseen else ""
-    ends = [f"ends_with({text}, {quote(blank)})" for blank in f" \t{unseen}"]
+    breaks = "\n" if has_breaks else ""
+    ends = [f"ends_with({text}, {quote(blank)})" for blank in f" \t{breaks}{unseen}"]
     begins = [f"ascii({text}) <= 32", *(f"ascii({text}) = {ord(blank)}" for blank in unseen)]
     has_blanks = " OR ".join([*begins, *ends])
     longest = max(map(len, dialect.nulls), default=0)
@@ -98,7 +100,7 @@ def _number(text: str, kind: Type, dialect: Dialect, has_unseen: bool, is_fracti
     plain = f"replace({text}, ',', '.')" if decimal == "," else text
     whens = []
     if thousands:
-        pattern = rf"-?[0-9]{{1,3}}({re.escape(thousands)}[0-9]{{3}})+({re.escape(decimal)}[0-9]*)?"
+        pattern = rf"-?[1-9][0-9]{{0,2}}({re.escape(thousands)}[0-9]{{3}})+({re.escape(decimal)}[0-9]*)?"
         joined = plain.replace(text, f"replace({text}, {quote(thousands)}, '')")
         grouped = (
             f"CASE WHEN regexp_full_match({trimmed(text)}, {quote(pattern)}) THEN {_cast(joined, kind, has_unseen)} END"
@@ -138,7 +140,7 @@ def _parsed_date(text: str, dialect: Dialect) -> str:
             options.append(f"CASE WHEN {is_serial} THEN {EXCEL_DAY_0} + {days} END")
             continue
         moment = f"try_strptime({text}, {quote(form)})"
-        if "%z" in form:
+        if "%z" in form.lower():
             moment = f"timezone({quote(local)}, {moment})"
         elif written and ("%H" in form or "%I" in form):
             moment = f"timezone({quote(local)}, timezone({quote(written)}, {moment}))"

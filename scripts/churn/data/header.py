@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from churn.base.command import UserError
+from churn.base.printable import printable
 from churn.data.contract import FILES, MAX_LINE_BYTES
+from churn.data.fields import BLANKS
 from churn.data.mapping import MAPPING, Dialect
 
 MARK = b"\xef\xbb\xbf"
-# What editors and exporters leave around a name: blanks, non-breaking and zero-width ones, byte order marks.
-AROUND = " \t\r\n\u00a0\u200b\ufeff"
 SAMPLE_ROWS = 50
 CHECK = "See how to read it: make check SOURCE=<folder of the delivery>"
 
@@ -77,15 +77,15 @@ def read_header(source: Path, path: Path, dialect: Dialect) -> Header:
         cells, found_names = [*cells, ""], [*found_names, None]
     columns = [column or f"extra {place}" for place, column in enumerate(found_names, start=1)]
     extra = [
-        cell.strip(AROUND) or f"number {place + 1} (without a name)"
+        cell.strip(BLANKS) or f"number {place + 1} (without a name)"
         for place, (cell, column) in enumerate(zip(cells, found_names, strict=True))
-        if not column and (cell.strip(AROUND) or any(row[place].strip() for row in sample if place < len(row)))
+        if not column and (cell.strip(BLANKS) or any(row[place].strip() for row in sample if place < len(row)))
     ]
     return Header(columns, extra, begin, lines, sample)
 
 
 def _normal(cell: str) -> str:
-    return cell.strip(AROUND).casefold()
+    return cell.strip(BLANKS).casefold()
 
 
 def _find_line(head: bytes, dialect: Dialect) -> tuple[bytes, int, int]:
@@ -101,8 +101,8 @@ def _find_line(head: bytes, dialect: Dialect) -> tuple[bytes, int, int]:
         )
         if number == 1:
             line = line[mark:]
-        is_hint = re.fullmatch(rb"sep=.\s*", line, re.IGNORECASE)
-        if (not is_hint and to_skip <= 0) or begin >= len(head):
+        is_row = line.strip() and not re.fullmatch(rb"sep=.\s*", line, re.IGNORECASE)
+        if (is_row and to_skip <= 0) or begin >= len(head):
             return line, begin, number
         to_skip -= 1
 
@@ -125,7 +125,7 @@ def _check_columns(path: Path, name: str, line: int, dialect: Dialect, cells: li
         renamed = f" ({MAPPING} names it)" if set(missing) & set(dialect.columns.values()) else ""
         raise UserError(
             f"{path}, line {line}: column {', '.join(missing)} is missing{renamed}. {CHECK}\n"
-            f"Found: {here[:500]}\nExpected (in any order): {dialect.delimiter.join(delivered.values())}"
+            f"Found: {printable(here[:500])}\nExpected (in any order): {dialect.delimiter.join(delivered.values())}"
         )
     if repeated := sorted({column for column in found if found.count(column) > 1}):
         raise UserError(

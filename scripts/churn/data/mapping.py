@@ -4,12 +4,16 @@ Nothing in it changes a delivered byte: it is applied whenever a file is read. A
 """
 
 import codecs
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import duckdb
+
 from churn.base.command import UserError, suggest
+from churn.base.files import quote
 from churn.base.params import SCHEMAS, read_validated
 from churn.data.contract import FILES
 
@@ -77,7 +81,8 @@ def read_mapping(path: Path) -> Mapping:
         When it breaks the schema, or names an unknown column, encoding, time zone or date format.
     """
     content: dict[str, Any] = (read_validated(path, SCHEMA) if path.exists() else None) or {}
-    files = content.pop("files", {})
+    files = {name: own or {} for name, own in (content.pop("files", None) or {}).items()}
+    _check_skipped(path, content, [column for columns in FILES.values() for column in columns])
     dialects = {}
     for name in FILES:
         own = files.get(name, {})
@@ -108,9 +113,8 @@ def _make_dialect(path: Path, keys: dict[str, Any]) -> Dialect:
 
 def _check_dialect(path: Path, dialect: Dialect) -> None:
     try:
-        codecs.lookup(dialect.encoding).incrementaldecoder  # noqa: B018
-        "".encode(dialect.encoding)
-    except LookupError:
+        codecs.getincrementaldecoder(dialect.encoding)("replace").decode("a".encode(dialect.encoding))
+    except (LookupError, UnicodeError, AssertionError):
         raise UserError(
             f"{path}: encoding {dialect.encoding!r} is unknown. Use utf-8, windows-1252, utf-16 or another name that "
             "Python has."
@@ -125,12 +129,11 @@ def _check_dialect(path: Path, dialect: Dialect) -> None:
     if dialect.delimiter == dialect.quote:
         raise UserError(f"{path}: delimiter and quote are both {dialect.quote!r}. They must differ.")
     for form in dialect.dates:
-        if form != EXCEL and not ({"%d", "%m"} <= set(_directives(form)) or {"%j"} <= set(_directives(form))):
+        if form != EXCEL and not _is_date_format(form):
             raise UserError(
-                f"{path}: {form!r} is not a format of dates: it needs %d (day), %m (month) and %Y (year), or is "
-                f"{EXCEL!r}."
+                f"{path}: {form!r} is not a format of dates: it needs %d (day), %m (month; %b for Mar) and %Y (year; "
+                f"%y for 26), or is {EXCEL!r}."
             )
-
         if "%z" in form.lower() and not dialect.zones:
             raise UserError(
                 f"{path}: {form!r} has a time zone, so time_zone must say whose days count, such as "
@@ -138,12 +141,32 @@ def _check_dialect(path: Path, dialect: Dialect) -> None:
             )
 
 
-def _directives(form: str) -> list[str]:
-    return [form[at : at + 2] for at in range(len(form) - 1) if form[at] == "%"]
+def _is_date_format(form: str) -> bool:
+    """Return whether a format names a day, a month and a year, and DuckDB knows all that it names."""
+    named = set(re.findall(r"%-?(.)", form))
+    if not (named & set("Yy") and ((named & set("mbB") and "d" in named) or "j" in named)):
+        return False
+    try:
+        duckdb.execute(f"SELECT try_strptime('', {quote(form)})")
+    except duckdb.Error:
+        return False
+    return True
+
+
+def _check_skipped(path: Path, keys: dict[str, Any], columns: list[str]) -> None:
+    for column in keys.get("skip", {}).get("rows", {}):
+        if column not in columns:
+            raise UserError(
+                f"{path}: skip.rows: {column!r} is not a column of the contract. {suggest(column, columns)}"
+            )
 
 
 def _check_columns(path: Path, name: str, own: dict[str, Any]) -> None:
-    """Raise `UserError` if a file's keys name a column that is not in the contract."""
+    """Raise `UserError` if a file's keys name a column that is not in the contract, or two columns alike."""
+    _check_skipped(path, own, list(FILES[name]))
+    delivered = [own.get("columns", {}).get(column, column).strip().casefold() for column in FILES[name]]
+    if twice := [one for one in delivered if delivered.count(one) > 1]:
+        raise UserError(f"{path}: files.{name}.columns: two columns have the delivered name {twice[0]!r}.")
     for key in "columns", "values":
         for column in own.get(key, {}):
             if column not in FILES[name]:

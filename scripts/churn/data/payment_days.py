@@ -9,11 +9,12 @@ DAY = timedelta(days=1)
 # ASSUME: payments before or after all others are typing errors of the date, when they are few.
 STRAY_SHARE, STRAY_GAP = 0.01, timedelta(days=30)
 # A day with fewer than this share of the payments of a usual day has few; so has one with 1, if this many are usual.
-FEW, ONE_IS_FEW = 0.05, 4
+FEW, ONE_IS_FEW = 0.05, 8
 # A span goes on over days without a payment that are not more than this.
 SHORT_GAP = timedelta(days=3)
-# A silence is a gap in the data if it is longer than this, and this many payments were to be expected in it.
-SILENCE, EXPECTED = timedelta(days=7), 20
+# A silence is a gap in the data if it is longer than this and than this many times the usual step from one day with
+# payments to the next, and if this many payments were to be expected in it.
+SILENCE, UNUSUAL, EXPECTED = timedelta(days=7), 3, 20
 
 Days = dict[date, int]
 Span = tuple[date, date]
@@ -68,10 +69,15 @@ def find_silences(days: Days) -> list[tuple[date, date, int]]:
     """
     every = sorted(days)
     gaps = [(day + DAY, after - DAY) for day, after in pairwise(every) if after - day > DAY]
-    silent = sum((last - first).days + 1 for first, last in gaps if last - first > SILENCE)
+    if not gaps:
+        return []
+    # Payments of every second week have gaps, too.
+    step = median((after - day).days for day, after in pairwise(every))
+    long = [(first, last) for first, last in gaps if (last - first).days + 1 > max(SILENCE.days, UNUSUAL * step)]
+    silent = sum((last - first).days + 1 for first, last in long)
     usual = sum(days.values()) / ((every[-1] - every[0]).days + 1 - silent)
-    silences = [(first, last, round(usual * ((last - first).days + 1))) for first, last in gaps]
-    return [one for one in silences if one[1] - one[0] >= SILENCE and one[2] >= EXPECTED]
+    expected = [round(usual * ((last - first).days + 1)) for first, last in long]
+    return [(first, last, rows) for (first, last), rows in zip(long, expected, strict=True) if rows >= EXPECTED]
 
 
 def find_spans(days: Days) -> list[Span]:

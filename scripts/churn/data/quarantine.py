@@ -73,7 +73,7 @@ class FileRead:
 
 
 def read_files(
-    engine: Engine, files: dict[Path, Path], drop: date, params: dict[str, Any], mapping: Mapping
+    engine: Engine, files: dict[Path, Path], drop: date | None, params: dict[str, Any], mapping: Mapping
 ) -> dict[str, FileRead]:
     """Write the good rows of CSVs as tables: all of the tables, or none.
 
@@ -84,8 +84,8 @@ def read_files(
     files : dict of Path
         CSVs, named as in `contract.FILES`, and the table to write for each: a folder of Parquet files, one per split,
         in the order of the CSV.
-    drop : date
-        The drop; a later date in a file makes a bad row or value.
+    drop : date or None
+        The drop; a later date in a file makes a bad row or value. None if it is not known yet.
     params : dict
         max_reject_share (0 to 1), extra_columns (ignore or refuse) and, for payments, duplicate_payments (keep or
         drop).
@@ -120,13 +120,13 @@ def read_files(
             check_shares(path, reads[path], params["max_reject_share"])
             list_all(engine, tasks[path], reads[path])
             if tasks[path] and must_be_unique(path.name, params):
-                rewrites += reject_duplicates(engine, table, tasks[path], reads[path])
+                rewrites += reject_duplicates(engine, table, tasks[path], reads[path], params["max_reject_share"])
         engine.map(keep_good_rows, rewrites)
         return {path.name: count_rows(path, reads[path], params["max_reject_share"]) for path in files}
 
 
 def plan_reading(
-    path: Path, table: Path, scratch: Path, drop: date, params: dict[str, Any], dialect: Dialect
+    path: Path, table: Path, scratch: Path, drop: date | None, params: dict[str, Any], dialect: Dialect
 ) -> list[SplitTask]:
     """Check a CSV's header, and return the tasks that read its rows into a new table."""
     name, source = path.name, path

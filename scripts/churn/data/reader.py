@@ -25,11 +25,11 @@ from churn.data.checks import (
 from churn.data.contract import FILES, PAYMENT_DAY, USER
 from churn.data.fields import UNSEEN
 from churn.data.mapping import Dialect
-from churn.data.records import NOT_CLOSED, Records, Split, find_records
+from churn.data.records import NOT_CLOSED, REASONS, TOO_FEW, TOO_MANY, Records, Split, find_records
 
 SHAPES = {
-    "MISSING COLUMNS": "has too few fields",
-    "TOO MANY COLUMNS": "has too many fields",
+    "MISSING COLUMNS": TOO_FEW,
+    "TOO MANY COLUMNS": TOO_MANY,
     "UNQUOTED VALUE": NOT_CLOSED,
     "LINE SIZE OVER MAXIMUM": "is longer than 2 MB",
     "INVALID ENCODING": "is not UTF-8",
@@ -57,7 +57,7 @@ class SplitTask:
         The number of lines before the file's rows.
     checks : list of Check
         From `checks.list_checks`.
-    drop : date
+    drop : date or None
         The drop.
     dialect : Dialect
         How the CSV is written.
@@ -77,7 +77,7 @@ class SplitTask:
     header: list[str]
     lines_before: int
     checks: list[Check]
-    drop: date
+    drop: date | None
     dialect: Dialect
     ambiguous: list[str]
     part: Path
@@ -143,7 +143,8 @@ def read_split(task: SplitTask) -> SplitRead:
     """
     read = _read_records(task, records_of(task), SplitRead(task.lines_before))
     if read.is_broken:
-        # A quote in the middle of a field can open one that nothing closes, on a line with an even number of them.
+        # DuckDB lists only some malformed rows if they are many, and a quote in the middle of a field can open one that
+        # nothing closes, on a line with an even number of them.
         checked = SplitRead(task.lines_before, check_all=True)
         return _read_records(task, records_of(task, check_all=True), checked)
     return read
@@ -161,7 +162,7 @@ def rows_of(records: Records, malformed: list[int]) -> np.ndarray:
 
 
 def _read_records(task: SplitTask, records: Records, read: SplitRead) -> SplitRead:
-    with tempfile.TemporaryDirectory() as temporary, duckdb.connect(config={"threads": 1}) as connection:
+    with tempfile.TemporaryDirectory() as temporary, _connect() as connection:
         rows, text = Path(temporary, task.name), records.to_read()
         rows.write_bytes(text)
         has_unseen = any(blank.encode() in text for blank in UNSEEN)
@@ -185,13 +186,25 @@ def _read_records(task: SplitTask, records: Records, read: SplitRead) -> SplitRe
             return read
         _write_part(connection, task)
         _count(connection, task, read)
-        shapes = {record: SHAPES.get(error, error.lower()) for record, error in errors.items()} | records.excluded
+        shapes = {record: SHAPES.get(error, error.lower()) for record, error in errors.items()}
         reasons = Counter(shapes.values())
-        read.outcomes.setdefault(REJECTED, {}).update(reasons)
+        for reason, number in enumerate(np.bincount(records.reasons, minlength=len(REASONS)).tolist()):
+            reasons[REASONS[reason]] += number
+        read.outcomes.setdefault(REJECTED, {}).update({reason: number for reason, number in reasons.items() if number})
         skipped, rejected = (sum(read.outcomes.get(outcome, {}).values()) for outcome in (SKIPPED, REJECTED))
-        read.rows, read.kept = parsed + len(shapes) - skipped, parsed + len(shapes) - skipped - rejected
+        read.rows = parsed + len(shapes) + len(records.excluded) - skipped
+        read.kept = read.rows - rejected
+        for record, reason in zip(records.excluded[: task.most], records.reasons[: task.most], strict=True):
+            shapes[int(record)] = REASONS[reason]
         read.found = _list_found(connection, task, records, read, shapes)
         return read
+
+
+def _connect() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(config={"threads": 1})
+    # Some formats of dates are read in the session's time zone, which is the machine's.
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
 
 
 def _write_part(connection: duckdb.DuckDBPyConnection, task: SplitTask) -> None:

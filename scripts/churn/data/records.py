@@ -4,6 +4,7 @@ A record is a line, or several if a quoted field has line breaks.
 """
 
 import csv
+import os
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,8 +19,12 @@ WINDOW = 1 << 20
 NEWLINE = 10
 # Control characters: one replaces a line break within a field, as long as each record must be one line.
 JOINTS = [bytes([code]) for code in (0x1E, 0x1D, 0x1C, 0x1F, *range(1, 9))]
-HAS_NUL = "contains a NUL byte: part of the file was lost"
 NOT_CLOSED = "has a quote that is not closed, or text after it"
+TOO_FEW, TOO_MANY = "has too few fields", "has too many fields"
+HAS_NUL = "contains a NUL byte: part of the file was lost"
+NO_JOINT = "has a line break in a field, among control characters"
+# Why a record is not read.
+REASONS = [NOT_CLOSED, TOO_FEW, TOO_MANY, HAS_NUL, NO_JOINT]
 
 
 @dataclass(frozen=True)
@@ -77,12 +82,13 @@ def _after_open_quote(file, end: int, is_open: bool, quote: bytes) -> int:  # ty
     """Return the byte after the line that closes the quote that is open at `end`; `end` if none does within 2 MB."""
     if not is_open:
         return end
-    file.seek(end)
-    at = end
-    while at - end < MAX_LINE_BYTES and (line := file.readline(MAX_LINE_BYTES)):
-        at += len(line)
-        if line.count(quote) % 2:
-            return at
+    at, size = end, file.seek(0, os.SEEK_END)
+    while at < size and at - end < MAX_LINE_BYTES:
+        after = _line_end(file, at)
+        file.seek(at)
+        if file.read(min(after - at, MAX_LINE_BYTES)).count(quote) % 2:
+            return after
+        at = after
     return end
 
 
@@ -100,15 +106,18 @@ class Records:
         int64 of shape (joints,): the bytes of the line breaks within fields.
     joint : bytes
         The character there.
-    excluded : dict of str
-        Why a record is not to be read.
+    excluded : numpy.ndarray
+        int64: the records that are not to be read, in order.
+    reasons : numpy.ndarray
+        uint8 of the same shape: why, a place in REASONS.
     """
 
     text: bytes
     ends: np.ndarray
     joints: np.ndarray
     joint: bytes
-    excluded: dict[int, str]
+    excluded: np.ndarray
+    reasons: np.ndarray
 
     @cached_property
     def starts(self) -> np.ndarray:
@@ -123,8 +132,7 @@ class Records:
     @cached_property
     def read(self) -> np.ndarray:
         """int64: the records to read, in order, among them empty ones."""
-        every = np.arange(len(self.ends))
-        return np.delete(every, list(self.excluded)) if self.excluded else every
+        return np.delete(np.arange(len(self.ends)), self.excluded)
 
     @cached_property
     def filled(self) -> np.ndarray:
@@ -134,13 +142,12 @@ class Records:
 
     def to_read(self) -> bytes:
         """Return the text without the excluded records."""
-        if not self.excluded:
+        if not len(self.excluded):
             return self.text
-        parts, at = [], 0
-        for record in sorted(self.excluded):
-            parts.append(self.text[at : self.starts[record]])
-            at = self.ends[record] + 1
-        return b"".join([*parts, self.text[at:]])
+        is_read = np.ones(len(self.ends), dtype=bool)
+        is_read[self.excluded] = False
+        in_text = np.repeat(is_read, self.ends - self.starts + 1)
+        return bytes(np.frombuffer(self.text, dtype=np.uint8)[in_text])
 
     def locate(self, record: int) -> tuple[int, str]:
         """Return the number of a record's first line, from 1, and its text."""
@@ -162,36 +169,47 @@ def find_records(text: bytes, fields: int, delimiter: str, quote: str, check_all
     delimiter, quote : str
         The characters between and around fields.
     check_all : bool
-        Check each line with a quote; otherwise only those whose number of quotes is odd.
+        Exclude each record whose number of fields is wrong; otherwise only those whose number of quotes is odd.
     """
     if b"\r" in text:
         text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if not text.endswith(b"\n"):
         text += b"\n"
     ends = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == NEWLINE)
-    joined, open_quotes = _check_quotes(text, ends, fields, delimiter, quote, check_all)
-    joints, joint = ends[joined], JOINTS[0]
-    if joined:
-        joint = next(joint for joint in JOINTS if joint not in text)
-        writable = bytearray(text)
-        for at in joints:
-            writable[at] = joint[0]
-        text, ends = bytes(writable), np.delete(ends, joined)
-    excluded = dict.fromkeys((np.array(open_quotes) - np.searchsorted(joined, open_quotes)).tolist(), NOT_CLOSED)
-    if b"\0" in text:
-        at = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == 0)
-        excluded |= dict.fromkeys(np.unique(np.searchsorted(ends, at)).tolist(), HAS_NUL)
-    return Records(text, ends, joints, joint, excluded)
+    quotes = _count_in_lines(text, ends, quote)
+    joined, why = _check_quotes(text, ends, quotes, fields, delimiter, quote, check_all)
+    if check_all:
+        _check_fields(text, ends, quotes, fields, delimiter, why)
+    why.update(dict.fromkeys(np.flatnonzero(_count_in_lines(text, ends, "\0")).tolist(), REASONS.index(HAS_NUL)))
+    joint = next((joint for joint in JOINTS if joint not in text), b"") if len(joined) else JOINTS[0]
+    if not joint:
+        why.update(dict.fromkeys([*joined.tolist(), *(joined + 1).tolist()], REASONS.index(NO_JOINT)))
+        joined, joint = joined[:0], JOINTS[0]
+    joints = ends[joined]
+    if len(joined):
+        writable = np.frombuffer(text, dtype=np.uint8).copy()
+        writable[joints] = joint[0]
+        text, ends = writable.tobytes(), np.delete(ends, joined)
+    lines = np.array(sorted(why), dtype=np.int64)
+    reasons = np.array([why[line] for line in lines.tolist()], dtype=np.uint8)
+    excluded, first = np.unique(lines - np.searchsorted(joined, lines), return_index=True)
+    return Records(text, ends, joints, joint, excluded, reasons[first])
+
+
+def _count_in_lines(text: bytes, ends: np.ndarray, character: str) -> np.ndarray:
+    """Return how many of a character each line has."""
+    if character.encode() not in text:
+        return np.zeros(len(ends), dtype=np.int64)
+    if len(character.encode()) > 1:
+        return np.array([line.count(character.encode()) for line in text.split(b"\n")[: len(ends)]])
+    at = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == ord(character))
+    return np.bincount(np.searchsorted(ends, at), minlength=len(ends))
 
 
 def _check_quotes(
-    text: bytes, ends: np.ndarray, fields: int, delimiter: str, quote: str, check_all: bool
-) -> tuple[list[int], list[int]]:
-    """Return the lines (from 0) that go on in the next one, and those in which a quote is left open."""
-    if quote.encode() not in text:
-        return [], []
-    at = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == ord(quote))
-    quotes = np.bincount(np.searchsorted(ends, at), minlength=len(ends))
+    text: bytes, ends: np.ndarray, quotes: np.ndarray, fields: int, delimiter: str, quote: str, check_all: bool
+) -> tuple[np.ndarray, dict[int, int]]:
+    """Return the lines (from 0) that go on in the next one, and why other lines are not to be read."""
     starts = np.concatenate([[0], ends[:-1] + 1])
 
     def is_record(first: int, last: int) -> bool:
@@ -217,8 +235,19 @@ def _check_quotes(
     if check_all:
         joined = {*go_on, *(line + 1 for line in go_on), *is_open}
         even = [line for line in np.flatnonzero(quotes).tolist() if line not in joined]
-        is_open = sorted([*is_open, *(line for line in even if not is_record(line, line))])
-    return go_on, is_open
+        is_open += [line for line in even if not is_record(line, line)]
+    return np.array(go_on, dtype=np.int64), dict.fromkeys(is_open, REASONS.index(NOT_CLOSED))
+
+
+def _check_fields(
+    text: bytes, ends: np.ndarray, quotes: np.ndarray, fields: int, delimiter: str, why: dict[int, int]
+) -> None:
+    """Add the lines without quotes that are not empty and have too few or too many fields to `why`."""
+    found = _count_in_lines(text, ends, delimiter) + 1
+    is_filled = np.diff(ends, prepend=-1) > 1
+    for wrong, reason in (found < fields, TOO_FEW), (found > fields, TOO_MANY):
+        lines = np.flatnonzero(wrong & is_filled & (quotes == 0))
+        why.update(dict.fromkeys(lines.tolist(), REASONS.index(reason)))
 
 
 def _count_fields(record: bytes, delimiter: str, quote: str) -> int:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from churn.base.command import UserError
+from churn.base.printable import printable
 from churn.data.checks import NULLED, REJECTED
 from churn.data.duplicates import COPIES
 from churn.data.header import CHECK
@@ -33,7 +34,7 @@ def check_reads(path: Path, reads: list[SplitRead]) -> None:
 
 def check_thousands(path: Path, reads: list[SplitRead], dialect: Dialect) -> None:
     """Raise `UserError` if all numbers of a column can be read in two ways."""
-    for column in {column for read in reads for column in read.thousands}:
+    for column in reads[0].thousands if reads else ():
         found = [read.thousands[column] for read in reads]
         grouped, decimal = sum(one for one, _ in found), sum(other for _, other in found)
         if grouped and decimal * 100 <= grouped:
@@ -78,7 +79,7 @@ def give_examples(reads: list[SplitRead], problems: dict[str, int]) -> str:
     first = found.drop_duplicates("problem").set_index("problem")
     return "\n".join(
         f"  line {first.line[problem]}: {problem if first.column[problem] else f'the line {problem}'} "
-        f"({problems[problem]} rows): {first.raw[problem][:120]}"
+        f"({problems[problem]} rows): {printable(first.raw[problem][:120])}"
         for problem in list(problems)[:5]
         if problem in first.index
     )

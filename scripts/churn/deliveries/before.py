@@ -38,17 +38,22 @@ def find_before(raw: Path, listing: Path, drop: date) -> Before | None:
 
 def _count_rows(folder: Path, metrics: Path) -> dict[str, int]:
     """Return how many rows the files of a drop have: as its metrics say, or else as many as lines."""
-    rows = {name: _count_lines(folder / name) for name in FILES if (folder / name).is_file()}
+    rows: dict[str, int] = {}
     for stage in "clean_payments", "build_user_base":
         path = metrics / stage / f"{folder.name}.json"
         if path.is_file():
             rows |= {name: int(counts["rows_in"]) for name, counts in json.loads(path.read_text()).items()}
-    return rows
+    return rows | {
+        name: _count_lines(folder / name) for name in FILES if name not in rows and (folder / name).is_file()
+    }
 
 
 def _count_lines(path: Path) -> int:
     with path.open("rb") as file:
-        return max(0, sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(CHUNK_BYTES), b"")) - 1)
+        return max(
+            0,
+            sum(max(chunk.count(b"\n"), chunk.count(b"\r")) for chunk in iter(lambda: file.read(CHUNK_BYTES), b"")) - 1,
+        )
 
 
 def report_repeated(folder: Path, before: Before | None) -> None:

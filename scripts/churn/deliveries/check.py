@@ -9,14 +9,12 @@ import duckdb
 from churn.base.command import UserError
 from churn.base.files import quote
 from churn.data.contract import USER, USER_FILES
+from churn.data.duplicates import COPIES
 from churn.data.payment_days import Days
 from churn.data.quarantine import FileRead, read_files
 from churn.deliveries.date import check_drop_date, choose_drop_date
 from churn.deliveries.rules import Rules
 from churn.engines.duckdb import DuckDBEngine
-
-# The drop of a delivery is not known before its payments are read: until then, no day is too late.
-NO_DAY = date(9000, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ def read_delivery(folder: Path, drop: date | None, today: date, rules: Rules, ta
     """
     params, mapping = rules.params, rules.mapping
     engine, payments = DuckDBEngine(**params["duckdb"]), folder / "PAYMENTS.csv"
-    of_payments = read_files(engine, {payments: tables / payments.name}, NO_DAY, params["clean_payments"], mapping)
+    of_payments = read_files(engine, {payments: tables / payments.name}, None, params["clean_payments"], mapping)
     days = of_payments[payments.name].days
     newest = choose_drop_date(payments, days, today)
     drop = drop or newest
@@ -84,7 +82,8 @@ def read_delivery(folder: Path, drop: date | None, today: date, rules: Rules, ta
 def check_late(payments: Path, read: FileRead, drop: date, max_reject_share: float) -> None:
     """Raise `UserError` if too many payments are dated after the drop."""
     late, rows = sum(rows for day, rows in read.days.items() if day > drop), read.counts.rows_in
-    if late + read.counts.rejected > max_reject_share * rows:
+    bad = sum(number for problem, number in read.counts.reasons.items() if problem not in COPIES)
+    if late and late + bad > max_reject_share * rows:
         raise UserError(
             f"{payments}: {late} of {rows} payments are dated after {drop}, and would be rejected (max_reject_share "
             f"allows {max_reject_share:.1%}). Correct their FECHA."

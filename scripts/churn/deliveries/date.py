@@ -20,6 +20,8 @@ def choose_drop_date(payments: Path, days: dict[date, int], today: date) -> date
         When every day is in the future.
     """
     # Where the data comes from, it may be tomorrow already.
+    if not days:
+        raise UserError(f"{payments} has no payment: all of its rows are refunds or were rejected. Deliver payments.")
     past = {day: rows for day, rows in days.items() if day <= today + timedelta(days=1)}
     if not past:
         raise UserError(

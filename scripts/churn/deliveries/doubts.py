@@ -1,5 +1,6 @@
 """Find out why a delivery that can be read should not be used: it was cut, or lacks days, rows or users."""
 
+import codecs
 import csv
 from collections.abc import Iterator
 from datetime import timedelta
@@ -107,8 +108,18 @@ def _last_line(path: Path, dialect: Dialect) -> str:
         size = path.stat().st_size
         # An even number of bytes, for encodings of two bytes.
         file.seek(max(0, size - size % 2 - TAIL_BYTES))
-        text = file.read().decode(dialect.encoding, errors="replace").replace("\0", "")
+        text = file.read().decode(_of_tail(path, dialect.encoding), errors="replace").replace("\0", "")
     return text.replace("\r", "\n").rpartition("\n")[2].strip("\ufeff \t")
+
+
+def _of_tail(path: Path, encoding: str) -> str:
+    """Return the encoding of the end of a file: its beginning may say the order of the bytes of each character."""
+    with path.open("rb") as file:
+        begin = file.read(2)
+    known = codecs.lookup(encoding).name
+    if known in ("utf-16", "utf-32"):
+        return f"{known}-{'be' if begin in (codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE[:2]) else 'le'}"
+    return encoding
 
 
 def _count_fields(line: str, dialect: Dialect) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from churn.base.command import UserError
 from churn.data.contract import FILES
+from churn.deliveries.inbox_layout import READY, REASON
 from churn.deliveries.regular_files import shown
 
 PACKED = ".gz"
@@ -30,10 +31,13 @@ def match_names(found: Iterable[str], patterns: dict[str, str]) -> dict[str, lis
     patterns : dict of str
         `Mapping.names`: the delivered names of the files that have other names.
     """
-    found = sorted(found)
+    found = sorted(name for name in found if name not in (READY, REASON))
     wanted = {name: patterns.get(name, name).casefold().removesuffix(PACKED) for name in FILES}
+    bare = {one: one.casefold().removesuffix(PACKED) for one in found}
     return {
-        name: [one for one in found if fnmatchcase(one.casefold().removesuffix(PACKED), pattern)]
+        # A name with brackets is not a pattern if there is a file of that name.
+        name: [one for one in found if bare[one] == pattern]
+        or [one for one in found if fnmatchcase(bare[one], pattern)]
         for name, pattern in wanted.items()
     }
 
@@ -50,12 +54,23 @@ def choose_names(source: Path, found: Iterable[str], patterns: dict[str, str]) -
     matched = match_names(found, patterns)
     if missing := [name for name, names in matched.items() if not names]:
         raise UserError(explain_missing(source, missing, found))
-    for names in matched.values():
+    for name, names in matched.items():
+        if len(names) > 1 and name in patterns:
+            raise UserError(
+                f"{shown(source)}: {list_names(names)} all match the name {patterns[name]!r} that data/mapping.yaml "
+                f"has for {name}. Write a pattern that only one of them matches."
+            )
         if len(names) > 1:
             raise UserError(
                 f"{shown(source)} has both {' and '.join(map(shown, names))}, which are the same file of a delivery. "
                 "Remove one of them."
             )
+    chosen = [names[0] for names in matched.values()]
+    if twice := [one for one in chosen if chosen.count(one) > 1]:
+        raise UserError(
+            f"{shown(source)}: {shown(twice[0])} matches the names of two files in data/mapping.yaml. Write patterns "
+            "that differ."
+        )
     return {name: names[0] for name, names in matched.items()}
 
 

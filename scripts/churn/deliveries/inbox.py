@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -93,6 +94,8 @@ def ingest_complete(
         with set_aside(source, inbox, failed):
             one = receive_delivery(source, copies / str(number), rules.mapping.names, follow_links=False)
             received.append((read_received(one, raw, None, today, rules), one))
+            continue
+        shutil.rmtree(copies / str(number), ignore_errors=True)
     # The oldest first: each is compared with the drop before it.
     for delivery, one in sorted(received, key=lambda both: (both[0].drop, both[1].source.name)):
         with set_aside(one.source, inbox, failed):
@@ -124,6 +127,10 @@ def set_aside(delivery: Path, inbox: Path, failed: list[Path]) -> Iterator[None]
             "Fix this; the delivery stays where it is, and the next run ingests it."
         )
         failed.append(leave(delivery, inbox, reason))
+    except Exception as error:
+        # A fault of this program must not keep the other deliveries waiting.
+        reason = f"{shown(delivery)} could not be read: {type(error).__name__}. Please report this."
+        failed.append(leave(delivery, inbox, f"{reason}\n{error}"))
 
 
 def open_lock(path: Path) -> IO[bytes]:

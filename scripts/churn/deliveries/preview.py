@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 
+from churn.base.printable import printable
 from churn.data.contract import FILES, USER, USER_FILES
 from churn.data.payment_days import find_silences
 from churn.data.quarantine import FileRead
@@ -59,7 +60,9 @@ def _describe_file(name: str, read: FileRead, table: Path) -> Iterator[str]:
 def _align(rows: list[list[str]]) -> Iterator[str]:
     widths = [min(MAX_WIDTH, max(map(len, column))) for column in zip(*rows, strict=True)]
     for row in rows:
-        cells = (" ".join(cell.split())[:width].ljust(width) for cell, width in zip(row, widths, strict=True))
+        cells = (
+            printable(" ".join(cell.split()))[:width].ljust(width) for cell, width in zip(row, widths, strict=True)
+        )
         yield "  " + "  ".join(cells).rstrip()
 
 
@@ -102,8 +105,9 @@ def _compare(delivery: Delivery, tables: Path, before: Before, clean: Path) -> I
     for name, columns in CATEGORIES.items():
         for column in columns:
             if new := _new_values(tables / name, old[name], column):
+                named = ", ".join(printable(value[:MAX_WIDTH]) for value in new[:MAX_NAMED])
                 more = f" and {len(new) - MAX_NAMED} more" if len(new) > MAX_NAMED else ""
-                yield f"  {column} has new values: {', '.join(value[:60] for value in new[:MAX_NAMED])}{more}"
+                yield f"  {column} has new values: {named}{more}"
 
 
 def _count_users(table: Path) -> int:

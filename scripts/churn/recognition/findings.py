@@ -1,5 +1,6 @@
 """What was recognised in a file or in a delivery: keys of the mapping with their evidence, questions and notes."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,6 +70,13 @@ class Findings:
         """Add a key of the mapping."""
         path = (key,) if isinstance(key, str) else key
         self.found.append(Finding(path, value, evidence, certain, alternative))
+
+
+def shape(text: str) -> str:
+    """Return the shape of an id, which a message may show: 9 for each digit, A for each letter but E in 1.5E+18."""
+    is_number = re.fullmatch(r"[0-9.,]+E\+?[0-9]+", text, re.IGNORECASE)
+    digits = re.sub(r"\d", "9", text)
+    return digits if is_number else re.sub(r"[^\W\d_]", "A", digits)
 
 
 def shown(text: str) -> str:

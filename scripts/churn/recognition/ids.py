@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from churn.data.contract import USER
-from churn.recognition.findings import Finding, Findings, counted, shown
+from churn.recognition.findings import Finding, Findings, counted, shape, shown
 from churn.recognition.marks import bare
 from churn.recognition.rows import Table
 
@@ -56,7 +56,7 @@ def read_ids(table: Table, strip: str, is_null: frozenset[str]) -> Ids:
             continue
         kind = _kind(text)
         ids.kinds[kind] += times
-        ids.examples.setdefault(kind, text)
+        ids.examples.setdefault(kind, shape(text))
         if kind == "grouped":
             ids.groups["." if "." in text else ","] += times
         if kind in ("whole", "long"):
@@ -181,7 +181,8 @@ def _zeros(files: dict[str, Ids]) -> Finding | None:
     pairs = [pair for file, ids in files.items() if file != "PAYMENTS.csv" for pair in ids.pairs]
     if len(pairs) >= MIN_PAIRS:
         short, long = pairs[0]
-        evidence = f"{counted(len(pairs), 'pair')} of ids in one file, such as {short} and {long}, differ only in zeros"
+        such = f"such as {shape(short)} and {shape(long)}"
+        evidence = f"{counted(len(pairs), 'pair')} of ids in one file, {such}, differ only in zeros"
         return Finding(("user_id",), "text", evidence)
     used = [ids for ids in files.values() if ids.lengths]
     lengths = set().union(*(ids.lengths for ids in used)) if used else set()

@@ -11,8 +11,9 @@ contract.
 
 The columns may be in any order, and their names in any case. A value that breaks a rule below becomes null; where the
 column may not be empty, the row is rejected. Both are in `*_rejects.parquet`, with the line, the column and the reason.
-If a user appears in different rows of a user file, each of them is rejected: we cannot know which one is right. Of equal
-rows, one is kept. `params.yaml` sets what happens to unknown columns and to payments that are identical in every column.
+If a user appears in different rows of a user file, each of them is rejected: we cannot know which one is right. Of
+equal rows, one is kept. `params.yaml` sets what happens to unknown columns and to payments that are identical in every
+column.
 Files that are written in another way: [dialects](../guides/dialects.md).
 """
 
