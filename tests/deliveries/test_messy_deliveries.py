@@ -148,7 +148,7 @@ WITH = {
         **dict.fromkeys(USER_FILES, (0, 0, 0, 39)),
         MARKETPLACE: (0, 0, 0, 35),
     },
-    "totals": {PAYMENTS: (0, 0, 0, 1), ACTIVE: (0, 0, 0, 1), DEMOGRAPHICS: (0, 2, 0, 0), BALANCES: (0, 1, 0, 0)},
+    "totals": {PAYMENTS: (0, 0, 0, 1), ACTIVE: (0, 0, 0, 1), DEMOGRAPHICS: (0, 1, 0, 1), BALANCES: (0, 1, 0, 0)},
     "sql_plus_dashes": every(0, 0, 0, 1),
     "city_null_bytes_bom": every(0, 0, 0, 1),
     "excel_errors": {DEMOGRAPHICS: (0, 0, 44, 0), BALANCES: (0, 0, 11, 0)},

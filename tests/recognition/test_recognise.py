@@ -26,7 +26,7 @@ EXPECTED = {
     "ids_uuid": {"user_id": "text"},
     "ids_zeros_that_differ": {"user_id": "text"},
     "ids_text_apostrophe": {"strip": "'"},
-    "ids_formula": {"strip": '="'},
+    "ids_formula": {"strip": ['="', '"']},
     # The amounts have a decimal point, so that no mapping reads 100.133 as a number.
     "ids_dot_thousands": {"user_id": "text"},
     "header_repeated": {"files": {"PAYMENTS.csv": {"skip": {"repeated_headers": True}}}},

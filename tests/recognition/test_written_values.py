@@ -68,8 +68,27 @@ def test_a_mixture_of_formats_is_a_list(files, tmp_path):
 def test_times_with_a_zone_are_a_question(files, tmp_path):
     change(files, "PAYMENTS", "FECHA", lambda _, text: f"{text}T03:10:00Z")
     proposal = propose(write_files(tmp_path / "delivery", files))
-    assert proposal.mapping == {"files": {"PAYMENTS.csv": {"dates": "%Y-%m-%dT%H:%M:%SZ"}}}
-    assert "Set time_zone" in proposal.open_questions[0]
+    zones = {"written": "UTC", "local": "UTC"}
+    assert proposal.mapping == {"files": {"PAYMENTS.csv": {"dates": "%Y-%m-%dT%H:%M:%SZ", "time_zone": zones}}}
+    assert not guess_of(proposal, "files.PAYMENTS.csv.time_zone").certain
+    assert "Which time zone's days count?" in proposal.open_questions[0]
+
+
+def test_two_currencies_or_units_in_a_column_are_a_question(files, tmp_path):
+    change(files, "PAYMENTS", "SPENT", lambda number, text: f"{'US$' if number % 10 == 0 else '$'} {text}")
+    change(files, "PAYMENTS", "DESCUENTO", lambda number, text: f"{float(text) * 100:g}%" if number % 3 else text)
+    proposal = propose(write_files(tmp_path / "delivery", files))
+    assert proposal.mapping == {}
+    assert [question.partition(" has ")[0] for question in proposal.open_questions[:2]] == [
+        "PAYMENTS.csv: SPENT",
+        "PAYMENTS.csv: DESCUENTO",
+    ]
+
+
+def test_discounts_with_a_percent_sign_are_percentages(files, tmp_path):
+    change(files, "PAYMENTS", "DESCUENTO", lambda number, _: f"0.{number % 90 + 10}%")
+    proposal = propose(write_files(tmp_path / "delivery", files))
+    assert proposal.mapping == {"discount": "percent", "files": {"PAYMENTS.csv": {"strip": "%"}}}
 
 
 @pytest.mark.parametrize("form, other", [("%d/%m/%Y", "%m/%d/%Y"), ("%m/%d/%Y", "%d/%m/%Y")])

@@ -98,7 +98,7 @@ def _column_checks(column: str, spec: Column, drop: date | None, dialect: Dialec
         yield Check(column, f"is not {_expected(spec, dialect)}", _if_null(column, f"NOT {missing}"), bad)
     if spec.above_zero:
         yield Check(column, "must be above 0", _not_above_zero(column, dialect), bad)
-    if spec.minimum is not None:
+    if spec.minimum is not None and not (spec.type == "id" and dialect.user_id == "text"):
         yield Check(column, f"must be at least {spec.minimum}", f"{value} < {spec.minimum}", bad)
     if spec.maximum is not None:
         yield Check(column, f"must be at most {spec.maximum}", f"{value} > {spec.maximum}", bad)
@@ -135,13 +135,19 @@ def decimal_pattern(point: str) -> str:
     return rf"-?[0-9]*[{point}][0-9]+"
 
 
-def thousands_like(column: str, dialect: Dialect) -> str:
-    """Return SQL for how a number's text can be read: 1 also as thousands, 2 only as decimals, 0 neither."""
+def thousands_like(column: str, dialect: Dialect, is_ambiguous: bool) -> str:
+    """Return SQL for how a number's text can be read.
+
+    It is 1 for one that can also be thousands, 2 for one with three decimals that can only be decimals and, if the
+    column is ambiguous, 3 for one with other decimals; otherwise 0.
+    """
     text, point = _text(column), dialect.decimal
+    grouped = f"regexp_full_match({trimmed(text)}, '{thousands_pattern(point)}')"
+    if not is_ambiguous:
+        return f"CASE WHEN {text} LIKE '%{point}___' THEN CASE WHEN {grouped} THEN 1 ELSE 2 END ELSE 0 END"
     return (
-        f"CASE WHEN NOT contains({text}, '{point}') THEN 0 "
-        f"WHEN regexp_full_match({trimmed(text)}, '{thousands_pattern(point)}') THEN 1 "
-        f"WHEN regexp_full_match({trimmed(text)}, '{decimal_pattern(point)}') THEN 2 ELSE 0 END"
+        f"CASE WHEN NOT contains({text}, '{point}') THEN 0 WHEN {grouped} THEN 1 "
+        f"WHEN regexp_full_match({trimmed(text)}, '{decimal_pattern(point)}') THEN 3 ELSE 0 END"
     )
 
 
@@ -152,7 +158,7 @@ def checked_rows(
     checks: list[Check],
     drop: date | None,
     dialect: Dialect,
-    ambiguous: list[str],
+    ambiguous: dict[str, bool],
     joint: str,
     has_unseen: bool,
 ) -> str:
@@ -176,8 +182,8 @@ def checked_rows(
         The drop.
     dialect : Dialect
         How the CSV is written.
-    ambiguous : list of str
-        Columns that may be written with thousands.
+    ambiguous : dict of bool
+        Columns that may be written with thousands, and whether the first rows leave that open.
     joint : str
         The character to replace by a line break in texts; "" if there is none.
     has_unseen : bool
@@ -196,7 +202,10 @@ def checked_rows(
     changing = changed_columns(checks)
     marks = {"failed_check": _first_failed(checks, None)}
     marks |= {f"changed_{column}": _first_failed(checks, column) for column in changing}
-    marks |= {f"thousands_{column}": f"({thousands_like(column, dialect)})::UTINYINT" for column in ambiguous}
+    marks |= {
+        f"thousands_{column}": f"({thousands_like(column, dialect, is_open)})::UTINYINT"
+        for column, is_open in ambiguous.items()
+    }
     found = ", ".join(f'{condition} AS "{mark}"' for mark, condition in marks.items())
     kept = ", ".join(_changed(column, checks, drop) if column in changing else f'"{column}"' for column in columns)
     return f"""

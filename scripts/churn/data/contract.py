@@ -69,7 +69,7 @@ TYPES = {
 MAX_LINE_BYTES = 2_000_000
 FIRST_DAY = date(1970, 1, 1)
 
-_BUYER = Column("id", "the user (buyer)", required=True)
+_BUYER = Column("id", "the user (buyer)", required=True, minimum=0)
 
 FILES: dict[str, dict[str, Column]] = {
     "PAYMENTS.csv": {

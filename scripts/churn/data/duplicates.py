@@ -85,7 +85,8 @@ def find_duplicates(engine: Engine, table: Path, name: str, task: SplitTask, mos
     """Return the records of the good rows that are duplicates, in ascending order, and whether each is an exact copy.
 
     If rows are equal in every column, all but the first are copies. If a user appears in different rows of a user file,
-    counting bad rows, every row is a duplicate: we cannot know which one is right; of these, at most `most` are returned.
+    counting bad rows, every row is a duplicate: we cannot know which one is right. Of these, the first `most` are
+    returned.
     """
     import ibis
 

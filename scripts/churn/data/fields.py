@@ -8,7 +8,7 @@ from churn.data.mapping import EXCEL, Dialect
 
 # What surrounds a value without being part of it; some cannot be seen: non-breaking blanks, a byte order mark (of files
 # that were joined) and a blank without width.
-UNSEEN = "\u00a0\u2007\u202f\ufeff\u200b"
+UNSEEN = "\u00a0\u2007\u202f\ufeff\u200b\u200e\u200f"
 BLANKS = f" \t\r\n{UNSEEN}"
 EXCEL_DAY_0 = "DATE '1899-12-30'"
 
@@ -16,13 +16,23 @@ EXCEL_DAY_0 = "DATE '1899-12-30'"
 def text_of(column: str, spec: Column, dialect: Dialect) -> str:
     """Return SQL for a column's text, in which other spellings are replaced by those of the contract."""
     text = f'"{column}"'
-    if dialect.strip and (spec.type != "text" or spec.allowed):
-        text = f"trim({text}, {quote(BLANKS + dialect.strip)})"
+    if pattern := strip_pattern(spec, dialect.strip):
+        text = f"regexp_replace({text}, {quote(pattern)}, '', 'g')"
     values = dialect.values.get(column, {})
     if values and not spec.allowed:
         whens = " ".join(f"WHEN {quote(given.lower())} THEN {quote(meant)}" for given, meant in values.items())
         text = f"CASE lower({trimmed(text)}) {whens} ELSE {text} END"
     return text
+
+
+def strip_pattern(spec: Column, strip: tuple[str, ...]) -> str:
+    """Return the pattern of what is to be removed around a column's values; "" if there is nothing."""
+    if spec.type == "text":
+        return ""
+    # A word at the end of an id belongs to it.
+    used = [text for text in strip if spec.type != "id" or not any(map(str.isalpha, text))]
+    around = "|".join(map(re.escape, sorted(used, key=len, reverse=True)))
+    return f"^(?:[{BLANKS}]*(?:{around}))+|(?:(?:{around})[{BLANKS}]*)+$" if around else ""
 
 
 def trimmed(text: str) -> str:
@@ -56,6 +66,15 @@ def value_of(column: str, spec: Column, dialect: Dialect, has_unseen: bool, has_
     has_breaks : bool
         There are line breaks in fields.
     """
+    text = f'"text_{column}"'
+    # A literal like -999 can be read as a number, but is none.
+    if any(map(str.isdigit, "".join(dialect.nulls))) and spec.type != "text":
+        value = _value_of(column, spec, dialect, has_unseen, has_breaks)
+        return f"CASE WHEN NOT {is_null_literal(trimmed(text), dialect)} THEN {value} END"
+    return _value_of(column, spec, dialect, has_unseen, has_breaks)
+
+
+def _value_of(column: str, spec: Column, dialect: Dialect, has_unseen: bool, has_breaks: bool) -> str:
     text = f'"text_{column}"'
     if spec.allowed:
         spellings = {value: value for value in spec.allowed} | spec.aliases | dialect.values.get(column, {})
@@ -142,7 +161,7 @@ def _parsed_date(text: str, dialect: Dialect) -> str:
         moment = f"try_strptime({text}, {quote(form)})"
         if "%z" in form.lower():
             moment = f"timezone({quote(local)}, {moment})"
-        elif written and ("%H" in form or "%I" in form):
+        elif written and re.search("%-?[HIXc]", form):
             moment = f"timezone({quote(local)}, timezone({quote(written)}, {moment}))"
         options.append(f"{moment}::DATE")
     return f"coalesce({', '.join(options)})" if options[1:] else options[0]

@@ -101,6 +101,10 @@ def _find_line(head: bytes, dialect: Dialect) -> tuple[bytes, int, int]:
         )
         if number == 1:
             line = line[mark:]
+        while line.count(dialect.quote.encode()) % 2 and begin < len(head):
+            more = re.compile(rb"\r\n|\n|\r").search(head, begin)
+            line += b" " + head[begin : more.start() if more else None]
+            begin, number = more.end() if more else len(head), number + 1
         is_row = line.strip() and not re.fullmatch(rb"sep=.\s*", line, re.IGNORECASE)
         if (is_row and to_skip <= 0) or begin >= len(head):
             return line, begin, number

@@ -19,7 +19,7 @@ from churn.data.contract import FILES
 
 MAPPING = Path("data/mapping.yaml")
 SCHEMA = SCHEMAS / "mapping.schema.yaml"
-NULLS = ("NULL", "NaN", "NaT", "None", "N/A", "#N/A", "<NA>", "\\N")
+NULLS = ("NULL", "(null)", "NaN", "NaT", "None", "NA", "N/A", "#N/A", "<NA>", "\\N")
 EXCEL = "excel"
 
 
@@ -53,7 +53,7 @@ class Dialect:
     dates: tuple[str, ...] = ()
     zones: tuple[str, ...] = ()
     nulls: tuple[str, ...] = NULLS
-    strip: str = ""
+    strip: tuple[str, ...] = ()
     columns: dict[str, str] = field(default_factory=dict)
     values: dict[str, dict[str, str]] = field(default_factory=dict)
     skip_lines: int = 0
@@ -95,16 +95,17 @@ def read_mapping(path: Path) -> Mapping:
 def _make_dialect(path: Path, keys: dict[str, Any]) -> Dialect:
     known = {one.name for one in fields(Dialect)}
     given = {key: value for key, value in keys.items() if key in known}
-    dates, skip, zones = keys.get("dates", ()), keys.get("skip", {}), keys.get("time_zone")
+    dates, strip, skip, zones = (keys.get(key, ()) for key in ("dates", "strip", "skip", "time_zone"))
     dialect = Dialect(
         **given
         | {
             "dates": (dates,) if isinstance(dates, str) else tuple(dates),
+            "strip": (strip,) if isinstance(strip, str) else tuple(strip),
             "nulls": tuple(keys.get("nulls", NULLS)),
             "zones": (zones["written"], zones["local"]) if zones else (),
-            "skip_lines": skip.get("lines", 0),
-            "repeated_headers": skip.get("repeated_headers", False),
-            "skip_rows": skip.get("rows", {}),
+            "skip_lines": dict(skip).get("lines", 0),
+            "repeated_headers": dict(skip).get("repeated_headers", False),
+            "skip_rows": dict(skip).get("rows", {}),
         }
     )
     _check_dialect(path, dialect)
@@ -134,7 +135,9 @@ def _check_dialect(path: Path, dialect: Dialect) -> None:
                 f"{path}: {form!r} is not a format of dates: it needs %d (day), %m (month; %b for Mar) and %Y (year; "
                 f"%y for 26), or is {EXCEL!r}."
             )
-        if "%z" in form.lower() and not dialect.zones:
+        if form == EXCEL and dialect.zones:
+            raise UserError(f"{path}: time_zone cannot be used with dates: {EXCEL}. Deliver days in local time.")
+        if re.search(r"%z|\d?(Z|UTC|GMT)$", form, re.IGNORECASE) and not dialect.zones:
             raise UserError(
                 f"{path}: {form!r} has a time zone, so time_zone must say whose days count, such as "
                 "time_zone: {written: UTC, local: America/Lima}."

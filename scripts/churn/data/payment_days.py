@@ -8,8 +8,9 @@ DAY = timedelta(days=1)
 
 # ASSUME: payments before or after all others are typing errors of the date, when they are few.
 STRAY_SHARE, STRAY_GAP = 0.01, timedelta(days=30)
-# A day with fewer than this share of the payments of a usual day has few; so has one with 1, if this many are usual.
-FEW, ONE_IS_FEW = 0.05, 8
+# A day with fewer than this share of the payments of a usual day has few. So has a day with a single payment if so
+# many are usual: far from the other days, or near them.
+FEW, ALONE_FAR, ALONE_NEAR = 0.05, 2, 8
 # A span goes on over days without a payment that are not more than this.
 SHORT_GAP = timedelta(days=3)
 # A silence is a gap in the data if it is longer than this and than this many times the usual step from one day with
@@ -46,13 +47,13 @@ def newest_plausible(days: Days) -> date:
 def _plausible(days: Days, from_the_end: list[date], short: timedelta) -> date:
     plausible, beyond, most = from_the_end[0], 0, STRAY_SHARE * sum(days.values())
     usual = median(days.values())
-    few = max(FEW * usual, 2 if usual >= ONE_IS_FEW else 0)
     for day, nearer in pairwise(from_the_end):
         beyond += days[day]
         if beyond > most:
             break
         gap = abs(nearer - day)
-        if gap > STRAY_GAP or (gap > short and days[day] < few):
+        is_alone = days[day] == 1 and usual >= (ALONE_FAR if gap > SHORT_GAP else ALONE_NEAR)
+        if gap > STRAY_GAP or (gap > short and (is_alone or days[day] < FEW * usual)):
             plausible = nearer
     return plausible
 

@@ -115,7 +115,7 @@ def read_files(
         rewrites: list[Rewrite] = []
         for path, table in tables.items():
             check_reads(path, reads[path])
-            check_thousands(path, reads[path], mapping.dialects[path.name])
+            check_thousands(path, tasks[path], reads[path])
             reject_strays(engine, tasks[path], reads[path])
             check_shares(path, reads[path], params["max_reject_share"])
             list_all(engine, tasks[path], reads[path])
@@ -144,7 +144,7 @@ def plan_reading(
             *(split, name, header.columns, header.lines, checks, drop, dialect, ambiguous),
             *(part_path(parts, split.number), unique, MOST_LISTED),
         )
-        for split in cut_file(source, header.begin, dialect.quote)
+        for split in cut_file(source, header.begin, len(header.columns), dialect.delimiter, dialect.quote)
     ]
 
 

@@ -23,7 +23,7 @@ from churn.data.checks import (
     thousands_pattern,
 )
 from churn.data.contract import FILES, PAYMENT_DAY, USER
-from churn.data.fields import UNSEEN
+from churn.data.fields import BLANKS, UNSEEN
 from churn.data.mapping import Dialect
 from churn.data.records import NOT_CLOSED, REASONS, TOO_FEW, TOO_MANY, Records, Split, find_records
 
@@ -61,8 +61,8 @@ class SplitTask:
         The drop.
     dialect : Dialect
         How the CSV is written.
-    ambiguous : list of str
-        Columns that may be written with thousands.
+    ambiguous : dict of bool
+        Columns that may be written with thousands, and whether the first rows leave that open.
     part : Path
         The Parquet file to write.
     all_rows : bool
@@ -79,7 +79,7 @@ class SplitTask:
     checks: list[Check]
     drop: date | None
     dialect: Dialect
-    ambiguous: list[str]
+    ambiguous: dict[str, bool]
     part: Path
     all_rows: bool
     most: int | None
@@ -111,8 +111,8 @@ class SplitRead:
         The error message if the split could not be read at all, else "".
     days : dict of int
         How many good rows each day of payments has; empty for user files.
-    thousands : dict of (int, int)
-        For each ambiguous column, how many values look like thousands, and how many only like decimals.
+    thousands : dict of (int, int, int)
+        For each ambiguous column, how many values `checks.thousands_like` has put in each class, from 1.
     refunds : int
         How many of the rows are refunds.
     """
@@ -129,7 +129,7 @@ class SplitRead:
     is_broken: bool = False
     unreadable: str = ""
     days: dict[date, int] = field(default_factory=dict)
-    thousands: dict[str, tuple[int, int]] = field(default_factory=dict)
+    thousands: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     refunds: int = 0
 
 
@@ -187,12 +187,16 @@ def _read_records(task: SplitTask, records: Records, read: SplitRead) -> SplitRe
         _write_part(connection, task)
         _count(connection, task, read)
         shapes = {record: SHAPES.get(error, error.lower()) for record, error in errors.items()}
+        footers = _find_footers(task, records, list(shapes))
+        shapes = {record: reason for record, reason in shapes.items() if record not in footers}
+        if footers:
+            read.outcomes.setdefault(SKIPPED, {})["the line is no row"] = len(footers)
         reasons = Counter(shapes.values())
         for reason, number in enumerate(np.bincount(records.reasons, minlength=len(REASONS)).tolist()):
             reasons[REASONS[reason]] += number
         read.outcomes.setdefault(REJECTED, {}).update({reason: number for reason, number in reasons.items() if number})
         skipped, rejected = (sum(read.outcomes.get(outcome, {}).values()) for outcome in (SKIPPED, REJECTED))
-        read.rows = parsed + len(shapes) + len(records.excluded) - skipped
+        read.rows = parsed + len(errors) + len(records.excluded) - skipped
         read.kept = read.rows - rejected
         for record, reason in zip(records.excluded[: task.most], records.reasons[: task.most], strict=True):
             shapes[int(record)] = REASONS[reason]
@@ -227,13 +231,22 @@ def _count(connection: duckdb.DuckDBPyConnection, task: SplitTask, read: SplitRe
             problems = read.outcomes.setdefault(check.outcome, {})
             problems[check.problem] = problems.get(check.problem, 0) + rows
     for column in task.ambiguous:
-        numbers = ", ".join(f'count(*) FILTER ("thousands_{column}" = {number})' for number in (1, 2))
+        numbers = ", ".join(f'count(*) FILTER ("thousands_{column}" = {number})' for number in (1, 2, 3))
         (read.thousands[column],) = connection.execute(f"SELECT {numbers} FROM checked").fetchall()
     if PAYMENT_DAY in FILES[task.name]:
         good = "FROM checked WHERE failed_check = 0 AND SPENT"
         read.days = dict(connection.execute(f'SELECT "{PAYMENT_DAY}", count(*) {good} > 0 GROUP BY 1').fetchall())
         if task.dialect.refunds == "subtract":
             ((read.refunds,),) = connection.execute(f"SELECT count(*) {good} < 0").fetchall()
+
+
+def _find_footers(task: SplitTask, records: Records, malformed: list[int]) -> set[int]:
+    """Return which lines with too few or too many fields the dialect skips."""
+    texts = {text.casefold() for texts in task.dialect.skip_rows.values() for text in texts}
+    if not texts:
+        return set()
+    first = {record: records.locate(record)[1].split(task.dialect.delimiter)[0] for record in malformed}
+    return {record for record, text in first.items() if text.strip(BLANKS + task.dialect.quote).casefold() in texts}
 
 
 def _list_found(
@@ -268,17 +281,19 @@ def _listed(numbers: list[int]) -> str:
     return ", ".join(map(str, numbers))
 
 
-def may_be_thousands(name: str, header: list[str], sample: list[list[str]], dialect: Dialect) -> list[str]:
-    """Return the columns of numbers that may be written with thousands, judged by the first rows."""
+def may_be_thousands(name: str, header: list[str], sample: list[list[str]], dialect: Dialect) -> dict[str, bool]:
+    """Return the columns of numbers that may be written with thousands, and whether the first rows leave that open."""
     if dialect.thousands is not None:
-        return []
-    found = []
+        return {}
+    found = {}
     for column, spec in FILES[name].items():
-        is_number = spec.type in ("whole", "money", "fraction") or (column == USER and dialect.user_id == "whole")
         place = header.index(column)
         texts = [row[place].strip() for row in sample if place < len(row)]
-        if is_number and not any(only_decimal(text, dialect.decimal) for text in texts):
-            found.append(column)
+        is_open = not any(only_decimal(text, dialect.decimal) for text in texts)
+        if spec.type == "money" or (
+            is_open and (spec.type == "whole" or (column == USER and dialect.user_id == "whole"))
+        ):
+            found[column] = is_open
     return found
 
 

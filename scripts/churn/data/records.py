@@ -4,11 +4,11 @@ A record is a line, or several if a quoted field has line breaks.
 """
 
 import csv
-import os
 import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -16,7 +16,12 @@ from churn.data.contract import MAX_LINE_BYTES
 
 SPLIT_BYTES = 1 << 26
 WINDOW = 1 << 20
+MAX_RECORD_LINES = 100
+# A quoted field may be long.
+csv.field_size_limit(2 * MAX_LINE_BYTES)
 NEWLINE = 10
+# Programs for MS-DOS end a file in it.
+END_OF_FILE = b"\x1a"
 # Control characters: one replaces a line break within a field, as long as each record must be one line.
 JOINTS = [bytes([code]) for code in (0x1E, 0x1D, 0x1C, 0x1F, *range(1, 9))]
 NOT_CLOSED = "has a quote that is not closed, or text after it"
@@ -43,8 +48,18 @@ class Split:
             return file.read(self.end - self.begin)
 
 
-def cut_file(path: Path, begin: int, quote: str) -> list[Split]:
-    """Return the splits of a CSV file whose rows begin at byte `begin`; they depend only on the file's bytes."""
+def cut_file(path: Path, begin: int, fields: int, delimiter: str, quote: str) -> list[Split]:
+    """Return the splits of a CSV file, which depend only on the file's bytes.
+
+    Parameters
+    ----------
+    path : Path
+        The CSV.
+    begin : int
+        The byte where its rows begin.
+    fields, delimiter, quote : int, str, str
+        As in `find_records`.
+    """
     splits: list[Split] = []
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -56,13 +71,30 @@ def cut_file(path: Path, begin: int, quote: str) -> list[Split]:
                 end = _line_end(file, begin + len(text))
                 file.seek(begin + len(text))
                 text += file.read(end - begin - len(text))
-                end = _after_open_quote(file, end, text.count(quote.encode()) % 2 == 1, quote.encode())
+                if quote.encode() in text:
+                    end = _record_end(file, end, fields, delimiter, quote)
             splits.append(Split(path, len(splits), begin, end))
             begin = end
     return splits
 
 
-def _line_end(file, position: int) -> int:  # type: ignore[no-untyped-def]
+def _record_end(file: BinaryIO, end: int, fields: int, delimiter: str, quote: str) -> int:
+    """Return where a record ends: at `end` or after it, before a line that is a record of its own.
+
+    Counting quotes from the beginning would be wrong after a quote that belongs to a value.
+    """
+    at = end
+    while at - end < MAX_LINE_BYTES:
+        after = _line_end(file, at)
+        file.seek(at)
+        line = file.read(min(after - at, MAX_LINE_BYTES)).rstrip(b"\r\n")
+        if after == at or (not line.count(quote.encode()) % 2 and _count_fields(line, delimiter, quote) == fields):
+            return at
+        at = after
+    return end
+
+
+def _line_end(file: BinaryIO, position: int) -> int:
     """Return the byte after the line that `position` is in."""
     file.seek(position)
     while window := file.read(WINDOW):
@@ -76,20 +108,6 @@ def _line_end(file, position: int) -> int:  # type: ignore[no-untyped-def]
             if len(window) == 1:
                 return position + 1
     return position
-
-
-def _after_open_quote(file, end: int, is_open: bool, quote: bytes) -> int:  # type: ignore[no-untyped-def]
-    """Return the byte after the line that closes the quote that is open at `end`; `end` if none does within 2 MB."""
-    if not is_open:
-        return end
-    at, size = end, file.seek(0, os.SEEK_END)
-    while at < size and at - end < MAX_LINE_BYTES:
-        after = _line_end(file, at)
-        file.seek(at)
-        if file.read(min(after - at, MAX_LINE_BYTES)).count(quote) % 2:
-            return after
-        at = after
-    return end
 
 
 @dataclass(frozen=True)
@@ -173,6 +191,8 @@ def find_records(text: bytes, fields: int, delimiter: str, quote: str, check_all
     """
     if b"\r" in text:
         text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if text.endswith(END_OF_FILE):
+        text = text.rstrip(END_OF_FILE)
     if not text.endswith(b"\n"):
         text += b"\n"
     ends = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == NEWLINE)
@@ -213,10 +233,14 @@ def _check_quotes(
     starts = np.concatenate([[0], ends[:-1] + 1])
 
     def is_record(first: int, last: int) -> bool:
-        length = ends[last] - starts[first]
-        return bool(length < MAX_LINE_BYTES) and (
-            _count_fields(text[starts[first] : ends[last]], delimiter, quote) == fields
-        )
+        if last - first >= MAX_RECORD_LINES or ends[last] - starts[first] >= MAX_LINE_BYTES:
+            return False
+        lines = [text[starts[line] : ends[line]] for line in range(first, last + 1)]
+        # Two quotes in good lines far apart would make one record of all lines in between.
+        is_whole = [line.count(delimiter.encode()) >= fields - 1 for line in lines]
+        if any(is_whole[1:-1]) or (last > first and is_whole[0] and is_whole[-1]):
+            return False
+        return _count_fields(b"\n".join(lines), delimiter, quote) == fields
 
     go_on: list[int] = []
     is_open: list[int] = []

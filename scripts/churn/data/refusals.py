@@ -13,8 +13,8 @@ from churn.base.printable import printable
 from churn.data.checks import NULLED, REJECTED
 from churn.data.duplicates import COPIES
 from churn.data.header import CHECK
-from churn.data.mapping import MAPPING, Dialect
-from churn.data.reader import ROWS, SplitRead
+from churn.data.mapping import MAPPING
+from churn.data.reader import ROWS, SplitRead, SplitTask
 
 
 def check_reads(path: Path, reads: list[SplitRead]) -> None:
@@ -32,16 +32,18 @@ def check_reads(path: Path, reads: list[SplitRead]) -> None:
             )
 
 
-def check_thousands(path: Path, reads: list[SplitRead], dialect: Dialect) -> None:
-    """Raise `UserError` if all numbers of a column can be read in two ways."""
-    for column in reads[0].thousands if reads else ():
-        found = [read.thousands[column] for read in reads]
-        grouped, decimal = sum(one for one, _ in found), sum(other for _, other in found)
-        if grouped and decimal * 100 <= grouped:
-            point = dialect.decimal
+def check_thousands(path: Path, tasks: list[SplitTask], reads: list[SplitRead]) -> None:
+    """Raise `UserError` if the numbers of a column can be read in two ways."""
+    rows = sum(read.rows for read in reads)
+    for column, is_open in (tasks[0].ambiguous if tasks else {}).items():
+        # Three decimals that cannot be thousands, such as 0.125 or 1234.567, show that the others are decimals too.
+        grouped, three_decimals, others = map(sum, zip(*(read.thousands[column] for read in reads), strict=True))
+        are_all = is_open and 100 * others <= grouped
+        if grouped and 10 * three_decimals < grouped and (are_all or 100 * grouped >= rows):
+            point = tasks[0].dialect.decimal
             raise UserError(
-                f"{path}: {column} can be read in two ways: all of its {grouped} numbers with a {point!r} are like "
-                f"1{point}500, which is 1500 or 1.5. Say which in {MAPPING}: thousands: {point!r} (and decimal: "
+                f"{path}: {column} can be read in two ways: {grouped} numbers are like 1{point}500, which is 1500 or "
+                f"1{point}5. Say which in {MAPPING}: thousands: {point!r} (and decimal: "
                 f"{'.' if point == ',' else ','!r}) or thousands: ''. {CHECK}"
             )
 
@@ -56,7 +58,7 @@ def check_shares(path: Path, reads: list[SplitRead], most: float) -> None:
     if bad > most * rows:
         raise UserError(
             f"{path}: {bad} of {rows} rows are bad ({bad / rows:.1%}; max_reject_share allows {most:.1%}), mostly "
-            f"because {next(iter(rejected))}. For example:\n{give_examples(reads, rejected)}\n"
+            f"because {_with_subject(next(iter(rejected)))}. For example:\n{give_examples(reads, rejected)}\n"
             f"Fix the file, or raise max_reject_share in params.yaml. {CHECK}"
         )
     of_columns: Counter[str] = Counter()
@@ -70,6 +72,10 @@ def check_shares(path: Path, reads: list[SplitRead], most: float) -> None:
                 f"{most:.1%}), mostly because {next(iter(own))}. For example:\n{give_examples(reads, own)}\n"
                 f"Fix the file, or raise max_reject_share in params.yaml. {CHECK}"
             )
+
+
+def _with_subject(problem: str) -> str:
+    return problem if problem[0].isupper() else f"a line {problem}"
 
 
 def give_examples(reads: list[SplitRead], problems: dict[str, int]) -> str:

@@ -13,7 +13,7 @@ from churn.base.files import scratch_folder, write_whole
 from churn.data.mapping import MAPPING, Mapping, read_mapping
 from churn.deliveries.before import find_before, report_repeated
 from churn.deliveries.check import read_delivery
-from churn.deliveries.doubts import find_doubts
+from churn.deliveries.doubts import find_doubts, warn_of_unknown
 from churn.deliveries.folders import free_path
 from churn.deliveries.ingest import COPIES, TABLES, judge
 from churn.deliveries.preview import preview
@@ -107,6 +107,7 @@ def _look(source: Path, raw: Path, listing: Path, today: date, rules: Rules) -> 
                 before = None if is_demo else find_before(raw, listing, delivery.drop)
                 text = preview(delivery, tables, before, listing.parent / "clean")
                 report_repeated(received.folder, before)
+                warn_of_unknown(delivery)
                 judge(find_doubts(delivery, received.folder, before, rules), received.folder, rules)
     except UserError as error:
         return Look(bool(text), text, str(error))

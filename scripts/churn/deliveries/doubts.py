@@ -17,6 +17,8 @@ from churn.deliveries.rules import Rules
 
 # If fewer payers than this share are in a user file, its ids are of another kind.
 MIN_OVERLAP = 0.05
+# Fewer than this share are worth a warning.
+USUAL_OVERLAP = 0.7
 TAIL_BYTES = 1 << 20
 
 
@@ -84,6 +86,16 @@ def _unknown_payers(delivery: Delivery) -> Iterator[str]:
             )
 
 
+def warn_of_unknown(delivery: Delivery) -> None:
+    """Print which user files lack many of the users with payments; it is not so few that they are refused."""
+    for name, known in delivery.known.items():
+        if MIN_OVERLAP * delivery.payers <= known < USUAL_OVERLAP * delivery.payers:
+            print(
+                f"WARNING: {name} has {known} of the {delivery.payers} users with payments ({known / delivery.payers:.0%}). "
+                "Are ids written in different ways, such as in upper and lower case?"
+            )
+
+
 def _cut_lines(folder: Path, mapping: Mapping) -> Iterator[str]:
     """Yield which files end in the middle of a line, which is seen from the last line or from the other files."""
     tails = {name: _last_line(folder / name, mapping.dialects[name]) for name in FILES}
@@ -92,10 +104,7 @@ def _cut_lines(folder: Path, mapping: Mapping) -> Iterator[str]:
         if not line:
             continue
         fields = _count_fields(line, dialect)
-        expected = (
-            len(read_header(folder / name, folder / name, dialect).columns) if is_utf8(dialect.encoding) else fields
-        )
-        if fields != expected or not all(tails.values()):
+        if fields not in _expected_fields(folder / name, dialect) or not all(tails.values()):
             yield (
                 f"{name} ends in the middle of a line: it was cut while it was written or copied. Deliver the complete "
                 "file again"
@@ -108,8 +117,20 @@ def _last_line(path: Path, dialect: Dialect) -> str:
         size = path.stat().st_size
         # An even number of bytes, for encodings of two bytes.
         file.seek(max(0, size - size % 2 - TAIL_BYTES))
-        text = file.read().decode(_of_tail(path, dialect.encoding), errors="replace").replace("\0", "")
+        text = file.read().decode(_of_tail(path, dialect.encoding), errors="replace").replace("\0", "").rstrip("\x1a")
     return text.replace("\r", "\n").rpartition("\n")[2].strip("\ufeff \t")
+
+
+def _expected_fields(path: Path, dialect: Dialect) -> list[int]:
+    """Return the numbers of fields that a row may have."""
+    if is_utf8(dialect.encoding):
+        return [len(read_header(path, path, dialect).columns)]
+    with path.open("rb") as file:
+        head = file.read(TAIL_BYTES).decode(dialect.encoding, errors="replace").splitlines()
+    header = [line for line in head if line.strip() and not line.casefold().startswith("sep=")][dialect.skip_lines :]
+    fields = _count_fields(header[0], dialect) if header else 0
+    # A row may end in a delimiter.
+    return [fields, fields + 1]
 
 
 def _of_tail(path: Path, encoding: str) -> str:

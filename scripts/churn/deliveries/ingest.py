@@ -11,7 +11,7 @@ from churn.base.files import remove_scratch, scratch_folder, write_whole
 from churn.data.contract import FILES
 from churn.deliveries.before import find_before, report_repeated
 from churn.deliveries.check import Delivery, read_delivery
-from churn.deliveries.doubts import find_doubts
+from churn.deliveries.doubts import find_doubts, warn_of_unknown
 from churn.deliveries.folders import (
     file_md5s,
     folder_md5,
@@ -90,6 +90,7 @@ def place_drop(delivery: Delivery, received: Received, raw: Path, listing: Path,
     with received.named_as_delivered():
         before = find_before(raw, listing, delivery.drop)
         report_repeated(received.folder, before)
+        warn_of_unknown(delivery)
         judge(find_doubts(delivery, received.folder, before, rules), received.folder, rules)
     return Placed(delivery.drop, put_drop(received, raw / str(delivery.drop), replace))
 

@@ -61,7 +61,7 @@ class DateColumn:
         return sum(counts.total() for counts in self.groups.values())
 
 
-def read_dates(values: Counter[str], strip: str) -> DateColumn:
+def read_dates(values: Counter[str], strip: tuple[str, ...]) -> DateColumn:
     """Sort the values of a column by their shape."""
     column = DateColumn()
     for raw, times in values.items():
@@ -119,6 +119,7 @@ def find_dates(
     """
     used: Counter[str] = Counter()
     alternatives: list[str] = []
+    zoned: list[str] = []
     for column, dates in columns.items():
         for (formats, time), counts in dates.groups.items():
             if counts.total() < SOME * dates.rows:
@@ -126,13 +127,18 @@ def find_dates(
             form = _choose(file, column, formats, counts, orders, today, alternatives, found)
             used[form if form == EXCEL else form + time] += counts.total()
         if dates.zoned:
-            found.questions.append(
-                f"{file}: {column} has {counted(dates.zoned, 'time')} with a time zone, such as {shown(dates.zone)}. "
-                "Which time zone's days count? Set time_zone, such as {written: UTC, local: America/Lima}."
-            )
+            times = f"{counted(dates.zoned, 'time')} with a time zone, such as {shown(dates.zone)}"
+            found.questions.append(f"{file}: {column} has {times}. Which time zone's days count? Write it as local.")
+            zoned.append(f"{times}, in {column}")
     if not used:
-        found.silent.add("dates")
+        found.silent.update(("dates", "time_zone"))
         return {}
+    if zoned:
+        utc, other = (
+            {"written": "UTC", "local": "UTC"},
+            "local: America/Lima, or the time zone whose days count for you",
+        )
+        found.add("time_zone", utc, "; ".join(zoned), certain=False, alternative=other)
     forms = tuple(form for form, _ in used.most_common())
     if forms != (ISO,) or any(dates.unpadded for dates in columns.values()):
         evidence = ", ".join(
@@ -220,7 +226,7 @@ def _formats_of(shape: str) -> tuple[str, ...]:
     return next((formats for pattern, formats in SHAPES.items() if re.fullmatch(pattern, shape)), ())
 
 
-def date_columns(file: str, table: Table, strip: str) -> dict[str, DateColumn]:
+def date_columns(file: str, table: Table, strip: tuple[str, ...]) -> dict[str, DateColumn]:
     """Return the date columns of a file."""
     return {
         column: read_dates(values, strip)

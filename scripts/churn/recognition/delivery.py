@@ -23,6 +23,8 @@ from churn.recognition.rows import Table, find_rows
 from churn.recognition.sample import Sample, read_sample
 from churn.recognition.values import ask_ranges, ask_refunds, ask_signs, find_discount, find_words
 
+COMMON_MARKS = ("US$", "$", "€", "'", "%", "USD", "EUR", "ARS", "MXN", "PEN", "COP", "CLP")
+
 
 @dataclass
 class _File:
@@ -33,7 +35,7 @@ class _File:
     layout: Layout
     found: Findings = field(default_factory=Findings)
     table: Table = field(default_factory=Table)
-    strip: str = ""
+    strip: tuple[str, ...] = ()
     marks: dict[str, Marks] = field(default_factory=dict)
     dates: dict[str, DateColumn] = field(default_factory=dict)
     forms: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -183,9 +185,9 @@ def _share_that_fits(name: str, column: str, values: Counter[str]) -> float:
     if not total:
         return 0.0
     if kind == "date":
-        return read_dates(filled, "'").rows / total
+        return read_dates(filled, ("'",)).rows / total
     if kind in ("money", "fraction", "whole"):
-        return read_marks(filled, "$€'% ").numbers / total
+        return read_marks(filled, COMMON_MARKS).numbers / total
     if kind == "id":
         return sum(times for text, times in filled.items() if any(map(str.isdigit, text))) / total
     return 1.0

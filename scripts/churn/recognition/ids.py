@@ -46,12 +46,13 @@ class Ids:
     pairs: list[tuple[str, str]] = field(default_factory=list)
 
 
-def read_ids(table: Table, strip: str, is_null: frozenset[str]) -> Ids:
+def read_ids(table: Table, strip: tuple[str, ...], is_null: frozenset[str]) -> Ids:
     """Return what the ids of a file look like."""
     ids = Ids()
     whole: set[str] = set()
     for raw, times in table.values.get(USER, Counter()).items():
-        text = bare(raw, strip)
+        # As in the reader: a word at the end of an id belongs to it.
+        text = bare(raw, tuple(one for one in strip if not any(map(str.isalpha, one))))
         if not text or text.casefold() in is_null:
             continue
         kind = _kind(text)

@@ -60,7 +60,7 @@ class Marks:
         return max(self.either, key=lambda one: self.either[one]) if self.either and not decided else ""
 
 
-def read_marks(values: Counter[str], strip: str) -> Marks:
+def read_marks(values: Counter[str], strip: tuple[str, ...]) -> Marks:
     """Return what the values of a column show."""
     marks = Marks()
     for text, times in values.items():
@@ -84,7 +84,7 @@ def read_marks(values: Counter[str], strip: str) -> Marks:
     return marks
 
 
-def collect_marks(file: str, table: Table, strip: str) -> dict[str, Marks]:
+def collect_marks(file: str, table: Table, strip: tuple[str, ...]) -> dict[str, Marks]:
     """Return what each column of numbers shows; one of whole numbers only if it has thousands."""
     columns = {}
     for column, values in table.values.items():
@@ -105,7 +105,7 @@ def sum_amounts(file: str, columns: dict[str, Marks]) -> Marks:
     return sum((marks for column, marks in columns.items() if FILES[file][column].type != "fraction"), Marks())
 
 
-def _whole_thousands(values: Counter[str], strip: str) -> Counter[str]:
+def _whole_thousands(values: Counter[str], strip: tuple[str, ...]) -> Counter[str]:
     """Return the characters between thousands of whole numbers; 5.0 and 5.000 have none."""
     marks = read_marks(Counter({text: times for text, times in values.items() if not text.endswith("000")}), strip)
     return marks.thousands + marks.either

@@ -80,6 +80,12 @@ def find_discount(tables: dict[str, Table], parse: Parse, questions: list[str]) 
         number = parse("DESCUENTO", text)
         if number:
             numbers[number] += times
+    texts = {text: times for text, times in table.values.get("DESCUENTO", Counter()).items() if text.strip()}
+    signs = sum(times for text, times in texts.items() if text.strip().endswith("%"))
+    if signs:
+        # If only some have the sign, `find_strip` asks about them.
+        evidence = f"{counted(signs, 'discount')} with a percent sign"
+        return Finding(("discount",), "percent", evidence) if signs >= (1 - SOME) * sum(texts.values()) else None
     above = sum(times for number, times in numbers.items() if 1 < number <= 100)
     if above < max(1, SOME * numbers.total()):
         return None
