@@ -165,7 +165,7 @@ def _read_records(task: SplitTask, records: Records, read: SplitRead) -> SplitRe
     with tempfile.TemporaryDirectory() as temporary, _connect() as connection:
         rows, text = Path(temporary, task.name), records.to_read()
         rows.write_bytes(text)
-        has_unseen = any(blank.encode() in text for blank in UNSEEN)
+        has_unseen = not text.isascii() and any(blank.encode() in text for blank in UNSEEN)
         joint = records.joint.decode() if len(records.joints) else ""
         query = checked_rows(
             rows, task.name, task.header, task.checks, task.drop, task.dialect, task.ambiguous, joint, has_unseen
@@ -181,7 +181,7 @@ def _read_records(task: SplitTask, records: Records, read: SplitRead) -> SplitRe
         errors = {int(records.read[line - 1]): error for line, error in connection.execute(query).fetchall()}
         read.lines, read.malformed = records.lines, list(errors)
         ((parsed,),) = connection.execute("SELECT count(*) FROM checked").fetchall()
-        if parsed + len(errors) != len(records.filled):
+        if parsed + len(errors) != records.rows:
             read.is_broken = True
             return read
         _write_part(connection, task)
@@ -266,7 +266,7 @@ def _list_found(
     if task.most is not None:
         total = sum(sum(read.outcomes.get(outcome, {}).values()) for outcome in (REJECTED, NULLED))
         read.is_complete = total == len(bad) + len(malformed)
-    rows = rows_of(records, read.malformed)
+    rows = rows_of(records, read.malformed) if bad else np.empty(0)
     found = [(*records.locate(record), None, REJECTED, shapes[record]) for record in malformed]
     for row, number in bad:
         check = task.checks[number - 1]

@@ -64,15 +64,9 @@ def cut_file(path: Path, begin: int, fields: int, delimiter: str, quote: str) ->
     size = path.stat().st_size
     with path.open("rb") as file:
         while begin < size:
-            file.seek(begin)
-            text = file.read(SPLIT_BYTES)
             end = size
-            if begin + len(text) < size:
-                end = _line_end(file, begin + len(text))
-                file.seek(begin + len(text))
-                text += file.read(end - begin - len(text))
-                if quote.encode() in text:
-                    end = _record_end(file, end, fields, delimiter, quote)
+            if begin + SPLIT_BYTES < size:
+                end = _record_end(file, _line_end(file, begin + SPLIT_BYTES), fields, delimiter, quote)
             splits.append(Split(path, len(splits), begin, end))
             begin = end
     return splits
@@ -150,7 +144,14 @@ class Records:
     @cached_property
     def read(self) -> np.ndarray:
         """int64: the records to read, in order, among them empty ones."""
-        return np.delete(np.arange(len(self.ends)), self.excluded)
+        every = np.arange(len(self.ends))
+        return np.delete(every, self.excluded) if len(self.excluded) else every
+
+    @property
+    def rows(self) -> int:
+        """The number of records to read that are not empty."""
+        is_filled = np.diff(self.ends, prepend=-1) > 1
+        return int(np.count_nonzero(is_filled) - np.count_nonzero(is_filled[self.excluded]))
 
     @cached_property
     def filled(self) -> np.ndarray:

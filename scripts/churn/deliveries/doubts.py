@@ -91,8 +91,8 @@ def warn_of_unknown(delivery: Delivery) -> None:
     for name, known in delivery.known.items():
         if MIN_OVERLAP * delivery.payers <= known < USUAL_OVERLAP * delivery.payers:
             print(
-                f"WARNING: {name} has {known} of the {delivery.payers} users with payments ({known / delivery.payers:.0%}). "
-                "Are ids written in different ways, such as in upper and lower case?"
+                f"WARNING: {name} has {known} of the {delivery.payers} users with payments "
+                f"({known / delivery.payers:.0%}). Are ids written in different ways, such as in upper and lower case?"
             )
 
 
