@@ -106,10 +106,11 @@ def test_bad_rows_are_few_and_of_every_kind(newest, tmp_path):
     files = {tmp_path / name: tmp_path / f"{name}.parquet" for name in newest}
     found = read_files(DuckDBEngine("1GB", ""), files, LAST, params | {"duplicate_payments": "keep"}, Mapping())
     accounts = {name: read.counts for name, read in found.items()}
-    assert 200 / 12 < sum(account.rejected for account in accounts.values()) < 500 / 12
-    assert all(account.rejected for account in accounts.values())
-    # Zero and negative SPENT share a reason, as do 'N/A' and '1.234,56'.
-    assert len(accounts["PAYMENTS.csv"].reasons) == 8
+    bad = {name: account.rejected + sum(account.nulled.values()) for name, account in accounts.items()}
+    assert 200 / 12 < sum(bad.values()) < 500 / 12
+    assert all(bad.values())
+    # Zero and negative SPENT share a reason; 'N/A' is no value, and 1.7 of DESCUENTO is null.
+    assert len(accounts["PAYMENTS.csv"].reasons) == 8 and len(accounts["PAYMENTS.csv"].nulled) == 1
     kept = pq.read_table(tmp_path / "DINERO_CUENTA.csv.parquet")["INVERSION"].unique().to_pylist()
     assert set(kept) == {"Investing", "Eligible", "Warmup", "Pending", None}
 

@@ -9,6 +9,7 @@ from churn.base.files import quote
 from churn.data.contract import FILES, FIRST_DAY, TYPES, USER, Column
 from churn.data.fields import is_missing, is_null_literal, text_of, trimmed, value_of
 from churn.data.mapping import Dialect
+from churn.data.thousands import thousands_like
 
 # What a failed check does: the line is no row; the row is rejected; the value becomes null, because it is bad or means
 # that there is none; the value becomes the drop's date.
@@ -123,32 +124,6 @@ def _expected(spec: Column, dialect: Dialect) -> str:
     if spec.type in ("money", "fraction") and dialect.decimal == ",":
         return TYPES[spec.type].expected.replace(".", ",")
     return TYPES[spec.type].expected
-
-
-def thousands_pattern(point: str) -> str:
-    """Return the pattern of a number with thousands, if that is what the point separates."""
-    return rf"-?[1-9][0-9]{{0,2}}([{point}][0-9]{{3}})+"
-
-
-def decimal_pattern(point: str) -> str:
-    """Return the pattern of a number with decimals after the point."""
-    return rf"-?[0-9]*[{point}][0-9]+"
-
-
-def thousands_like(column: str, dialect: Dialect, is_ambiguous: bool) -> str:
-    """Return SQL for how a number's text can be read.
-
-    It is 1 for one that can also be thousands, 2 for one with three decimals that can only be decimals and, if the
-    column is ambiguous, 3 for one with other decimals; otherwise 0.
-    """
-    text, point = _text(column), dialect.decimal
-    grouped = f"regexp_full_match({trimmed(text)}, '{thousands_pattern(point)}')"
-    if not is_ambiguous:
-        return f"CASE WHEN {text} LIKE '%{point}___' THEN CASE WHEN {grouped} THEN 1 ELSE 2 END ELSE 0 END"
-    return (
-        f"CASE WHEN NOT contains({text}, '{point}') THEN 0 WHEN {grouped} THEN 1 "
-        f"WHEN regexp_full_match({trimmed(text)}, '{decimal_pattern(point)}') THEN 3 ELSE 0 END"
-    )
 
 
 def checked_rows(

@@ -67,7 +67,7 @@ def value_of(column: str, spec: Column, dialect: Dialect, has_unseen: bool, has_
         There are line breaks in fields.
     """
     text = f'"text_{column}"'
-    # A literal like -999 can be read as a number, but is none.
+    # A literal like -999 could be read as a number.
     if any(map(str.isdigit, "".join(dialect.nulls))) and spec.type != "text":
         value = _value_of(column, spec, dialect, has_unseen, has_breaks)
         return f"CASE WHEN NOT {is_null_literal(trimmed(text), dialect)} THEN {value} END"

@@ -19,9 +19,10 @@ from churn.data.duplicates import Rewrite, keep_good_rows, must_be_unique, rejec
 from churn.data.header import Header, read_header
 from churn.data.mapping import Dialect, Mapping
 from churn.data.payment_days import Days, oldest_plausible
-from churn.data.reader import ROWS, SplitRead, SplitTask, may_be_thousands, read_split
+from churn.data.reader import ROWS, SplitRead, SplitTask, read_split
 from churn.data.records import cut_file
 from churn.data.refusals import check_reads, check_shares, check_thousands, count_outcomes, list_found
+from churn.data.thousands import may_be_thousands
 from churn.data.transcode import is_utf8, transcode
 from churn.engines import Engine
 

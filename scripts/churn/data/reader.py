@@ -1,6 +1,5 @@
 """Read one split of a CSV by the contract: the unit of work that engines run in parallel."""
 
-import re
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
@@ -19,10 +18,8 @@ from churn.data.checks import (
     Check,
     changed_columns,
     checked_rows,
-    decimal_pattern,
-    thousands_pattern,
 )
-from churn.data.contract import FILES, PAYMENT_DAY, USER
+from churn.data.contract import FILES, PAYMENT_DAY
 from churn.data.fields import BLANKS, UNSEEN
 from churn.data.mapping import Dialect
 from churn.data.records import NOT_CLOSED, REASONS, TOO_FEW, TOO_MANY, Records, Split, find_records
@@ -279,24 +276,3 @@ def _list_found(
 
 def _listed(numbers: list[int]) -> str:
     return ", ".join(map(str, numbers))
-
-
-def may_be_thousands(name: str, header: list[str], sample: list[list[str]], dialect: Dialect) -> dict[str, bool]:
-    """Return the columns of numbers that may be written with thousands, and whether the first rows leave that open."""
-    if dialect.thousands is not None:
-        return {}
-    found = {}
-    for column, spec in FILES[name].items():
-        place = header.index(column)
-        texts = [row[place].strip() for row in sample if place < len(row)]
-        is_open = not any(only_decimal(text, dialect.decimal) for text in texts)
-        if spec.type == "money" or (
-            is_open and (spec.type == "whole" or (column == USER and dialect.user_id == "whole"))
-        ):
-            found[column] = is_open
-    return found
-
-
-def only_decimal(text: str, point: str) -> bool:
-    """Return whether a number's text can only have decimals after its point, and not thousands."""
-    return bool(re.fullmatch(decimal_pattern(point), text)) and not re.fullmatch(thousands_pattern(point), text)
