@@ -37,6 +37,7 @@ import sys, duckdb
 duckdb.execute(f"COPY (FROM read_csv('{sys.argv[1]}')) TO '{sys.argv[2]}' (COMPRESSION zstd, COMPRESSION_LEVEL 1)")
 """
 FEW = 100
+MAPPING = {"delimiter": ";", "decimal": ",", "dates": "%d/%m/%Y"}
 USERS = {
     "ACTIVE_USER": """hash(i) % 30 AS MAU_MP_1, hash(i * 3) % 30 AS MAU_ML_1, hash(i * 5) % 30 AS MAU_ML_2,
         DATE '2026-06-30' - (hash(i * 7) % 90)::INTEGER AS last_login_mp_date_1""",
@@ -59,14 +60,25 @@ class Cost:
     peak: int
 
 
-def make_drop(raw: Path, users: int) -> None:
-    """Write the five CSVs."""
+def make_drop(raw: Path, users: int, is_foreign: bool = False) -> None:
+    """Write the five CSVs; `is_foreign`: with semicolons, decimal commas and dates like 30/06/2026."""
     raw.mkdir(parents=True)
-    query = PAYMENTS.format(users=users, payments=users * PAYMENTS_A_USER)
-    duckdb.execute(f"COPY ({query}) TO '{raw}/PAYMENTS.csv' (HEADER)")
+    queries = {"PAYMENTS": PAYMENTS.format(users=users, payments=users * PAYMENTS_A_USER)}
     for name, columns in USERS.items():
-        query = f"SELECT 1000000 + i AS CUS_CUST_ID_BUY, {columns} FROM range({users}) numbers (i)"
-        duckdb.execute(f"COPY ({query}) TO '{raw}/{name}.csv' (HEADER)")
+        queries[name] = f"SELECT 1000000 + i AS CUS_CUST_ID_BUY, {columns} FROM range({users}) numbers (i)"
+    for name, query in queries.items():
+        if is_foreign:
+            kinds = {column: kind for column, kind, *_ in duckdb.execute(f"DESCRIBE {query}").fetchall()}
+            written = ", ".join(f"{write_foreign(column, kind)} AS {column}" for column, kind in kinds.items())
+            query = f"SELECT {written} FROM ({query})"
+        duckdb.execute(f"COPY ({query}) TO '{raw}/{name}.csv' (HEADER, DELIMITER '{';' if is_foreign else ','}')")
+
+
+def write_foreign(column: str, kind: str) -> str:
+    """Return SQL for a value as MAPPING says."""
+    if kind == "DATE":
+        return f"strftime({column}, '%d/%m/%Y')"
+    return f"replace({column}::VARCHAR, '.', ',')" if kind.startswith("DECIMAL") else column
 
 
 def measure(*command: object) -> Cost:
@@ -80,15 +92,17 @@ def measure(*command: object) -> Cost:
     return Cost(time.perf_counter() - begin, used.ru_maxrss * 1024)
 
 
-def measure_stages(folder: Path, users: int, engine: str) -> tuple[dict[str, Cost], Path]:
+def measure_stages(folder: Path, users: int, engine: str, is_foreign: bool = False) -> tuple[dict[str, Cost], Path]:
     """Make a drop and run the three stages; return the cost of each, and the folder of the drop's CSVs."""
     raw = folder / "raw" / DROP
-    make_drop(raw, users)
+    make_drop(raw, users, is_foreign)
+    mapping = folder / "mapping.yaml"
+    mapping.write_text(yaml.safe_dump(MAPPING if is_foreign else {}))
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     (folder / "params.yaml").write_text(yaml.safe_dump(params | {"engine": engine}))
     arguments = {
-        "clean_payments": ("--raw", folder / "raw"),
-        "build_user_base": ("--raw", folder / "raw"),
+        "clean_payments": ("--raw", folder / "raw", "--mapping", mapping),
+        "build_user_base": ("--raw", folder / "raw", "--mapping", mapping),
         "build_features": ("--features", folder / "features", "--coverage", folder / "metrics" / "clean_payments"),
     }
     common = (
@@ -127,6 +141,8 @@ def main() -> None:
         size = sum(path.stat().st_size for path in raw.iterdir())
         bare = (sys.executable, "-c", BARE, raw / "PAYMENTS.csv", Path(name, "bare.parquet"))
         costs[f"the same for {FEW} users, mostly start-up"] = few["the three stages"]
+        foreign, _ = measure_stages(Path(name, "foreign"), args.users, args.engine, is_foreign=True)
+        costs |= {f"{stage}, with a mapping": cost for stage, cost in foreign.items() if stage != "build_features"}
         costs["DuckDB alone: payments from CSV to Parquet, no checks"] = measure(*bare)
         if not args.without_pandas:
             script = Path(__file__).with_name("plain_pandas.py")
@@ -137,6 +153,8 @@ def main() -> None:
     print("| what | seconds | peak memory |\n|---|---|---|")
     for what, cost in costs.items():
         print(f"| {what} | {cost.seconds:.1f} | {cost.peak / 1e6:.0f} MB |")
+    mapped = costs["the three stages, with a mapping"].seconds / costs["the three stages"].seconds
+    print(f"\n{mapped:.2f} times as long with a mapping: semicolons, decimal commas, dates like 30/06/2026")
     if not args.without_pandas:
         ours, plain = costs["the three stages"], costs["plain pandas"]
         faster, share = plain.seconds / ours.seconds, ours.peak / plain.peak

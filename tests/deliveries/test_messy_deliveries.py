@@ -21,7 +21,7 @@ from churn.base.command import UserError
 from churn.data.contract import FILES, USER, USER_FILES
 from churn.data.mapping import Mapping, read_mapping
 from churn.deliveries.check import read_delivery, scan
-from churn.deliveries.doubts import find_doubts
+from churn.deliveries.doubts import find_cuts, find_doubts
 from churn.deliveries.ingest import judge
 from churn.deliveries.receive import receive_delivery
 from churn.deliveries.rules import Rules
@@ -188,8 +188,9 @@ def read(folder, rules, tmp_path):
     tables = tmp_path / "tables"
     tables.mkdir()
     with received.named_as_delivered():
+        judge(find_cuts(received.folder, rules.mapping), received.folder, rules)
         delivery = read_delivery(received.folder, None, TODAY, rules, tables)
-        judge(find_doubts(delivery, received.folder, None, rules), received.folder, rules)
+        judge(find_doubts(delivery, None, rules), received.folder, rules)
     days = f"WHERE FECHA <= DATE '{delivery.drop}'"
     rows = {
         name: duckdb.sql(f"FROM {scan(tables / name)} {days if name == PAYMENTS else ''}").fetchall() for name in FILES

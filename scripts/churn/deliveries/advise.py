@@ -13,7 +13,7 @@ from churn.base.files import scratch_folder, write_whole
 from churn.data.mapping import MAPPING, Mapping, read_mapping
 from churn.deliveries.before import find_before, report_repeated
 from churn.deliveries.check import read_delivery
-from churn.deliveries.doubts import find_doubts, warn_of_unknown
+from churn.deliveries.doubts import find_cuts, find_doubts, warn_of_unknown
 from churn.deliveries.folders import free_path
 from churn.deliveries.ingest import COPIES, TABLES, judge
 from churn.deliveries.preview import preview
@@ -99,6 +99,7 @@ def _look(source: Path, raw: Path, listing: Path, today: date, rules: Rules) -> 
         with scratch_folder(raw / COPIES) as scratch, scratch_folder(raw / TABLES) as tables:
             received = receive_delivery(source, scratch / "delivery", rules.mapping.names, follow_links=True)
             with received.named_as_delivered():
+                judge(find_cuts(received.folder, rules.mapping), received.folder, rules)
                 # The preview says the same, and more.
                 with redirect_stdout(StringIO()):
                     delivery = read_delivery(received.folder, None, today, rules, tables)
@@ -108,7 +109,7 @@ def _look(source: Path, raw: Path, listing: Path, today: date, rules: Rules) -> 
                 text = preview(delivery, tables, before, listing.parent / "clean")
                 report_repeated(received.folder, before)
                 warn_of_unknown(delivery)
-                judge(find_doubts(delivery, received.folder, before, rules), received.folder, rules)
+                judge(find_doubts(delivery, before, rules), received.folder, rules)
     except UserError as error:
         return Look(bool(text), text, str(error))
     return Look(True, text, "")

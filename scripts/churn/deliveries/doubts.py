@@ -22,15 +22,13 @@ USUAL_OVERLAP = 0.7
 TAIL_BYTES = 1 << 20
 
 
-def find_doubts(delivery: Delivery, folder: Path, before: Before | None, rules: Rules) -> list[str]:
+def find_doubts(delivery: Delivery, before: Before | None, rules: Rules) -> list[str]:
     """Return why a delivery should not be used, in a sentence each.
 
     Parameters
     ----------
     delivery : Delivery
         From `check.read_delivery`.
-    folder : Path
-        Its folder.
     before : Before or None
         The drop before it, if there is one.
     rules : Rules
@@ -38,7 +36,6 @@ def find_doubts(delivery: Delivery, folder: Path, before: Before | None, rules: 
     """
     lookback = rules.params["build_features"]["lookback_days"]
     return [
-        *_cut_lines(folder, rules.mapping),
         *_short_history(delivery, lookback),
         *_silences(delivery, lookback),
         *_few_rows(delivery, before, rules.params["ingest"]["min_rows_share"]),
@@ -96,8 +93,16 @@ def warn_of_unknown(delivery: Delivery) -> None:
             )
 
 
-def _cut_lines(folder: Path, mapping: Mapping) -> Iterator[str]:
-    """Yield which files end in the middle of a line, which is seen from the last line or from the other files."""
+def find_cuts(folder: Path, mapping: Mapping) -> list[str]:
+    """Return which files end in the middle of a line, in a sentence each.
+
+    It is seen from the last line or from the other files, and found before a file is read: the rows that remain of
+    payments would have another date.
+    """
+    return list(_cut_files(folder, mapping))
+
+
+def _cut_files(folder: Path, mapping: Mapping) -> Iterator[str]:
     tails = {name: _last_line(folder / name, mapping.dialects[name]) for name in FILES}
     for name, line in tails.items():
         dialect = mapping.dialects[name]

@@ -11,7 +11,7 @@ from churn.base.files import remove_scratch, scratch_folder, write_whole
 from churn.data.contract import FILES
 from churn.deliveries.before import find_before, report_repeated
 from churn.deliveries.check import Delivery, read_delivery
-from churn.deliveries.doubts import find_doubts, warn_of_unknown
+from churn.deliveries.doubts import find_cuts, find_doubts, warn_of_unknown
 from churn.deliveries.folders import (
     file_md5s,
     folder_md5,
@@ -91,13 +91,14 @@ def place_drop(delivery: Delivery, received: Received, raw: Path, listing: Path,
         before = find_before(raw, listing, delivery.drop)
         report_repeated(received.folder, before)
         warn_of_unknown(delivery)
-        judge(find_doubts(delivery, received.folder, before, rules), received.folder, rules)
+        judge(find_doubts(delivery, before, rules), received.folder, rules)
     return Placed(delivery.drop, put_drop(received, raw / str(delivery.drop), replace))
 
 
 def read_received(received: Received, raw: Path, drop: date | None, today: date, rules: Rules) -> Delivery:
     """Read all rows of a delivery that was received; see `read_delivery`."""
     with received.named_as_delivered(), scratch_folder(raw / TABLES) as tables:
+        judge(find_cuts(received.folder, rules.mapping), received.folder, rules)
         return read_delivery(received.folder, drop, today, rules, tables)
 
 
