@@ -229,3 +229,17 @@ def test_characters_around_amounts(files, before, tmp_path):
     change(files, "PAYMENTS", "SPENT", lambda _, text: before + text)
     proposal = propose(write_files(tmp_path / "delivery", files))
     assert proposal.mapping == {"files": {"PAYMENTS.csv": {"strip": before.strip(" \u00a0")}}}
+
+
+def test_amounts_that_a_spreadsheet_rounded_are_a_question(files, tmp_path):
+    change(files, "PAYMENTS", "SPENT", lambda number, _: f"2.{number % 90 + 10}E+05")
+    proposal = propose(write_files(tmp_path / "delivery", files))
+    assert "a spreadsheet has rounded them" in proposal.open_questions[0]
+
+
+def test_years_of_two_digits_that_come_first_are_not_taken_for_days(files, tmp_path):
+    change(files, "PAYMENTS", "FECHA", lambda _, text: text[2:])
+    change(files, "ACTIVE_USER", "last_login_mp_date_1", lambda _, text: text[2:])
+    proposal = propose(write_files(tmp_path / "delivery", files))
+    written = {name: proposal.mapping["files"][name]["dates"] for name in ("PAYMENTS.csv", "ACTIVE_USER.csv")}
+    assert set(written.values()) == {"%y-%m-%d"}

@@ -100,7 +100,10 @@ def find_orders(columns: list[DateColumn]) -> dict[tuple[str, ...], str]:
             valid = _valid(formats, counts)
             if len(formats) > 1 and len(set(valid.values())) > 1:
                 votes.setdefault(formats, Counter()).update(valid)
-    return {formats: max(formats, key=lambda one: counts[one]) for formats, counts in votes.items()}
+    best = {
+        formats: [one for one in formats if counts[one] == max(counts.values())] for formats, counts in votes.items()
+    }
+    return {formats: forms[0] for formats, forms in best.items() if len(forms) == 1}
 
 
 def find_dates(

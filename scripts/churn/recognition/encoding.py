@@ -11,7 +11,7 @@ BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16-l
 COUNTED_CHUNKS = 48
 # The encodings of one byte per character that exporters use in Spanish and Portuguese, most common first.
 ONE_BYTE = ("windows-1252", "cp850", "mac_roman")
-LETTERS = frozenset("áéíóúüñÁÉÍÓÚÜÑçÇãõâêôàºª°¿¡€")
+LETTERS = frozenset("áéíóúüñÁÉÍÓÚÜÑçÇãõâêôàºª°¿¡€\u00a0")
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,11 @@ class EncodingScan:
         common = ", ".join(f"0x{byte:02X}" for byte, _ in self._high.most_common(4))
         lines = "1 line is" if self._invalid == 1 else f"{self._invalid:,} lines are"
         evidence = f"{lines} not UTF-8 (bytes {common}); as {name}, {shares[name]:.0%} of these bytes are letters"
-        is_certain = name == "windows-1252" and shares[name] > 0.9
+        if self._valid:
+            evidence += (
+                f"; but {self._valid:,} others are UTF-8, and would be read wrongly: was the file joined from two?"
+            )
+        is_certain = name == "windows-1252" and shares[name] > 0.9 and not self._valid
         other = "" if is_certain else next(one for one in ONE_BYTE if one != name)
         return Encoding(name, name, evidence, is_certain, other, nul_bytes=self._nul_bytes)
 

@@ -1,5 +1,6 @@
 """Recognise the words, units and signs of values: genders, states of the investment, percentages, refunds, ranges."""
 
+import re
 from collections import Counter
 from collections.abc import Callable
 
@@ -29,6 +30,8 @@ MIN_ROWS = 3
 OUTSIDE = 0.05
 BIRTH_YEARS = (1900, 2030)
 Parse = Callable[[str, str], float | None]
+# How spreadsheets write large numbers.
+ROUNDED = re.compile(r"\d([.,]\d+)?E\+?\d+")
 
 
 def find_words(file: str, table: Table, nulls: frozenset[str], found: Findings) -> None:
@@ -110,7 +113,7 @@ def ask_refunds(tables: dict[str, Table], parse: Parse, questions: list[str]) ->
 
 
 def ask_signs(file: str, table: Table, found: Findings) -> None:
-    """Ask about amounts whose minus sign is behind them or is a pair of brackets."""
+    """Ask about amounts whose minus sign is behind them or is a pair of brackets, and about those that were rounded."""
     for column, values in table.values.items():
         if FILES[file][column].type != "money":
             continue
@@ -120,6 +123,12 @@ def ask_signs(file: str, table: Table, found: Findings) -> None:
             found.questions.append(
                 f"{file}: {column} has {counted(number, 'amount')} like {shown(next(iter(odd)))}, which accountants "
                 "write for amounts below 0. No mapping reads them: deliver them with a minus sign in front."
+            )
+        rounded = sum(times for text, times in values.items() if ROUNDED.fullmatch(text))
+        if rounded >= max(MIN_ROWS, SOME * table.rows):
+            found.questions.append(
+                f"{file}: {column} has {counted(rounded, 'amount')} like 2.96E+05: a spreadsheet has rounded them. "
+                "Deliver the file again, exported without a spreadsheet."
             )
 
 
