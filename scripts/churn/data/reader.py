@@ -109,7 +109,7 @@ class SplitRead:
     days : dict of int
         How many good rows each day of payments has; empty for user files.
     thousands : dict of (int, int, int)
-        For each ambiguous column, how many values `checks.thousands_like` has put in each class, from 1.
+        For each ambiguous column, how many values `thousands.thousands_like` has put in each class, from 1.
     refunds : int
         How many of the rows are refunds.
     """

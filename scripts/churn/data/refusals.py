@@ -54,11 +54,12 @@ def check_shares(path: Path, reads: list[SplitRead], most: float) -> None:
     if not rows:
         raise UserError(f"{path} has a header but no rows.")
     rejected, nulled = count_outcomes(reads, REJECTED), count_outcomes(reads, NULLED)
-    bad = sum(count for problem, count in rejected.items() if problem not in COPIES)
+    reasons = {problem: count for problem, count in rejected.items() if problem not in COPIES}
+    bad = sum(reasons.values())
     if bad > most * rows:
         raise UserError(
             f"{path}: {bad} of {rows} rows are bad ({bad / rows:.1%}; max_reject_share allows {most:.1%}), mostly "
-            f"because {_with_subject(next(iter(rejected)))}. For example:\n{give_examples(reads, rejected)}\n"
+            f"because {_with_subject(next(iter(reasons)))}. For example:\n{give_examples(reads, reasons)}\n"
             f"Fix the file, or raise max_reject_share in params.yaml. {CHECK}"
         )
     of_columns: Counter[str] = Counter()
