@@ -15,7 +15,7 @@ import numpy as np
 from churn.data.contract import MAX_LINE_BYTES
 
 SPLIT_BYTES = 1 << 26
-WINDOW = 1 << 20
+WINDOW, SAMPLE_BYTES = 1 << 20, 1 << 14
 MAX_RECORD_LINES = 100
 # A quoted field may be long.
 csv.field_size_limit(2 * MAX_LINE_BYTES)
@@ -198,23 +198,31 @@ def find_records(text: bytes, fields: int, delimiter: str, quote: str, check_all
         text += b"\n"
     ends = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == NEWLINE)
     quotes = _count_in_lines(text, ends, quote)
-    joined, why = _check_quotes(text, ends, quotes, fields, delimiter, quote, check_all)
+    check_all = check_all or _is_malformed(text, fields, delimiter, quote)
+    joined, is_open = _check_quotes(text, ends, quotes, fields, delimiter, quote, check_all)
+    wrong = [(is_open, NOT_CLOSED), (np.flatnonzero(_count_in_lines(text, ends, "\0")), HAS_NUL)]
     if check_all:
-        _check_fields(text, ends, quotes, fields, delimiter, why)
-    why.update(dict.fromkeys(np.flatnonzero(_count_in_lines(text, ends, "\0")).tolist(), REASONS.index(HAS_NUL)))
+        wrong += _check_fields(text, ends, quotes, fields, delimiter)
     joint = next((joint for joint in JOINTS if joint not in text), b"") if len(joined) else JOINTS[0]
     if not joint:
-        why.update(dict.fromkeys([*joined.tolist(), *(joined + 1).tolist()], REASONS.index(NO_JOINT)))
+        wrong.append((np.union1d(joined, joined + 1), NO_JOINT))
         joined, joint = joined[:0], JOINTS[0]
     joints = ends[joined]
     if len(joined):
         writable = np.frombuffer(text, dtype=np.uint8).copy()
         writable[joints] = joint[0]
         text, ends = writable.tobytes(), np.delete(ends, joined)
-    lines = np.array(sorted(why), dtype=np.int64)
-    reasons = np.array([why[line] for line in lines.tolist()], dtype=np.uint8)
+    lines = np.concatenate([lines for lines, _ in wrong])
+    reasons = np.concatenate([np.full(len(lines), REASONS.index(reason), dtype=np.uint8) for lines, reason in wrong])
     excluded, first = np.unique(lines - np.searchsorted(joined, lines), return_index=True)
     return Records(text, ends, joints, joint, excluded, reasons[first])
+
+
+def _is_malformed(text: bytes, fields: int, delimiter: str, quote: str) -> bool:
+    """Return whether most of the first lines have too few or too many fields: DuckDB would take long to list them."""
+    lines = [line for line in text[:SAMPLE_BYTES].split(b"\n")[:-1] if line and quote.encode() not in line]
+    wrong = sum(line.count(delimiter.encode()) != fields - 1 for line in lines)
+    return 2 * wrong > len(lines)
 
 
 def _count_in_lines(text: bytes, ends: np.ndarray, character: str) -> np.ndarray:
@@ -229,8 +237,8 @@ def _count_in_lines(text: bytes, ends: np.ndarray, character: str) -> np.ndarray
 
 def _check_quotes(
     text: bytes, ends: np.ndarray, quotes: np.ndarray, fields: int, delimiter: str, quote: str, check_all: bool
-) -> tuple[np.ndarray, dict[int, int]]:
-    """Return the lines (from 0) that go on in the next one, and why other lines are not to be read."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lines (from 0) that go on in the next one, and those in which a quote is left open."""
     starts = np.concatenate([[0], ends[:-1] + 1])
 
     def is_record(first: int, last: int) -> bool:
@@ -261,18 +269,19 @@ def _check_quotes(
         joined = {*go_on, *(line + 1 for line in go_on), *is_open}
         even = [line for line in np.flatnonzero(quotes).tolist() if line not in joined]
         is_open += [line for line in even if not is_record(line, line)]
-    return np.array(go_on, dtype=np.int64), dict.fromkeys(is_open, REASONS.index(NOT_CLOSED))
+    return np.array(go_on, dtype=np.int64), np.array(is_open, dtype=np.int64)
 
 
 def _check_fields(
-    text: bytes, ends: np.ndarray, quotes: np.ndarray, fields: int, delimiter: str, why: dict[int, int]
-) -> None:
-    """Add the lines without quotes that are not empty and have too few or too many fields to `why`."""
+    text: bytes, ends: np.ndarray, quotes: np.ndarray, fields: int, delimiter: str
+) -> list[tuple[np.ndarray, str]]:
+    """Return the lines without quotes that are not empty and have too few or too many fields, each with the reason."""
     found = _count_in_lines(text, ends, delimiter) + 1
-    is_filled = np.diff(ends, prepend=-1) > 1
-    for wrong, reason in (found < fields, TOO_FEW), (found > fields, TOO_MANY):
-        lines = np.flatnonzero(wrong & is_filled & (quotes == 0))
-        why.update(dict.fromkeys(lines.tolist(), REASONS.index(reason)))
+    is_plain = (np.diff(ends, prepend=-1) > 1) & (quotes == 0)
+    return [
+        (np.flatnonzero(is_plain & (found < fields)), TOO_FEW),
+        (np.flatnonzero(is_plain & (found > fields)), TOO_MANY),
+    ]
 
 
 def _count_fields(record: bytes, delimiter: str, quote: str) -> int:
