@@ -11,11 +11,11 @@ from churn.base.command import UserError
 from churn.base.drops import read_list
 from churn.base.files import scratch_folder, write_whole
 from churn.data.mapping import MAPPING, Mapping, read_mapping
-from churn.deliveries.before import find_before, report_repeated
+from churn.deliveries.before import find_before
 from churn.deliveries.check import read_delivery
-from churn.deliveries.doubts import find_cuts, find_doubts, warn_of_unknown
+from churn.deliveries.doubts import find_cuts
 from churn.deliveries.folders import free_path
-from churn.deliveries.ingest import COPIES, TABLES, judge
+from churn.deliveries.ingest import COPIES, TABLES, judge, weigh
 from churn.deliveries.preview import preview
 from churn.deliveries.receive import receive_delivery
 from churn.deliveries.rules import Rules
@@ -107,9 +107,7 @@ def _look(source: Path, raw: Path, listing: Path, today: date, rules: Rules) -> 
                 is_demo = read_list(listing)[0] == "demo"
                 before = None if is_demo else find_before(raw, listing, delivery.drop)
                 text = preview(delivery, tables, before, listing.parent / "clean")
-                report_repeated(received.folder, before)
-                warn_of_unknown(delivery)
-                judge(find_doubts(delivery, before, rules), received.folder, rules)
+                weigh(delivery, received.folder, before, rules)
     except UserError as error:
         return Look(bool(text), text, str(error))
     return Look(True, text, "")

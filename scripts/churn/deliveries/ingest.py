@@ -9,7 +9,7 @@ from churn.base.command import UserError
 from churn.base.drops import read_list, update_list, write_list
 from churn.base.files import remove_scratch, scratch_folder, write_whole
 from churn.data.contract import FILES
-from churn.deliveries.before import find_before, report_repeated
+from churn.deliveries.before import Before, find_before, report_repeated
 from churn.deliveries.check import Delivery, read_delivery
 from churn.deliveries.doubts import find_cuts, find_doubts, warn_of_unknown
 from churn.deliveries.folders import (
@@ -88,10 +88,7 @@ def place_drop(delivery: Delivery, received: Received, raw: Path, listing: Path,
         When the delivery is doubtful and `rules` refuse that, or the drop exists with different content.
     """
     with received.named_as_delivered():
-        before = find_before(raw, listing, delivery.drop)
-        report_repeated(received.folder, before)
-        warn_of_unknown(delivery)
-        judge(find_doubts(delivery, before, rules), received.folder, rules)
+        weigh(delivery, received.folder, find_before(raw, listing, delivery.drop), rules)
     return Placed(delivery.drop, put_drop(received, raw / str(delivery.drop), replace))
 
 
@@ -100,6 +97,13 @@ def read_received(received: Received, raw: Path, drop: date | None, today: date,
     with received.named_as_delivered(), scratch_folder(raw / TABLES) as tables:
         judge(find_cuts(received.folder, rules.mapping), received.folder, rules)
         return read_delivery(received.folder, drop, today, rules, tables)
+
+
+def weigh(delivery: Delivery, folder: Path, before: Before | None, rules: Rules) -> None:
+    """Print what is unusual in a delivery that was read, and judge what is doubtful."""
+    report_repeated(folder, before)
+    warn_of_unknown(delivery)
+    judge(find_doubts(delivery, before, rules), folder, rules)
 
 
 def judge(doubts: list[str], folder: Path, rules: Rules) -> None:

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from churn.data.contract import FILES
+from churn.data.fields import BLANKS
 from churn.recognition.sample import Sample
 
 DELIMITERS = (",", ";", "\t", "|")
 QUOTES = ('"', "'")
-# What editors and exporters leave around a name or a value: blanks, non-breaking and zero-width ones, byte order marks.
-AROUND = " \t\r\n\u00a0\u202f\u200b\ufeff"
 SEARCHED_LINES = 40
 COMPARED_LINES = 300
 MAX_ROWS = 50_000
@@ -46,7 +45,7 @@ class Layout:
 
 def normal(name: str) -> str:
     """Return a column's name as names are compared: without case, quotes, and what is around it."""
-    return name.strip(AROUND + "\"'").casefold()
+    return name.strip(BLANKS + "\"'").casefold()
 
 
 def count_columns(header: list[str], file: str) -> int:
@@ -78,7 +77,7 @@ def find_layout(text: str, files: Iterable[str] = FILES) -> Layout | None:
         return None
     number, delimiter, end = best
     quote = _find_quote(text[end:], delimiter)
-    header = [cell.strip(AROUND) for cell in _split(lines[number][0], delimiter, quote)]
+    header = [cell.strip(BLANKS) for cell in _split(lines[number][0], delimiter, quote)]
     hints = sum(bool(re.fullmatch(r"sep=.\s*", line, re.IGNORECASE)) for line, _ in lines[:number])
     return Layout(delimiter, quote, header, number - hints, bool(hints), end)
 
@@ -145,7 +144,7 @@ def _records(lines: list[str], layout: Layout) -> Iterator[list[str]]:
         line = lines[place]
         place += 1
         if layout.quote not in line:
-            if line.strip(AROUND):
+            if line.strip(BLANKS):
                 yield line.split(layout.delimiter)
             continue
         if line.count(layout.quote) % 2:

@@ -5,7 +5,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from churn.data.contract import FILES, USER
-from churn.recognition.fields import AROUND, Layout, normal
+from churn.data.fields import BLANKS
+from churn.recognition.fields import Layout, normal
 from churn.recognition.findings import Findings, counted, shown
 
 TOTALS = ("total", "totals", "totales", "total general", "grand total", "subtotal", "suma", "sum")
@@ -73,15 +74,15 @@ def find_rows(file: str, layout: Layout, first: list[list[str]], last: list[list
     positions = _positions(file, header)
     every = first + last
     for number, row in enumerate(every):
-        if len(row) == width + 1 and not row[-1].strip(AROUND):
+        if len(row) == width + 1 and not row[-1].strip(BLANKS):
             row = row[:-1]
         if len(row) == width and normal(row[0]) == header[0] and list(map(normal, row)) == header:
             repeated += 1
-        elif not "".join(row).strip(AROUND):
+        elif not "".join(row).strip(BLANKS):
             blank += 1
         elif len(row) != width:
-            if number >= len(every) - LAST_ROWS and sum(bool(cell.strip(AROUND)) for cell in row) == 1:
-                footers.append(next(cell.strip(AROUND) for cell in row if cell.strip(AROUND)))
+            if number >= len(every) - LAST_ROWS and sum(bool(cell.strip(BLANKS)) for cell in row) == 1:
+                footers.append(next(cell.strip(BLANKS) for cell in row if cell.strip(BLANKS)))
             else:
                 malformed[len(row)] += 1
         elif mark := _mark_of(row, positions):
@@ -111,7 +112,7 @@ def _positions(file: str, header: list[str]) -> dict[str, int]:
 def _mark_of(row: list[str], positions: dict[str, int]) -> tuple[str, str] | None:
     """Return the column and the text that mark a line as no row: dashes in all its fields, or the word total."""
     for column, place in positions.items():
-        text = row[place].strip(AROUND)
+        text = row[place].strip(BLANKS)
         if not text or text[0].isdigit():
             continue
         if text.casefold().rstrip(":") in TOTALS or all("--" in cell and not cell.strip(" -") for cell in row):
