@@ -6,7 +6,7 @@ Writes
     churn_features.parquet: user_id (int64 or text, as in the clean tables), as_of_date (date), card_type (text), the
     features (float64, null if unknown); one row for every user with a payment in the lookback; sorted by user
     build_features/<drop>.json: number of users with features; of payers, and of payers missing from each user file; of
-    users in the files who never pay
+    users in the files who never pay; the lookback, and the digest of each feature's expression
 """
 
 import argparse
@@ -25,6 +25,7 @@ from churn.engines import Engine, open_engine
 from churn.features.as_of import check_lookback
 from churn.features.coverage import MOST_SILENT, Sources, open_drop
 from churn.features.definitions import compute_features
+from churn.features.meanings import digest_features
 from churn.features.sources import check_user_ids, read_payments, read_refunds, read_users, source_tables
 
 
@@ -66,7 +67,8 @@ def build_features(
     users = read_users(engine, clean, drop)
     features = compute_features(payments, users, drop, drop, lookback_days, refunds)
     rows = engine.write(features, output, ["user_id"])
-    write_json({"users": rows} | count_users(engine, payments, users), metrics)
+    meaning = {"lookback_days": lookback_days, "feature_digests": digest_features()}
+    write_json({"users": rows} | count_users(engine, payments, users) | meaning, metrics)
 
 
 def count_users(engine: Engine, payments: ir.Table, users: ir.Table) -> dict[str, Any]:

@@ -10,7 +10,8 @@ Writes
     train.parquet, holdout.parquet: user_id, as_of_date, card_type, the features (float64, null if unknown), label
     (int32, 1 churned); sorted by as-of date and user
     build_training_set.json: the dates, with rows and churn rate, the features unknown in every training row; the
-    limits of dates and rows, how many older dates are left out, and users_part (n: one user in n is kept)
+    limits of dates and rows, how many older dates are left out, and users_part (n: one user in n is kept); the source of
+    the drops; the digests of the label's and of each feature's expression
 """
 
 import argparse
@@ -22,13 +23,14 @@ import ibis
 import ibis.expr.types as ir
 
 from churn.base.command import UserError, run_command
-from churn.base.drops import read_drops
+from churn.base.drops import read_drops, read_list
 from churn.base.files import write_json
 from churn.base.params import read_params
 from churn.engines import Engine, open_engine
 from churn.features.as_of import Dates, Windows
 from churn.features.coverage import Sources, allowed_silence, find_dates, find_sources, open_drop
 from churn.features.definitions import compute_features, compute_labels
+from churn.features.meanings import digest_features, digest_label
 from churn.features.sources import (
     check_user_ids,
     read_features,
@@ -105,7 +107,9 @@ def build_training_set(
         "training_rows_left_out": sum(rows[day] - summary["as_of_dates"][str(day)]["rows"] for day in dates.training),
         "users_part": part,
     }
-    write_json(summary | limits, metrics)
+    source, _ = read_list(drops)
+    meaning = {"source": source, "feature_digests": digest_features(), "label_digest": digest_label()}
+    write_json(summary | limits | meaning, metrics)
     print(f"as-of dates: training {', '.join(map(str, dates.training))}; holdout {dates.holdout}")
     if dates.left_out or part > 1:
         rows_left_out = limits["training_rows_left_out"]

@@ -23,8 +23,8 @@ from churn.base.files import write_json
 from churn.base.params import read_section
 from churn.evaluation.metrics import calibration_error, roc_auc
 from churn.release.gates import decide
+from churn.release.names import model_name
 from churn.release.registry import (
-    MODEL,
     PRODUCTION,
     ROLLED_BACK_TAG,
     aliased_version,
@@ -60,7 +60,7 @@ def evaluate_candidate(candidate: Path, holdout: Path, evaluation: Path, params:
         current = aliased_version(client, PRODUCTION)
         production = None if current is None else str(current.version)
         scores = {one: score_version(one, rows) for one in {version, production} - {None}}
-        rolled_back = client.get_model_version(MODEL, version).tags.get(ROLLED_BACK_TAG)
+        rolled_back = client.get_model_version(model_name(), version).tags.get(ROLLED_BACK_TAG)
     # A model in Production is not compared with itself.
     rival = None if production in (None, version) else scores[production]
     content = decide(rows, scores[version], rival, params)
@@ -93,9 +93,9 @@ def score_version(version: str, rows: pa.Table) -> NDArray[np.float64]:
     # An old model may fail in any way. That decides nothing between the two models.
     except Exception as error:
         raise UserError(
-            f"Version {version} of {MODEL} at {tracking_uri()} cannot score the holdout: {error} Nothing is promoted. "
-            "It may need a feature that no longer exists, or its files may be missing: restore them, or remove the "
-            f"alias {PRODUCTION!r} from it in MLflow."
+            f"Version {version} of {model_name()} at {tracking_uri()} cannot score the holdout: {error} Nothing is "
+            "promoted. It may need a feature that no longer exists, or its files may be missing: restore them, or "
+            f"remove the alias {PRODUCTION!r} from it in MLflow."
         ) from error
 
 

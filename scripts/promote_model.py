@@ -16,15 +16,8 @@ from typing import TYPE_CHECKING, Any
 from churn.base.command import UserError, run_command
 from churn.base.files import write_json
 from churn.release.ledger import PROMOTE, Entry, Move, finish_last_entry, move_production
-from churn.release.registry import (
-    MODEL,
-    PREVIOUS,
-    PRODUCTION,
-    ROLLED_BACK_TAG,
-    aliased_version,
-    open_registry,
-    retry_once,
-)
+from churn.release.names import model_name
+from churn.release.registry import PREVIOUS, PRODUCTION, ROLLED_BACK_TAG, aliased_version, open_registry, retry_once
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -73,13 +66,13 @@ def promote_candidate(
         return
     if production != compared:
         raise UserError(
-            f"Production of {MODEL} is now version {production}, but the candidate (version {candidate}) was compared "
-            f"with version {compared}. Compare again: {COMPARE_AGAIN}"
+            f"Production of {model_name()} is now version {production}, but the candidate (version {candidate}) was "
+            f"compared with version {compared}. Compare again: {COMPARE_AGAIN}"
         )
-    if why := client.get_model_version(MODEL, candidate).tags.get(ROLLED_BACK_TAG):
+    if why := client.get_model_version(model_name(), candidate).tags.get(ROLLED_BACK_TAG):
         raise UserError(
-            f"Version {candidate} of {MODEL} was rolled back ({ROLLED_BACK_TAG}: {why}) after it was compared. Compare "
-            f"again: {COMPARE_AGAIN}. To promote it anyway, delete its tag {ROLLED_BACK_TAG} in MLflow."
+            f"Version {candidate} of {model_name()} was rolled back ({ROLLED_BACK_TAG}: {why}) after it was compared. "
+            f"Compare again: {COMPARE_AGAIN}. To promote it anyway, delete its tag {ROLLED_BACK_TAG} in MLflow."
         )
     replaced = production or ""
     move = Move(PROMOTE, replaced, candidate, previous_version=replaced, why=reason)
@@ -89,11 +82,11 @@ def promote_candidate(
 def tag_version(client: "MlflowClient", candidate: str, content: dict[str, Any]) -> None:
     """Write the decision into the version's tags; a version already in Production keeps that of its promotion."""
     itself = content["production"] is not None and content["production"]["version"] == candidate
-    if itself and client.get_model_version(MODEL, candidate).tags.get("decision") == PROMOTE:
+    if itself and client.get_model_version(model_name(), candidate).tags.get("decision") == PROMOTE:
         return
     tags = {"decision": content["decision"], "reason": content["reason"], "evaluation": json.dumps(content)}
     for tag, value in tags.items():
-        retry_once(client.set_model_version_tag, MODEL, candidate, tag, value)
+        retry_once(client.set_model_version_tag, model_name(), candidate, tag, value)
 
 
 def version_number(client: "MlflowClient", alias: str) -> str | None:

@@ -21,17 +21,9 @@ from churn.base.files import write_json
 from churn.base.params import read_params
 from churn.release.candidate import CANDIDATE, CARD, METRICS, PLOTS, TRAINING, save_dataset, save_scorer
 from churn.release.flatten import flatten
+from churn.release.names import experiment_name, model_name
 from churn.release.provenance import collect_tags, output_digest
-from churn.release.registry import (
-    DIGEST_TAG,
-    EXPERIMENT,
-    MODEL,
-    SQLITE,
-    find_runs,
-    find_version,
-    open_registry,
-    tracking_uri,
-)
+from churn.release.registry import DIGEST_TAG, SQLITE, find_runs, find_version, open_registry, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -71,15 +63,15 @@ def register_candidate(receipt: Path, params: dict[str, Any]) -> None:
         client.set_terminated(run.info.run_id)
     content = {"version": str(version.version), "run_id": run.info.run_id, "digest": digest}
     write_json(content | {"tracking_uri": tracking_uri()}, receipt)
-    print(f"{MODEL} version {version.version} is the candidate {digest}")
+    print(f"{model_name()} version {version.version} is the candidate {digest}")
 
 
 def find_or_start_run(client: "MlflowClient", digest: str) -> "Run":
     """Return the candidate's run: the one that a killed process left unfinished, or a new one."""
-    experiment = client.get_experiment_by_name(EXPERIMENT)
+    experiment = client.get_experiment_by_name(experiment_name())
     if experiment is None:
         beside = Path("mlartifacts").absolute().as_uri() if tracking_uri().startswith(SQLITE) else None
-        experiment = client.get_experiment(client.create_experiment(EXPERIMENT, artifact_location=beside))
+        experiment = client.get_experiment(client.create_experiment(experiment_name(), artifact_location=beside))
     found = client.search_runs([experiment.experiment_id], f"tags.{DIGEST_TAG} = '{digest}'", max_results=1)
     if found:
         return found[0]
@@ -145,13 +137,15 @@ def log_grid(client: "MlflowClient", run: "Run") -> None:
 
 def create_version(client: "MlflowClient", run: "Run", digest: str) -> "ModelVersion":
     """Create the version with its digest in one call, so that a kill leaves a whole version or none."""
-    if not client.search_registered_models(f"name = '{MODEL}'"):
-        client.create_registered_model(MODEL, description="Probability that a user makes no payment in the horizon.")
+    if not client.search_registered_models(f"name = '{model_name()}'"):
+        client.create_registered_model(
+            model_name(), description="Probability that a user makes no payment in the horizon."
+        )
     card, cut = CARD.read_text(), "\n\n... the rest is in the run's model_card.md"
     if len(card) > LONGEST_DESCRIPTION:
         card = card[: LONGEST_DESCRIPTION - len(cut)] + cut
     source, tags = f"{run.info.artifact_uri}/model", {DIGEST_TAG: digest}
-    return client.create_model_version(MODEL, source, run_id=run.info.run_id, tags=tags, description=card)
+    return client.create_model_version(model_name(), source, run_id=run.info.run_id, tags=tags, description=card)
 
 
 def main() -> None:

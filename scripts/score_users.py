@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from churn.base.command import UserError, run_command
 from churn.base.files import write_whole
-from churn.release.registry import MODEL, PRODUCTION, aliased_version, load_version, open_registry
+from churn.release.names import model_name
+from churn.release.registry import PRODUCTION, aliased_version, load_version, open_registry
 from churn.scoring.deciles import deciles
 from churn.scoring.explanation import Explanation, explain_rows
 
@@ -49,16 +50,16 @@ def score_users(features: Path, scores: Path) -> None:
         production = aliased_version(client, PRODUCTION)
         if production is None:
             raise UserError(
-                f"No version of {MODEL} has the alias {PRODUCTION!r}, so nothing can be scored. The candidate may have "
-                "failed a gate of evaluate_candidate in params.yaml (see reports/release/evaluation.json); otherwise "
-                "run: snakemake --cores all"
+                f"No version of {model_name()} has the alias {PRODUCTION!r}, so nothing can be scored. The candidate "
+                "may have failed a gate of evaluate_candidate in params.yaml (see reports/release/evaluation.json); "
+                "otherwise run: snakemake --cores all"
             )
         model, scorer = load_version(str(production.version))
     needed = model.metadata.get_input_schema().input_names()
     if missing := [name for name in needed if name not in table.column_names]:
         raise UserError(
-            f"Version {production.version} of {MODEL} needs the feature {', '.join(missing)}, which {features} lacks. "
-            "Restore it, or promote a model without it."
+            f"Version {production.version} of {model_name()} needs the feature {', '.join(missing)}, which {features} "
+            "lacks. Restore it, or promote a model without it."
         )
     probability = model.predict(table.select(needed).to_pandas())
     columns: dict[str, Any] = {"churn_probability": probability, "decile": deciles(probability)}
@@ -70,7 +71,7 @@ def score_users(features: Path, scores: Path) -> None:
         pq.write_table(scored, path, compression="zstd")
     with write_whole(scores.with_suffix(".csv")) as path:
         pv.write_csv(for_people(scored), path)
-    print(f"{len(table)} users scored with {MODEL} version {production.version}; mean {probability.mean():.3f}")
+    print(f"{len(table)} users scored with {model_name()} version {production.version}; mean {probability.mean():.3f}")
 
 
 def strongest_reasons(explanation: Explanation) -> dict[str, NDArray[Any]]:

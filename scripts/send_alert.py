@@ -19,8 +19,9 @@ from churn.alerts.summary import describe_drift_and_alarms, describe_model, read
 from churn.base.command import UserError, run_command
 from churn.base.files import write_json
 from churn.deliveries.inbox_layout import inbox_folder, read_rejected
+from churn.release.names import model_name
 from churn.release.provenance import current_commit
-from churn.release.registry import MODEL, tracking_uri
+from churn.release.registry import tracking_uri
 
 
 def send_alert(root: Path, inbox: Path, receipt: Path) -> None:
@@ -109,7 +110,7 @@ def write_message(results: dict, users: int, rejected: dict[str, str]) -> tuple[
         f"Commit: {current_commit()[:7]}",
     ]
     kind = "warning" if alarmed or rejected else "success" if evaluation["decision"] == "promote" else "info"
-    return f"{MODEL}: {', '.join(words)} (drop {drift['current_drop']})", list(map(strip_logins, lines)), kind
+    return f"{model_name()}: {', '.join(words)} (drop {drift['current_drop']})", list(map(strip_logins, lines)), kind
 
 
 def list_columns(drift: dict[str, Any]) -> str:
@@ -121,7 +122,7 @@ def list_columns(drift: dict[str, Any]) -> str:
 def link_version(version: str) -> list[str]:
     """Return a line with a link to the candidate if MLflow is a server, otherwise no line."""
     uri = tracking_uri()
-    return [f"MLflow: {uri.rstrip('/')}/#/models/{MODEL}/versions/{version}"] if uri.startswith("http") else []
+    return [f"MLflow: {uri.rstrip('/')}/#/models/{model_name()}/versions/{version}"] if uri.startswith("http") else []
 
 
 def main() -> None:

@@ -10,7 +10,8 @@ import argparse
 
 from churn.base.command import run_command
 from churn.release.ledger import Entry, read_entries
-from churn.release.registry import MODEL, open_registry
+from churn.release.names import model_name
+from churn.release.registry import open_registry
 
 HEADER = ("entry", "when (UTC)", "action", "from", "to", "who", "commit", "why")
 
@@ -26,7 +27,7 @@ def show_ledger() -> list[str]:
     with open_registry() as client:
         entries = read_entries(client)
     if not entries:
-        return [f"The ledger is empty: no version of {MODEL} has been promoted yet."]
+        return [f"The ledger is empty: no version of {model_name()} has been promoted yet."]
     table = [HEADER, *map(describe_entry, entries)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]

@@ -20,8 +20,9 @@ from churn.base.drops import read_drops
 from churn.deliveries.folders import file_md5s, folder_md5, tracked_md5
 from churn.release.candidate import CANDIDATE, METRICS
 from churn.release.flatten import flatten
+from churn.release.names import model_name
 from churn.release.provenance import output_digest, raw_tags
-from churn.release.registry import DIGEST_TAG, MODEL, find_versions, open_registry
+from churn.release.registry import DIGEST_TAG, find_versions, open_registry
 from churn.revisions.old_commit import clone_commit, pull_raw, run_dvc
 
 LOGS = Path("logs/reproduce")
@@ -83,15 +84,15 @@ def reproduce(version: str, keep: Path | None) -> bool:
 def read_registered(version: str) -> Registered:
     """Return a version from the registry; raise `UserError` if it does not say how it was made."""
     with open_registry() as client:
-        known = {str(one.version): one for one in find_versions(client, MODEL)}
+        known = {str(one.version): one for one in find_versions(client, model_name())}
         if version not in known:
             others = f"it has {', '.join(known)}" if known else "it has no versions"
-            raise UserError(f"{MODEL} has no version {version!r}; {others}. Try: make reproduce VERSION=1")
+            raise UserError(f"{model_name()} has no version {version!r}; {others}. Try: make reproduce VERSION=1")
         run_id = known[version].run_id
         data = client.get_run(run_id).data if run_id else None
     if data is None or data.tags.get("git_commit", "none") == "none":
         raise UserError(
-            f"Version {version} of {MODEL} does not name the commit that it was made from. Only versions that "
+            f"Version {version} of {model_name()} does not name the commit that it was made from. Only versions that "
             "register_candidate registered in a git repository can be reproduced."
         )
     return Registered(version, data.metrics, data.tags)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from churn.base.command import UserError, run_command
 from churn.release.ledger import ROLLBACK, Entry, Move, finish_last_entry, move_production
-from churn.release.registry import MODEL, PREVIOUS, PRODUCTION, aliased_version, open_registry
+from churn.release.names import model_name
+from churn.release.registry import PREVIOUS, PRODUCTION, aliased_version, open_registry
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -44,11 +45,11 @@ def swap_aliases(client: "MlflowClient", why: str, last: Entry | None) -> Move:
     """Move Production to the previous version through the ledger; return the move."""
     production, previous = aliased_version(client, PRODUCTION), aliased_version(client, PREVIOUS)
     if production is None:
-        raise UserError(f"{MODEL} has no version in Production, so there is nothing to roll back.")
+        raise UserError(f"{model_name()} has no version in Production, so there is nothing to roll back.")
     if previous is None or previous.version == production.version:
         raise UserError(
-            f"Production of {MODEL} is version {production.version}, and no other version has the alias {PREVIOUS!r}: "
-            "there is no version to go back to. Set the alias on a version in MLflow, then roll back."
+            f"Production of {model_name()} is version {production.version}, and no other version has the alias "
+            f"{PREVIOUS!r}: there is no version to go back to. Set the alias on a version in MLflow, then roll back."
         )
     taken_out, put_back = str(production.version), str(previous.version)
     move = Move(ROLLBACK, taken_out, put_back, previous_version=taken_out, why=why)

@@ -18,9 +18,9 @@ from mlflow.entities import Metric, Param
 from mlflow_server import run_server
 
 from churn.base.command import UserError
-from churn.release.ledger import LEDGER, last_entry, read_entries
+from churn.release.ledger import last_entry, read_entries
 from churn.release.local_store import find_runs, find_versions
-from churn.release.registry import EXPERIMENT, MODEL
+from churn.release.names import experiment_name, ledger_name, model_name
 from evaluate_candidate import evaluate_candidate
 from promote_model import promote_model
 from register_candidate import register_candidate
@@ -43,19 +43,19 @@ def fill_store(client) -> None:
     receipt = RELEASE / "register_candidate.json"
     register_candidate(receipt, {"train_model": {"family": "logistic_regression"}})
     release(receipt)
-    first = client.get_model_version(MODEL, "1")
-    client.create_model_version(MODEL, first.source, first.run_id)
+    first = client.get_model_version(model_name(), "1")
+    client.create_model_version(model_name(), first.source, first.run_id)
     # Somebody moves the alias by hand, and the candidate comes back.
-    client.set_registered_model_alias(MODEL, "production", "2")
+    client.set_registered_model_alias(model_name(), "production", "2")
     release(receipt)
-    client.delete_model_version(MODEL, "2")
-    client.create_model_version(LEDGER, "created by hand")
+    client.delete_model_version(model_name(), "2")
+    client.create_model_version(ledger_name(), "created by hand")
     shutil.copytree(first.source.removeprefix("file://"), "elsewhere")
-    client.create_model_version(MODEL, Path("elsewhere").absolute().as_uri(), tags={"made": "by hand"})
-    client.set_registered_model_alias(MODEL, "production", "3")
+    client.create_model_version(model_name(), Path("elsewhere").absolute().as_uri(), tags={"made": "by hand"})
+    client.set_registered_model_alias(model_name(), "production", "3")
     release(receipt)
     rollback("calls went up in Lima")
-    experiment = client.get_experiment_by_name(EXPERIMENT).experiment_id
+    experiment = client.get_experiment_by_name(experiment_name()).experiment_id
     by_hand = client.create_run(experiment, start_time=BY_HAND, run_name="by hand").info.run_id
     points = [Metric("loss", 1 / step, BY_HAND + step, step) for step in range(1, 1201)]
     client.log_batch(by_hand, points, [Param(f"param_{number}", str(number)) for number in range(150)])
@@ -107,7 +107,7 @@ def migrate(source: str, capsys) -> list[str]:
 def describe_runs(uri: str) -> dict[str, dict]:
     """Return all that a store or server has of its runs, by the run of the store that each was copied from."""
     client = MlflowClient(uri, uri)
-    runs = find_runs(client, client.get_experiment_by_name(EXPERIMENT).experiment_id)
+    runs = find_runs(client, client.get_experiment_by_name(experiment_name()).experiment_id)
     origins = {run.info.run_id: run.data.tags.get("migrated_from", run.info.run_id) for run in runs}
     assert len(set(origins.values())) == len(origins)
     described = {}
@@ -146,17 +146,17 @@ def check_server(repository: Path, server: str) -> None:
     assert {name: run for name, run in copies.items() if name != carrier} == runs
     assert sum("model/MLmodel" in run["artifacts"] for run in copies.values()) == 2
     assert {run["info"][1] for run in runs.values()} == {"FINISHED", "FAILED", "RUNNING"}
-    first, last = find_versions(client, MODEL)
+    first, last = find_versions(client, model_name())
     for version, old in (first, "1"), (last, "3"):
-        made_from = store.get_model_version(MODEL, old)
+        made_from = store.get_model_version(model_name(), old)
         tags = {name: text for name, text in version.tags.items() if name not in OWN_TAGS}
         assert tags == made_from.tags | renumbered(made_from.tags)
         assert version.description == (made_from.description or "") and version.tags["migrated_version"] == old
         created = datetime.fromisoformat(version.tags["migrated_created"])
         assert created.timestamp() * 1000 == pytest.approx(made_from.creation_timestamp)
         assert version.run_id == client.get_run(version.run_id).info.run_id
-    assert client.get_run(first.run_id).data.tags["migrated_from"] == store.get_model_version(MODEL, "1").run_id
-    aliases = client.get_registered_model(MODEL).aliases
+    assert client.get_run(first.run_id).data.tags["migrated_from"] == store.get_model_version(model_name(), "1").run_id
+    aliases = client.get_registered_model(model_name()).aliases
     assert {alias: str(number) for alias, number in aliases.items()} == {"production": "2", "previous": "1"}
     assert describe_ledger(server) == describe_ledger(address(repository))
     assert [(one.from_version, one.to_version, one.previous_version) for one in read_entries(client)] == [
@@ -167,7 +167,7 @@ def check_server(repository: Path, server: str) -> None:
         ("1", "2", "1"),
     ]
     assert last_entry(client).number == 5
-    entry = client.get_model_version(LEDGER, "5")
+    entry = client.get_model_version(ledger_name(), "5")
     assert entry.run_id == last.run_id
     assert entry.description == "rollback: version 2 replaces version 1. calls went up in Lima"
 
@@ -184,7 +184,7 @@ def renumbered(tags: dict[str, str]) -> dict[str, str]:
 
 def predict(uri: str, version: str, rows) -> np.ndarray:
     mlflow.set_tracking_uri(uri)
-    model = mlflow.pyfunc.load_model(f"models:/{MODEL}/{version}")
+    model = mlflow.pyfunc.load_model(f"models:/{model_name()}/{version}")
     return model.predict(rows.select(model.metadata.get_input_schema().input_names()).to_pandas())
 
 
@@ -196,7 +196,7 @@ def test_everything_is_copied_once_and_the_old_folder_is_no_longer_needed(reposi
     ):
         migrate_store(address(repository))
     elsewhere.rename(repository / "elsewhere")
-    assert MlflowClient(server, server).get_experiment_by_name(EXPERIMENT) is None
+    assert MlflowClient(server, server).get_experiment_by_name(experiment_name()) is None
     (summary,) = migrate(address(repository), capsys)
     assert summary == "Copied: 5 runs, 2 versions, 2 aliases, 5 ledger entries. Already there: nothing."
     check_server(repository, server)
@@ -237,16 +237,16 @@ def test_a_store_can_be_copied_again_until_the_server_has_its_own_production(
     shutil.copyfile(repository / "mlflow.db", tmp_path / "mlflow.db")
     (summary,) = migrate(source, capsys)
     assert summary == "Copied: 5 runs, 1 versions, 2 aliases, 5 ledger entries. Already there: 1 versions."
-    assert [version.tags.get("migrated_version") for version in find_versions(client, MODEL)] == [None, "3"]
-    assert client.get_model_version(MODEL, "1").tags["rolled_back"] == "calls went up in Lima"
+    assert [version.tags.get("migrated_version") for version in find_versions(client, model_name())] == [None, "3"]
+    assert client.get_model_version(model_name(), "1").tags["rolled_back"] == "calls went up in Lima"
     with monkeypatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", source)
         rollback("the calls were counted twice")
     (summary,) = migrate(source, capsys)
     assert summary.startswith("Copied: 2 aliases, 1 ledger entries.")
     assert aliases(client) == {"production": "1", "previous": "2"}
-    assert "rolled_back" not in client.get_model_version(MODEL, "1").tags
-    assert client.get_model_version(MODEL, "2").tags["rolled_back"] == "the calls were counted twice"
+    assert "rolled_back" not in client.get_model_version(model_name(), "1").tags
+    assert client.get_model_version(model_name(), "2").tags["rolled_back"] == "the calls were counted twice"
     rollback("it was right after all")
     kept, summary = migrate(source, capsys)
     assert kept.startswith("The server keeps its own Production: version 2.")
@@ -256,7 +256,7 @@ def test_a_store_can_be_copied_again_until_the_server_has_its_own_production(
 
 
 def aliases(client) -> dict[str, str]:
-    return {alias: str(version) for alias, version in client.get_registered_model(MODEL).aliases.items()}
+    return {alias: str(version) for alias, version in client.get_registered_model(model_name()).aliases.items()}
 
 
 def test_a_store_that_cannot_be_copied_gives_one_clear_message(repository, tmp_path, monkeypatch):

@@ -11,7 +11,6 @@ from conftest import ROOT, run, run_script
 
 from churn.base.command import UserError
 from churn.release.ledger import (
-    LEDGER,
     PROMOTE,
     Move,
     apply_entry,
@@ -20,7 +19,8 @@ from churn.release.ledger import (
     move_production,
     read_entries,
 )
-from churn.release.registry import MODEL, open_registry
+from churn.release.names import ledger_name, model_name
+from churn.release.registry import open_registry
 from promote_model import promote_model
 from tools.ledger import show_ledger
 from tools.rollback import rollback
@@ -29,10 +29,10 @@ from tools.rollback import rollback
 def register(client, count: int) -> None:
     """Make versions of the model, without a model in them."""
     experiment = client.create_experiment("churn_retention")
-    client.create_registered_model(MODEL)
+    client.create_registered_model(model_name())
     for _ in range(count):
         made = client.create_run(experiment)
-        client.create_model_version(MODEL, f"{made.info.artifact_uri}/model", made.info.run_id)
+        client.create_model_version(model_name(), f"{made.info.artifact_uri}/model", made.info.run_id)
 
 
 def write_evaluation(candidate: int, production: int | None, decision: str = "promote") -> Path:
@@ -62,11 +62,11 @@ def survive_kills(script: str, *arguments: object) -> int:
 
 
 def aliases(client) -> dict[str, int]:
-    return {alias: int(version) for alias, version in client.get_registered_model(MODEL).aliases.items()}
+    return {alias: int(version) for alias, version in client.get_registered_model(model_name()).aliases.items()}
 
 
 def rolled_back(client, version: int) -> str | None:
-    return client.get_model_version(MODEL, str(version)).tags.get("rolled_back")
+    return client.get_model_version(model_name(), str(version)).tags.get("rolled_back")
 
 
 def moves(client) -> list[tuple]:
@@ -107,8 +107,8 @@ def test_promotion_and_rollback_are_in_the_ledger(client, capsys):
     assert "--forcerun score_users" in printed
     assert aliases(client) == {"production": 1, "previous": 2}
     assert rolled_back(client, 2) == "calls went up in Lima" and rolled_back(client, 1) is None
-    (entry,) = client.search_model_versions(f"name = '{LEDGER}' and tags.`action` = 'rollback'")
-    assert entry.run_id == client.get_model_version(MODEL, "1").run_id
+    (entry,) = client.search_model_versions(f"name = '{ledger_name()}' and tags.`action` = 'rollback'")
+    assert entry.run_id == client.get_model_version(model_name(), "1").run_id
     assert entry.description == "rollback: version 1 replaces version 2. calls went up in Lima"
     rollback("it was the calls that were counted twice")
     assert aliases(client) == {"production": 2, "previous": 1}
@@ -116,14 +116,14 @@ def test_promotion_and_rollback_are_in_the_ledger(client, capsys):
 
 
 def test_the_ledger_is_read_with_one_command(client):
-    client.create_registered_model(LEDGER)
-    client.create_model_version(LEDGER, "created by hand")
+    client.create_registered_model(ledger_name())
+    client.create_model_version(ledger_name(), "created by hand")
     promote(1, None)
     seen = last_entry(client)
     move_production(client, Move(PROMOTE, "1", "2", "1", "better"), seen, advice="")
     with pytest.raises(UserError):
         move_production(client, Move(PROMOTE, "1", "3", "1", "better, too"), seen, advice="")
-    client.delete_model_version_tag(LEDGER, "3", "done")
+    client.delete_model_version_tag(ledger_name(), "3", "done")
     header, *table = run_script("ledger", cwd=Path.cwd()).stdout.splitlines()
     assert header.split() == ["entry", "when", "(UTC)", "action", "from", "to", "who", "commit", "why"]
     assert [row.split()[0] for row in table] == ["1", "2", "3", "4"]
@@ -140,7 +140,7 @@ def test_a_candidate_that_is_in_production_or_skipped_writes_no_entry(client, ca
     promote(1, None)
     promote(2, 1, decision="skip")
     assert moves(client) == [("promote", "", "1", True, True)]
-    assert client.get_model_version(MODEL, "2").tags["decision"] == "skip"
+    assert client.get_model_version(model_name(), "2").tags["decision"] == "skip"
 
 
 def test_a_rolled_back_version_does_not_come_back_by_the_same_evaluation(client):
@@ -165,7 +165,7 @@ def test_an_impossible_rollback_says_why(client):
 
 def test_an_alias_moved_by_hand_is_kept(client):
     promote(1, None)
-    client.set_registered_model_alias(MODEL, "production", "3")
+    client.set_registered_model_alias(model_name(), "production", "3")
     with pytest.raises(
         UserError,
         match=r"Production of churn-model is now version 3, .* was compared with version 1",
@@ -235,12 +235,12 @@ def test_a_killed_rollback_is_finished_by_the_next_command(client, capsys):
 def test_an_entry_whose_version_was_deleted_says_how_to_continue(client):
     promote(1, None)
     promote(2, 1)
-    client.delete_model_version_tag(LEDGER, "2", "done")
-    client.delete_model_version(MODEL, "2")
+    client.delete_model_version_tag(ledger_name(), "2", "done")
+    client.delete_model_version(model_name(), "2")
     with pytest.raises(UserError, match=r"Entry 2 of churn-model-ledger \(promote: version 2 .*tag done=true"):
         promote(3, 1)
-    client.set_registered_model_alias(MODEL, "production", "1")
-    client.set_model_version_tag(LEDGER, "2", "done", "true")
+    client.set_registered_model_alias(model_name(), "production", "1")
+    client.set_model_version_tag(ledger_name(), "2", "done", "true")
     promote(3, 1)
     assert aliases(client) == {"production": 3, "previous": 1}
 
@@ -249,7 +249,7 @@ def kill_rollback(client) -> None:
     """Leave what a rollback leaves that is killed when it has written its entry."""
     if len(moves(client)) == 2:
         rollback("calls went up")
-    client.delete_model_version_tag(LEDGER, "3", "done")
-    client.delete_model_version_tag(MODEL, "2", "rolled_back")
-    client.set_registered_model_alias(MODEL, "production", "2")
-    client.set_registered_model_alias(MODEL, "previous", "1")
+    client.delete_model_version_tag(ledger_name(), "3", "done")
+    client.delete_model_version_tag(model_name(), "2", "rolled_back")
+    client.set_registered_model_alias(model_name(), "production", "2")
+    client.set_registered_model_alias(model_name(), "previous", "1")

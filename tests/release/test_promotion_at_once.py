@@ -10,8 +10,7 @@ from conftest import ENVIRONMENT, ROOT
 from mlflow_server import run_server
 from test_promotion import aliases, client, filled_store, moves, promote, write_evaluation  # noqa: F401
 
-from churn.release.ledger import LEDGER
-from churn.release.registry import MODEL
+from churn.release.names import ledger_name, model_name
 from tools.rollback import rollback
 
 pytestmark = pytest.mark.slow
@@ -101,10 +100,10 @@ def test_two_that_finish_the_same_entry_at_the_same_moment_both_succeed(client, 
     rollback("calls went up")
     with two_contenders(address, "finish") as contend:
         for _ in range(FINISHES):
-            client.delete_model_version_tag(LEDGER, "3", "done")
-            client.delete_model_version_tag(MODEL, "2", "rolled_back")
-            client.delete_registered_model_alias(MODEL, "production")
-            client.delete_registered_model_alias(MODEL, "previous")
+            client.delete_model_version_tag(ledger_name(), "3", "done")
+            client.delete_model_version_tag(model_name(), "2", "rolled_back")
+            client.delete_registered_model_alias(model_name(), "production")
+            client.delete_registered_model_alias(model_name(), "previous")
             assert contend("", "") == ["finished\n"] * 2
             assert aliases(client) == {"production": 1, "previous": 2}
             assert moves(client)[-1] == ("rollback", "2", "1", True, True)

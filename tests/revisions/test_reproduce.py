@@ -11,8 +11,9 @@ import pytest
 from conftest import ENVIRONMENT, call_script, run, run_script
 
 from churn.release.flatten import flatten
+from churn.release.names import model_name
 from churn.release.provenance import collect_tags, output_digest
-from churn.release.registry import DIGEST_TAG, MODEL, open_registry
+from churn.release.registry import DIGEST_TAG, open_registry
 
 DROP = "2026-01-05"
 DVC_YAML = f"""
@@ -52,13 +53,13 @@ def register() -> None:
         for name, value in flatten(json.loads(Path("metrics/train_model.json").read_text())).items():
             if isinstance(value, int | float):
                 client.log_metric(made.info.run_id, name, value)
-        client.create_model_version(MODEL, f"{made.info.artifact_uri}/model", made.info.run_id)
+        client.create_model_version(model_name(), f"{made.info.artifact_uri}/model", made.info.run_id)
 
 
 def experiment(client) -> str:
     found = client.get_experiment_by_name("churn_retention")
     if found is None:
-        client.create_registered_model(MODEL)
+        client.create_registered_model(model_name())
         return client.create_experiment("churn_retention")
     return found.experiment_id
 
@@ -66,7 +67,7 @@ def experiment(client) -> str:
 def retag(name: str, value: str) -> None:
     """Change a tag of version 1's run."""
     with open_registry() as client:
-        client.set_tag(client.get_model_version(MODEL, "1").run_id, name, value)
+        client.set_tag(client.get_model_version(model_name(), "1").run_id, name, value)
 
 
 def reproduce(*arguments: str, fails: bool = False, **environment: str) -> str:

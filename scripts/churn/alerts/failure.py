@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from churn.alerts.channels import send_message, strip_logins
+from churn.release.names import model_name
 from churn.release.provenance import current_commit
-from churn.release.registry import MODEL
 
 
 def send_failure(failures: list[tuple[str, str]]) -> None:
@@ -22,7 +22,7 @@ def send_failure(failures: list[tuple[str, str]]) -> None:
     if failures:
         lines = [strip_logins(f"{name}: {why}") for name, why in sorted(failures)]
         names = ", ".join(sorted({name for name, _ in failures}))
-        send_message(f"{MODEL}: failure of {names}", [*lines, f"Commit: {current_commit()[:7]}"], "failure")
+        send_message(f"{model_name()}: failure of {names}", [*lines, f"Commit: {current_commit()[:7]}"], "failure")
 
 
 def explain_failure(logs: Iterable[str]) -> str:

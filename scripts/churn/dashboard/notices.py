@@ -5,7 +5,8 @@ import re
 import streamlit as st
 
 from churn.dashboard.record import Record
-from churn.release.registry import MODEL, PRODUCTION
+from churn.release.names import model_name
+from churn.release.registry import PRODUCTION
 
 MARKS = re.compile(r"([\\`*_{}\[\]()#+!|~$<>:&-])")
 
@@ -27,7 +28,7 @@ def show_rule(record: Record) -> None:
     """Show that the local heuristic is used, and why, unless a model is in Production."""
     if record.production:
         return
-    why = "MLflow cannot be read" if record.problem else f"no version of {MODEL} has the alias {PRODUCTION}"
+    why = "MLflow cannot be read" if record.problem else f"no version of {model_name()} has the alias {PRODUCTION}"
     st.warning(
         f"**Local heuristic.** There is no model to use: {why}. Scores made here now use only the days since the last "
         "payment, with a fixed rule (docs/guides/dashboard.md).",

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 from churn.base.command import UserError
 from churn.release.ledger import Entry, created_at, read_entries
+from churn.release.names import experiment_name, model_name
 from churn.release.registry import (
     DIGEST_TAG,
-    EXPERIMENT,
-    MODEL,
     PREVIOUS,
     PRODUCTION,
     ROLLED_BACK_TAG,
@@ -119,7 +118,7 @@ def hide_password(uri: str) -> str:
 
 
 def _read(client: "MlflowClient", address: str) -> Record:
-    found = find_versions(client, MODEL)
+    found = find_versions(client, model_name())
     runs = _read_runs(client, {version.run_id for version in found if version.run_id})
     versions = [_describe(version, runs.get(version.run_id or "")) for version in found]
     versions.sort(key=lambda version: -int(version.number))
@@ -136,7 +135,7 @@ def _read_runs(client: "MlflowClient", wanted: set[str]) -> "dict[str, Run]":
     """Return the runs of the versions by id, without deleted runs."""
     from mlflow.exceptions import MlflowException
 
-    experiment = client.get_experiment_by_name(EXPERIMENT)
+    experiment = client.get_experiment_by_name(experiment_name())
     # One request for all of them; runs of single grid points do not have this tag.
     found = find_runs(client, experiment.experiment_id, f"tags.{DIGEST_TAG} LIKE '%'") if experiment else []
     runs = {run.info.run_id: run for run in found}

@@ -15,14 +15,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 from churn.base.command import UserError
+from churn.release.names import ledger_name, model_name
 from churn.release.provenance import current_commit
-from churn.release.registry import MODEL, PREVIOUS, PRODUCTION, ROLLED_BACK_TAG, find_versions, retry_once
+from churn.release.registry import PREVIOUS, PRODUCTION, ROLLED_BACK_TAG, find_versions, retry_once
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-LEDGER = "churn-model-ledger"
 PROMOTE, ROLLBACK = "promote", "rollback"
 # When an entry copied from another store was created: MLflow only knows the date of the copy.
 CREATED_TAG = "migrated_created"
@@ -85,7 +85,7 @@ def read_entries(client: "MlflowClient") -> list[Entry]:
     """Return all entries by number; validity depends only on earlier entries, so all readers agree."""
     entries: list[Entry] = []
     head = 0
-    for version in find_versions(client, LEDGER):
+    for version in find_versions(client, ledger_name()):
         entries.append(_parse_entry(version, head))
         if entries[-1].valid:
             head = entries[-1].number
@@ -150,29 +150,31 @@ def move_production(client: "MlflowClient", move: Move, last: Entry | None, advi
     first = next(entry for entry in read_entries(client) if entry.number > after and entry.valid)
     if first.writer != writer:
         raise UserError(
-            f"{first.who} was first: entry {first.number} of {LEDGER} ({explain_move(first)}) was written at the same "
-            f"time, so version {move.to_version} was not put into Production. {advice}"
+            f"{first.who} was first: entry {first.number} of {ledger_name()} ({explain_move(first)}) was written at "
+            f"the same time, so version {move.to_version} was not put into Production. {advice}"
         )
     apply_entry(client, first)
 
 
 def _write_entry(client: "MlflowClient", move: Move, after: int, writer: str) -> None:
     create_ledger(client)
-    version = client.get_model_version(MODEL, move.to_version)
+    version = client.get_model_version(model_name(), move.to_version)
     tags = vars(move) | {"after": str(after), "who": _who(), "git_commit": current_commit(), "writer": writer}
     # MLflow returns a source with every version, though its annotation allows None.
     source = cast(str, version.source)
-    client.create_model_version(LEDGER, source, version.run_id or None, tags, description=explain_move(move))
+    client.create_model_version(ledger_name(), source, version.run_id or None, tags, description=explain_move(move))
 
 
 def create_ledger(client: "MlflowClient") -> None:
     """Create the registered model that holds the entries, unless it exists."""
     from mlflow.exceptions import MlflowException
 
-    if client.search_registered_models(f"name = '{LEDGER}'"):
+    if client.search_registered_models(f"name = '{ledger_name()}'"):
         return
     try:
-        client.create_registered_model(LEDGER, description=f"The history of Production of {MODEL}: make ledger")
+        client.create_registered_model(
+            ledger_name(), description=f"The history of Production of {model_name()}: make ledger"
+        )
     except MlflowException as error:
         # Another client created it in the meantime.
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
@@ -195,7 +197,7 @@ def apply_entry(client: "MlflowClient", entry: Entry) -> None:
         if newest is None or newest.number == entry.number:
             break
         entry = newest
-    retry_once(client.set_model_version_tag, LEDGER, str(entry.number), "done", "true")
+    retry_once(client.set_model_version_tag, ledger_name(), str(entry.number), "done", "true")
 
 
 def _set_aliases(client: "MlflowClient", entry: Entry) -> None:
@@ -204,18 +206,18 @@ def _set_aliases(client: "MlflowClient", entry: Entry) -> None:
     try:
         if entry.action == ROLLBACK:
             # Before the aliases: a version that has left Production must already be marked.
-            retry_once(client.set_model_version_tag, MODEL, entry.from_version, ROLLED_BACK_TAG, entry.why)
-            retry_once(client.delete_model_version_tag, MODEL, entry.to_version, ROLLED_BACK_TAG)
+            retry_once(client.set_model_version_tag, model_name(), entry.from_version, ROLLED_BACK_TAG, entry.why)
+            retry_once(client.delete_model_version_tag, model_name(), entry.to_version, ROLLED_BACK_TAG)
         if entry.previous_version:
-            retry_once(client.set_registered_model_alias, MODEL, PREVIOUS, entry.previous_version)
-        retry_once(client.set_registered_model_alias, MODEL, PRODUCTION, entry.to_version)
+            retry_once(client.set_registered_model_alias, model_name(), PREVIOUS, entry.previous_version)
+        retry_once(client.set_registered_model_alias, model_name(), PRODUCTION, entry.to_version)
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         raise UserError(
-            f"Entry {entry.number} of {LEDGER} ({describe_move(entry)}) cannot be applied: {error.message} Set the "
-            f"aliases of {MODEL} in MLflow by hand, set the tag done=true on version {entry.number} of {LEDGER}, then "
-            "run again."
+            f"Entry {entry.number} of {ledger_name()} ({describe_move(entry)}) cannot be applied: {error.message} Set "
+            f"the aliases of {model_name()} in MLflow by hand, set the tag done=true on version {entry.number} of "
+            f"{ledger_name()}, then run again."
         ) from error
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from churn.base.command import UserError
-from churn.release.ledger import LEDGER
-from churn.release.registry import EXPERIMENT, MODEL, SQLITE, find_runs, find_versions
+from churn.release.names import experiment_name, ledger_name, model_name
+from churn.release.registry import SQLITE, find_runs, find_versions
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -74,8 +74,9 @@ class Store:
             found = mlflow.artifacts.list_artifacts(version.source, tracking_uri=self.uri)
         if not any(Path(file.path).name == "MLmodel" for file in found):
             raise UserError(
-                f"The model of version {version.version} of {MODEL} in {self.uri} is missing at {version.source}, so "
-                "nothing is copied. Restore that folder, or delete the version in MLflow, then run again."
+                f"The model of version {version.version} of {model_name()} in {self.uri} is missing at "
+                f"{version.source}, so nothing is copied. Restore that folder, or delete the version in MLflow, then "
+                "run again."
             )
 
 
@@ -92,18 +93,18 @@ def read_store(uri: str) -> Store:
 
     with name_store(uri):
         client = mlflow.MlflowClient(uri, uri)
-        experiment = client.get_experiment_by_name(EXPERIMENT)
+        experiment = client.get_experiment_by_name(experiment_name())
         if experiment is not None and experiment.lifecycle_stage != "active":
             experiment = None
-        models = client.search_registered_models(f"name = '{MODEL}'")
+        models = client.search_registered_models(f"name = '{model_name()}'")
         return Store(
             uri,
             client,
             experiment,
             _parents_first(find_runs(client, experiment.experiment_id)) if experiment else [],
             models[0] if models else None,
-            find_versions(client, MODEL),
-            find_versions(client, LEDGER),
+            find_versions(client, model_name()),
+            find_versions(client, ledger_name()),
         )
 
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
-from churn.release.ledger import CREATED_TAG, LEDGER, Move, create_ledger, explain_move, last_entry
+from churn.release.ledger import CREATED_TAG, Move, create_ledger, explain_move, last_entry
 from churn.release.local_store import PARENT_TAG, Store
+from churn.release.names import experiment_name, ledger_name, model_name
 from churn.release.registry import (
     DIGEST_TAG,
-    EXPERIMENT,
-    MODEL,
     PREVIOUS,
     PRODUCTION,
     ROLLED_BACK_TAG,
@@ -80,19 +79,19 @@ class Migration:
             self._copy_run(run, experiment, here.get(run.info.run_id))
         if self.store.model is None:
             return None
-        if not self.client.search_registered_models(f"name = '{MODEL}'"):
-            self.client.create_registered_model(MODEL, self.store.model.tags, self.store.model.description)
+        if not self.client.search_registered_models(f"name = '{model_name()}'"):
+            self.client.create_registered_model(model_name(), self.store.model.tags, self.store.model.description)
         for version in self.store.versions:
             self._copy_version(version, experiment, here.get(describe_origin(version)))
         self._renumber_evaluations()
         return self._copy_production(self.store.model)
 
     def _find_experiment(self) -> str:
-        found = self.client.get_experiment_by_name(EXPERIMENT)
+        found = self.client.get_experiment_by_name(experiment_name())
         if found is not None:
             return found.experiment_id
         return self.client.create_experiment(
-            EXPERIMENT, tags=self.store.experiment.tags if self.store.experiment else None
+            experiment_name(), tags=self.store.experiment.tags if self.store.experiment else None
         )
 
     def _copy_run(self, run: "Run", experiment: str, copy: "Run | None") -> None:
@@ -127,7 +126,7 @@ class Migration:
 
         These were copied earlier, or have the same candidate: registered at the server, or copied from another store.
         """
-        there = find_versions(self.client, MODEL)
+        there = find_versions(self.client, model_name())
         ours = {describe_origin(version) for version in self.store.versions}
         copies = {version.tags[FROM_TAG]: version for version in reversed(there) if FROM_TAG in version.tags}
         same = {
@@ -149,7 +148,7 @@ class Migration:
         source, run = self._find_place(version, experiment, carrier)
         tags = version.tags | {NUMBER_TAG: number} | describe_copy(version)
         self.versions[number] = self.client.create_model_version(
-            MODEL, source, run, tags, version.run_link or None, version.description, AT_ONCE
+            model_name(), source, run, tags, version.run_link or None, version.description, AT_ONCE
         )
         self._count(self.copied, "versions")
 
@@ -178,7 +177,7 @@ class Migration:
             copy, evaluation = self.versions[str(version.version)], version.tags.get("evaluation", "")
             renumbered = self._renumber_evaluation(evaluation)
             if renumbered != evaluation and copy.tags.get("evaluation") == evaluation:
-                retry_once(self.client.set_model_version_tag, MODEL, str(copy.version), "evaluation", renumbered)
+                retry_once(self.client.set_model_version_tag, model_name(), str(copy.version), "evaluation", renumbered)
 
     def _renumber_evaluation(self, evaluation: str) -> str:
         try:
@@ -200,8 +199,8 @@ class Migration:
     def _copy_production(self, model: "RegisteredModel") -> str | None:
         """Copy the aliases and the ledger, unless the server has its own Production; return why not."""
         wanted = {alias: self._renumber(str(number)) for alias, number in model.aliases.items()}
-        there = {entry.tags.get(FROM_TAG): entry for entry in find_versions(self.client, LEDGER)}
-        aliases = self.client.get_registered_model(MODEL).aliases
+        there = {entry.tags.get(FROM_TAG): entry for entry in find_versions(self.client, ledger_name())}
+        aliases = self.client.get_registered_model(model_name()).aliases
         aliases = {alias: str(number) for alias, number in aliases.items()}
         if self._has_own_production(wanted, there, aliases):
             return (
@@ -217,7 +216,7 @@ class Migration:
             if aliases.get(alias) == number:
                 self._count(self.present, "aliases")
             else:
-                retry_once(self.client.set_registered_model_alias, MODEL, alias, number)
+                retry_once(self.client.set_registered_model_alias, model_name(), alias, number)
                 self._count(self.copied, "aliases")
         self._copy_ledger(there)
         return None
@@ -239,9 +238,9 @@ class Migration:
         for version in self.store.versions:
             copy, why = self.versions[str(version.version)], version.tags.get(ROLLED_BACK_TAG)
             if why is not None and copy.tags.get(ROLLED_BACK_TAG) != why:
-                retry_once(self.client.set_model_version_tag, MODEL, str(copy.version), ROLLED_BACK_TAG, why)
+                retry_once(self.client.set_model_version_tag, model_name(), str(copy.version), ROLLED_BACK_TAG, why)
             if why is None and ROLLED_BACK_TAG in copy.tags:
-                retry_once(self.client.delete_model_version_tag, MODEL, str(copy.version), ROLLED_BACK_TAG)
+                retry_once(self.client.delete_model_version_tag, model_name(), str(copy.version), ROLLED_BACK_TAG)
 
     def _copy_ledger(self, there: "dict[str | None, ModelVersion]") -> None:
         """Copy the entries in order, each in one call, so that the same entries stay valid."""
@@ -255,7 +254,7 @@ class Migration:
                 self._count(self.copied, "ledger entries")
             else:
                 if "done" in entry.tags and "done" not in copy.tags:
-                    retry_once(self.client.set_model_version_tag, LEDGER, str(copy.version), "done", "true")
+                    retry_once(self.client.set_model_version_tag, ledger_name(), str(copy.version), "done", "true")
                 self._count(self.present, "ledger entries")
             numbers[str(entry.version)] = str(copy.version)
 
@@ -270,9 +269,9 @@ class Migration:
             description = explain_move(move)
         version = self.versions.get(entry.tags.get("to_version", ""))
         # The server refuses a local path as a source; without a version there is nothing to load, so any address does.
-        source = cast(str, version.source) if version else f"migrated:/{LEDGER}/{entry.version}"
+        source = cast(str, version.source) if version else f"migrated:/{ledger_name()}/{entry.version}"
         run = version.run_id or None if version else None
-        return self.client.create_model_version(LEDGER, source, run, tags, None, description, AT_ONCE)
+        return self.client.create_model_version(ledger_name(), source, run, tags, None, description, AT_ONCE)
 
     def _count(self, counts: dict[str, int], kind: str) -> None:
         counts[kind] = counts.get(kind, 0) + 1

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from churn.base.command import UserError
+from churn.release.names import model_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.pyfunc import PyFuncModel
 
-MODEL = "churn-model"
-EXPERIMENT = "churn_retention"
 PRODUCTION, PREVIOUS = "production", "previous"
 DIGEST_TAG = "candidate_digest"
 # Why a version was rolled back; such a version is never promoted again.
@@ -118,7 +117,7 @@ def find_versions(client: "MlflowClient", name: str, condition: str = "") -> "li
 
 def find_version(client: "MlflowClient", digest: str) -> "ModelVersion | None":
     """Return the version made from the candidate with this digest, the oldest if there are several."""
-    return next(iter(find_versions(client, MODEL, f"tags.`{DIGEST_TAG}` = '{digest}'")), None)
+    return next(iter(find_versions(client, model_name(), f"tags.`{DIGEST_TAG}` = '{digest}'")), None)
 
 
 def aliased_version(client: "MlflowClient", alias: str) -> "ModelVersion | None":
@@ -126,7 +125,7 @@ def aliased_version(client: "MlflowClient", alias: str) -> "ModelVersion | None"
     from mlflow.exceptions import MlflowException
 
     try:
-        return client.get_model_version_by_alias(MODEL, alias)
+        return client.get_model_version_by_alias(model_name(), alias)
     except MlflowException as error:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
@@ -153,7 +152,7 @@ def load_version(version: str) -> "tuple[PyFuncModel, Path]":
     """Return a registered version's model and its ONNX scorer."""
     import mlflow
 
-    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{MODEL}/{version}"))
+    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{model_name()}/{version}"))
     return mlflow.pyfunc.load_model(str(folder)), folder / "artifacts" / "scorer.onnx"
 
 
@@ -178,13 +177,13 @@ def _sqlite_knows(database: Path, version: str) -> bool:
     query = "SELECT 1 FROM model_versions WHERE name = ? AND version = ?"
     try:
         with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-            return connection.execute(query, (MODEL, version)).fetchone() is not None
+            return connection.execute(query, (model_name(), version)).fetchone() is not None
     except sqlite3.OperationalError as error:
         return "no such table" not in str(error)
 
 
 def _server_knows(uri: str, version: str) -> bool:
-    query = urllib.parse.urlencode({"name": MODEL, "version": version})
+    query = urllib.parse.urlencode({"name": model_name(), "version": version})
     request = urllib.request.Request(f"{uri.rstrip('/')}/api/2.0/mlflow/model-versions/get?{query}")
     if user := os.environ.get("MLFLOW_TRACKING_USERNAME"):
         login = f"{user}:{os.environ.get('MLFLOW_TRACKING_PASSWORD', '')}".encode()

@@ -14,7 +14,7 @@ from churn.dashboard.notices import show_rule, source
 from churn.dashboard.record import Record
 from churn.dashboard.run_files import list_drops
 from churn.dashboard.scored import Scored, read_scores, score_by_heuristic
-from churn.release.registry import MODEL
+from churn.release.names import model_name
 
 ANY = "any"
 
@@ -48,7 +48,7 @@ def show(record: Record) -> None:
         disabled=not len(rows),
         icon=":material/download:",
     )
-    by = "scored by the local heuristic" if scored.by == NAME else f"scored by version {scored.by} of {MODEL}"
+    by = "scored by the local heuristic" if scored.by == NAME else f"scored by version {scored.by} of {model_name()}"
     source(str(scored.path), f"{by} as of {scored.table['as_of_date'][0]}")
 
 

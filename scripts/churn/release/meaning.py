@@ -1,0 +1,133 @@
+"""What a model means: the question it answers, on which features, from which data. Only equal meanings are compared.
+
+The features' digests come from the stages, which compile the expressions (churn.features.meanings).
+"""
+
+import ast
+import json
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from churn.base.drops import parse_drop
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+MEANING_TAG = "meaning"
+DEMO = "demo"
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a model means.
+
+    Attributes
+    ----------
+    source : str
+        Where its drops come from, demo or own; "" if unknown.
+    horizon_days, lookback_days : int
+    label : str
+        The digest of the label's expression; "" if unknown.
+    features : dict of str
+        The digest of the expression of each feature that it uses; "" if unknown.
+    training_dates : list of str
+        The as-of dates of its training rows, oldest first.
+    """
+
+    source: str
+    horizon_days: int
+    lookback_days: int
+    label: str
+    features: dict[str, str]
+    training_dates: list[str]
+
+    def to_json(self) -> str:
+        """Return it as a version's tag."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    def differences(self, today: "Meaning") -> list[str]:
+        """Return in which ways today's rows ask another question, or have other features; empty if in none."""
+        found = []
+        if self.horizon_days != today.horizon_days:
+            found.append(f"a horizon of {self.horizon_days} days, now {today.horizon_days}")
+        if self.label and today.label and self.label != today.label:
+            found.append("another definition of churn")
+        return found + self.feature_differences(today.lookback_days, today.features)
+
+    def feature_differences(self, lookback_days: int, digests: dict[str, str]) -> list[str]:
+        """Return in which ways features differ from those of this model; empty if in none.
+
+        Parameters
+        ----------
+        lookback_days : int
+            The lookback of the features.
+        digests : dict of str
+            The digest of each feature that they have.
+        """
+        found = []
+        if self.lookback_days != lookback_days:
+            found.append(f"a lookback of {self.lookback_days} days, now {lookback_days}")
+        if gone := [name for name in self.features if name not in digests]:
+            found.append(f"{', '.join(gone)}, which no longer exists" if len(gone) == 1 else f"{', '.join(gone)}, gone")
+        edited = [name for name, digest in self.features.items() if digest and digests.get(name, digest) != digest]
+        if edited:
+            found.append(f"another definition of {', '.join(edited)}")
+        return found
+
+    def trained_on(self, holdout_date: date) -> str | None:
+        """Return the newest training date whose label needs days after the holdout's as-of date; None without one."""
+        horizon = timedelta(days=self.horizon_days)
+        late = [day for day in self.training_dates if parse_drop(day) + horizon > holdout_date]
+        return late[-1] if late else None
+
+
+def candidate_meaning(training_set: Path, trained: Path) -> Meaning:
+    """Return what the candidate means, from the metrics of build_training_set and of train_model."""
+    rows, model = (json.loads(path.read_text()) for path in (training_set, trained))
+    return Meaning(
+        source=rows["source"],
+        horizon_days=rows["horizon_days"],
+        lookback_days=rows["lookback_days"],
+        label=rows["label_digest"],
+        features={name: rows["feature_digests"].get(name, "") for name in sorted(model["features"])},
+        training_dates=rows["training_dates"],
+    )
+
+
+def version_meaning(client: "MlflowClient", version: "ModelVersion") -> Meaning | None:
+    """Return what a registered version means; what a version of before 2026-11-27 did not store is unknown.
+
+    None for a version that somebody made by hand.
+    """
+    if text := version.tags.get(MEANING_TAG):
+        return Meaning(**json.loads(text))
+    run = client.get_run(version.run_id).data if version.run_id else None
+    if run is None or "build_training_set.horizon_days" not in run.params:
+        return None
+    dates = sorted(name.split(".")[1] for name in run.metrics if name.startswith("as_of.") and name.endswith(".rows"))
+    return Meaning(
+        source="",
+        horizon_days=int(run.params["build_training_set.horizon_days"]),
+        lookback_days=int(run.params["build_features.lookback_days"]),
+        label="",
+        features={},
+        # The newest is the holdout's.
+        training_dates=dates[:-1],
+    )
+
+
+def read_params(client: "MlflowClient", version: "ModelVersion", section: str) -> dict[str, Any]:
+    """Return the parameters of a section of params.yaml with which a version was trained, nested names with dots."""
+    params = client.get_run(version.run_id).data.params if version.run_id else {}
+    start = f"{section}."
+    return {name.removeprefix(start): _parse(text) for name, text in params.items() if name.startswith(start)}
+
+
+def _parse(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
