@@ -10,8 +10,8 @@ Writes
     train.parquet, holdout.parquet: user_id, as_of_date, card_type, the features (float64, null if unknown), label
     (int32, 1 churned); sorted by as-of date and user
     build_training_set.json: the dates, with rows and churn rate, the features unknown in every training row; the
-    limits of dates and rows, how many older dates are left out, and users_part (n: one user in n is kept); the source of
-    the drops; the digests of the label's and of each feature's expression
+    limits of dates and rows, how many older dates are left out, and users_part (n: one user in n is kept); the source
+    of the drops; the digests of the label's and of each feature's expression
 """
 
 import argparse

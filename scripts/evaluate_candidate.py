@@ -1,17 +1,19 @@
 """Compare the candidate with the model in Production on the candidate's holdout.
 
 Reads
-    register_candidate.json, data/training/holdout.parquet, the registry
+    register_candidate.json, data/training/holdout.parquet, metrics/build_training_set.json, the registry
 Writes
     evaluation.json: candidate and production (version, roc_auc, ece), gain with its interval (null unless another
-    version is in Production), gates (value, limit, passed, message), decision (promote or skip), reason
+    version is in Production), gates (value, limit, passed, message), decision (promote, skip or not comparable), reason
+    the tag `holdout` of the candidate's version, if it is compared: which holdout has judged it
 """
 
 import argparse
 import json
 import os
+from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,19 +25,31 @@ from churn.base.files import write_json
 from churn.base.params import read_section
 from churn.evaluation.metrics import calibration_error, roc_auc
 from churn.release.gates import decide
+from churn.release.meaning import DEMO, Meaning, rows_meaning, version_meaning
 from churn.release.names import model_name
 from churn.release.registry import (
     PRODUCTION,
     ROLLED_BACK_TAG,
     aliased_version,
+    find_versions,
     load_version,
     open_registry,
+    retry_once,
     tracking_uri,
 )
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
-def evaluate_candidate(candidate: Path, holdout: Path, evaluation: Path, params: dict[str, Any]) -> None:
-    """Score the holdout with both models and write the decision.
+NOT_COMPARABLE = "not comparable"
+# Which holdout has judged a version: each may be one of several that the same holdout judges.
+HOLDOUT_TAG = "holdout"
+
+
+def evaluate_candidate(
+    candidate: Path, holdout: Path, training_set: Path, evaluation: Path, params: dict[str, Any]
+) -> None:
+    """Score the holdout with both models, if Production means the same, and write the decision.
 
     Parameters
     ----------
@@ -43,6 +57,8 @@ def evaluate_candidate(candidate: Path, holdout: Path, evaluation: Path, params:
         Receipt of register_candidate.
     holdout : Path
         Table with labelled rows.
+    training_set : Path
+        Metrics of build_training_set: what the rows mean.
     evaluation : Path
         The JSON file to write.
     params : dict
@@ -53,30 +69,74 @@ def evaluate_candidate(candidate: Path, holdout: Path, evaluation: Path, params:
     UserError
         When Production cannot be loaded or cannot score the holdout, or MLflow does not answer.
     """
-    rows = pq.read_table(holdout)
+    rows, today = pq.read_table(holdout), rows_meaning(training_set)
+    holdout_date = max(rows["as_of_date"].to_pylist())
     version = json.loads(candidate.read_text())["version"]
     params = params | {"min_delta": read_min_delta(params)}
     with open_registry() as client:
         current = aliased_version(client, PRODUCTION)
         production = None if current is None else str(current.version)
-        scores = {one: score_version(one, rows) for one in {version, production} - {None}}
+        rival = None if production in (None, version) else production
+        meaning = version_meaning(client, current) if current is not None and rival else None
+        obstacles = [] if meaning is None else find_obstacles(meaning, today, holdout_date)
+        scored = {version, production} - {None} if not obstacles else {version}
+        scores = {one: score_version(one, rows) for one in scored}
+        judged = 0
+        if rival and not obstacles:
+            judged = join_holdout(client, version, f"{holdout_date} + {today.horizon_days} days")
         rolled_back = client.get_model_version(model_name(), version).tags.get(ROLLED_BACK_TAG)
-    # A model in Production is not compared with itself.
-    rival = None if production in (None, version) else scores[production]
-    content = decide(rows, scores[version], rival, params)
+    content = decide(rows, scores[version], scores.get(rival), params, judged)
+    if obstacles and meaning is not None:
+        content |= explain_obstacles(content, version, production, obstacles, of_demo=counts_as_none(meaning, today))
     if production == version:
         content |= {"decision": "skip", "reason": f"Version {version} is already in Production."}
     elif rolled_back is not None:
-        reason = f"Version {version} was rolled back: {rolled_back}. Only make rollback can bring it back."
+        reason = f"Version {version} was rolled back: {rolled_back}. Only make rollback or make promote brings it back."
         content |= {"decision": "skip", "reason": reason}
     label = rows["label"].to_numpy()
     content |= {
         "candidate": {"version": version} | describe(label, scores[version]),
-        "production": None if production is None else {"version": production} | describe(label, scores[production]),
+        "production": None if production is None else {"version": production} | describe(label, scores.get(production)),
         "min_delta": params["min_delta"],
     }
     write_json(content, evaluation)
     print(f"{content['decision']}: {content['reason']}")
+
+
+def find_obstacles(production: Meaning, today: Meaning, holdout_date: date) -> list[str]:
+    """Return why Production and the candidate cannot be compared on the holdout; empty if they can."""
+    found = production.differences(today)
+    if day := production.trained_on(holdout_date):
+        found.append(f"it was trained on rows of {day}, whose labels need days after the holdout's date {holdout_date}")
+    return found
+
+
+def counts_as_none(production: Meaning, today: Meaning) -> bool:
+    """Return whether Production is a demo's and the candidate is not."""
+    return production.source == DEMO != today.source
+
+
+def explain_obstacles(
+    content: dict[str, Any], version: str, production: str | None, obstacles: list[str], *, of_demo: bool
+) -> dict[str, Any]:
+    """Return the decision and the reason for two models that are not compared."""
+    if of_demo:
+        opening = f"Version {production} in Production is the demo's; for a candidate of own data it counts as none."
+        return {"reason": f"{opening} {content['reason']}"}
+    failed = [gate["message"] for gate in content["gates"] if not gate["passed"]]
+    reason = (
+        f"The candidate cannot be compared with version {production}, which stays in Production: that has "
+        f"{'; '.join(obstacles)}. Two ways on: train Production's own parameters on today's rows and compare with "
+        f'that (make rematch), or decide yourself: make promote VERSION={version} WHY="..."'
+    )
+    return {"decision": NOT_COMPARABLE, "reason": " ".join([reason, *failed])}
+
+
+def join_holdout(client: "MlflowClient", version: str, holdout: str) -> int:
+    """Tag a version with the holdout that judges it; return how many earlier versions that holdout has judged."""
+    retry_once(client.set_model_version_tag, model_name(), version, HOLDOUT_TAG, holdout)
+    judged = find_versions(client, model_name(), f"tags.`{HOLDOUT_TAG}` = '{holdout}'")
+    return sum(int(one.version) < int(version) for one in judged)
 
 
 def score_version(version: str, rows: pa.Table) -> NDArray[np.float64]:
@@ -99,8 +159,10 @@ def score_version(version: str, rows: pa.Table) -> NDArray[np.float64]:
         ) from error
 
 
-def describe(label: NDArray[np.float64], probability: NDArray[np.float64]) -> dict[str, float]:
-    """Return the measures of a model that the decision is based on."""
+def describe(label: NDArray[np.float64], probability: NDArray[np.float64] | None) -> dict[str, float | None]:
+    """Return the measures of a model that the decision is based on; null for a model that was not compared."""
+    if probability is None:
+        return {"roc_auc": None, "ece": None}
     return {"roc_auc": roc_auc(label, probability), "ece": calibration_error(label, probability)}
 
 
@@ -123,11 +185,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--candidate", type=Path, required=True, help="receipt of register_candidate")
     parser.add_argument("--holdout", type=Path, required=True, help="table of holdout rows")
+    parser.add_argument("--training-set", type=Path, required=True, help="metrics of build_training_set")
     parser.add_argument("--evaluation", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     args = parser.parse_args()
     params = read_section(args.params, "evaluate_candidate")
-    evaluate_candidate(args.candidate, args.holdout, args.evaluation, params)
+    evaluate_candidate(args.candidate, args.holdout, args.training_set, args.evaluation, params)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,10 @@
 Reads
     evaluation.json, the registry
 Writes
-    an entry in the registry's ledger; the aliases `production` and `previous` of churn-model; tags `decision`, `reason`
+    an entry in the registry's ledger; the aliases `production` and `previous` of the model; tags `decision`, `reason`
     and `evaluation` (the content of evaluation.json) of the candidate's version, unless it is already in Production
-    promote_model.json: decision, reason, candidate_version, production_version, previous_version (null for none)
+    promote_model.json: decision (that of evaluation.json, or held, or other branch), reason, held (whether promotions
+    are held), candidate_version, production_version, previous_version (null for none)
 """
 
 import argparse
@@ -15,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from churn.base.command import UserError, run_command
 from churn.base.files import write_json
+from churn.base.params import read_section
+from churn.release.branch import explain_other_branch
+from churn.release.hold import find_hold
 from churn.release.ledger import PROMOTE, Entry, Move, finish_last_entry, move_production
 from churn.release.names import model_name
 from churn.release.registry import PREVIOUS, PRODUCTION, ROLLED_BACK_TAG, aliased_version, open_registry, retry_once
@@ -22,11 +26,21 @@ from churn.release.registry import PREVIOUS, PRODUCTION, ROLLED_BACK_TAG, aliase
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-COMPARE_AGAIN = "snakemake --cores 1 --forcerun evaluate_candidate"
+COMPARE_AGAIN = "make run"
+HELD, OTHER_BRANCH = "held", "other branch"
 
 
-def promote_model(evaluation: Path, receipt: Path) -> None:
-    """Apply the decision of the evaluation.
+def promote_model(evaluation: Path, receipt: Path, branch: str) -> None:
+    """Apply the decision of the evaluation, unless promotions are held or this branch does not promote.
+
+    Parameters
+    ----------
+    evaluation : Path
+        The evaluation.json of evaluate_candidate.
+    receipt : Path
+        The JSON file to write.
+    branch : str
+        release.branch of params.yaml: the branch that promotes.
 
     Raises
     ------
@@ -35,18 +49,27 @@ def promote_model(evaluation: Path, receipt: Path) -> None:
         rolled back, or MLflow does not answer.
     """
     content = json.loads(evaluation.read_text())
-    candidate, reason = content["candidate"]["version"], content["reason"]
+    candidate, decision, reason = content["candidate"]["version"], content["decision"], content["reason"]
     with open_registry() as client:
         last = finish_last_entry(client)
-        if content["decision"] == "promote":
+        hold = find_hold(client)
+        if decision == PROMOTE and version_number(client, PRODUCTION) != candidate:
             compared = content["production"] and content["production"]["version"]
-            promote_candidate(client, candidate, compared, reason, last)
-        tag_version(client, candidate, content)
+            check_comparison(client, candidate, compared)
+            if other := explain_other_branch(branch):
+                decision, reason = OTHER_BRANCH, f"{reason} But {other}, so Production stays."
+            elif hold is not None:
+                decision, reason = HELD, f"{reason} {explain_hold(hold, candidate)}"
+            else:
+                move = Move(PROMOTE, compared or "", candidate, previous_version=compared or "", why=reason)
+                move_production(client, move, last, advice=f"Compare with the new Production: {COMPARE_AGAIN}")
+        tag_version(client, candidate, content | {"decision": decision, "reason": reason})
         production, previous = version_number(client, PRODUCTION), version_number(client, PREVIOUS)
     write_json(
         {
-            "decision": content["decision"],
+            "decision": decision,
             "reason": reason,
+            "held": hold is not None,
             "candidate_version": candidate,
             "production_version": production,
             "previous_version": previous,
@@ -54,16 +77,20 @@ def promote_model(evaluation: Path, receipt: Path) -> None:
         receipt,
     )
     now = f"Production is version {production}." if production else "No version is in Production."
-    print(f"{content['decision']}: {reason} {now}")
+    print(f"{decision}: {reason} {now}")
 
 
-def promote_candidate(
-    client: "MlflowClient", candidate: str, compared: str | None, reason: str, last: Entry | None
-) -> None:
-    """Promote the candidate if Production is still the version it was compared with, which becomes `previous`."""
+def explain_hold(hold: Entry, candidate: str) -> str:
+    """Return what holds promotions, and how to release them."""
+    return (
+        f"But promotions are held since {hold.when:%Y-%m-%d} (entry {hold.number}, {hold.action} by {hold.who}: "
+        f'{hold.why}). Version {candidate} waits: make release-hold WHY="...", then make run.'
+    )
+
+
+def check_comparison(client: "MlflowClient", candidate: str, compared: str | None) -> None:
+    """Raise `UserError` unless Production is still the version that the candidate was compared with."""
     production = version_number(client, PRODUCTION)
-    if production == candidate:
-        return
     if production != compared:
         raise UserError(
             f"Production of {model_name()} is now version {production}, but the candidate (version {candidate}) was "
@@ -72,11 +99,8 @@ def promote_candidate(
     if why := client.get_model_version(model_name(), candidate).tags.get(ROLLED_BACK_TAG):
         raise UserError(
             f"Version {candidate} of {model_name()} was rolled back ({ROLLED_BACK_TAG}: {why}) after it was compared. "
-            f"Compare again: {COMPARE_AGAIN}. To promote it anyway, delete its tag {ROLLED_BACK_TAG} in MLflow."
+            f'Compare again: {COMPARE_AGAIN}. To promote it anyway: make promote VERSION={candidate} WHY="..."'
         )
-    replaced = production or ""
-    move = Move(PROMOTE, replaced, candidate, previous_version=replaced, why=reason)
-    move_production(client, move, last, advice=f"Compare with the new Production: {COMPARE_AGAIN}")
 
 
 def tag_version(client: "MlflowClient", candidate: str, content: dict[str, Any]) -> None:
@@ -100,8 +124,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--evaluation", type=Path, required=True, help="evaluation.json of evaluate_candidate")
     parser.add_argument("--receipt", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     args = parser.parse_args()
-    promote_model(args.evaluation, args.receipt)
+    promote_model(args.evaluation, args.receipt, read_section(args.params, "release")["branch"])
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from churn.base.command import UserError, run_command
-from churn.release.ledger import ROLLBACK, Entry, Move, finish_last_entry, move_production
+from churn.release.ledger import ROLLBACK, Entry, Move, finish_last_entry, move_production, require_reason
 from churn.release.names import model_name
 from churn.release.registry import PREVIOUS, PRODUCTION, aliased_version, open_registry
 
@@ -28,16 +28,15 @@ def rollback(why: str) -> None:
         When no reason is given, there is no version to go back to, someone else changes Production at the same time, or
         MLflow does not answer.
     """
-    why = " ".join(why.split())
-    if not why:
-        raise UserError('A reason is required and kept in the ledger: make rollback WHY="calls went up in Lima"')
+    why = require_reason(why, "make rollback", "calls went up in Lima")
     with open_registry() as client:
         last = finish_last_entry(client)
         # After a kill, the same command must not undo its own rollback.
         if last is None or last.action != ROLLBACK or (last.done and last.why != why):
             last = swap_aliases(client, why, last)
     print(f"Production is version {last.to_version}. Version {last.from_version} was rolled back: {last.why}")
-    print("To score the users with it: snakemake --cores 1 --forcerun score_users")
+    print('Promotions are held until: make release-hold WHY="..."')
+    print("To score the users with it: make run")
     print('To undo this, roll back again with another reason: make rollback WHY="..."')
 
 

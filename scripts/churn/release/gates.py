@@ -28,6 +28,7 @@ def decide(
     candidate: NDArray[np.float64],
     production: NDArray[np.float64] | None,
     params: dict[str, Any],
+    candidates_judged: int = 0,
 ) -> dict[str, Any]:
     """Decide whether to promote a candidate.
 

@@ -1,9 +1,12 @@
-"""The ledger of Production: who promoted or rolled back which version, when and why. Of two at once, only one wins.
+"""The ledger of Production: who promoted, rolled back or held what, when and why. Of two at once, only one wins.
 
 MLflow sets an alias without checking its old value, so two clients could overwrite each other. But it numbers the
 versions of a registered model 1, 2, 3 ... atomically. So each version of churn-model-ledger is one entry, created in
 one call with all its content as tags. An entry names the entry before it, and is valid when no other valid entry came
 in between. The aliases follow the valid entries.
+
+A rollback lasts: it holds promotions, as an entry `hold` does, until an entry `release-hold`. The alias `hold` shows
+it.
 """
 
 import getpass
@@ -17,20 +20,27 @@ from typing import TYPE_CHECKING, cast
 from churn.base.command import UserError
 from churn.release.names import ledger_name, model_name
 from churn.release.provenance import current_commit
-from churn.release.registry import PREVIOUS, PRODUCTION, ROLLED_BACK_TAG, find_versions, retry_once
+from churn.release.registry import (
+    HOLD_ALIAS,
+    PREVIOUS,
+    PRODUCTION,
+    ROLLED_BACK_TAG,
+    find_versions,
+    retry_once,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-PROMOTE, ROLLBACK = "promote", "rollback"
+PROMOTE, ROLLBACK, HOLD, RELEASE_HOLD = "promote", "rollback", "hold", "release-hold"
 # When an entry copied from another store was created: MLflow only knows the date of the copy.
 CREATED_TAG = "migrated_created"
 
 
 @dataclass(frozen=True)
 class Move:
-    """A planned change of Production; the versions are those of churn-model, "" for none."""
+    """A planned entry; the versions are those of the model, "" for none. A hold changes no version."""
 
     action: str
     from_version: str
@@ -116,6 +126,14 @@ def last_entry(client: "MlflowClient") -> Entry | None:
     return next((entry for entry in reversed(read_entries(client)) if entry.valid), None)
 
 
+def require_reason(why: str, command: str, example: str) -> str:
+    """Return a reason on one line; raise `UserError` if it is empty."""
+    why = " ".join(why.split())
+    if not why:
+        raise UserError(f'A reason is required and kept in the ledger: {command} WHY="{example}"')
+    return why
+
+
 def finish_last_entry(client: "MlflowClient") -> Entry | None:
     """Apply the last valid entry if its writer did not; return it as it was before, None without an entry.
 
@@ -151,7 +169,7 @@ def move_production(client: "MlflowClient", move: Move, last: Entry | None, advi
     if first.writer != writer:
         raise UserError(
             f"{first.who} was first: entry {first.number} of {ledger_name()} ({explain_move(first)}) was written at "
-            f"the same time, so version {move.to_version} was not put into Production. {advice}"
+            f"the same time, so this has no effect: {describe_move(move)}. {advice}"
         )
     apply_entry(client, first)
 
@@ -207,10 +225,15 @@ def _set_aliases(client: "MlflowClient", entry: Entry) -> None:
         if entry.action == ROLLBACK:
             # Before the aliases: a version that has left Production must already be marked.
             retry_once(client.set_model_version_tag, model_name(), entry.from_version, ROLLED_BACK_TAG, entry.why)
+        if entry.action in (PROMOTE, ROLLBACK):
             retry_once(client.delete_model_version_tag, model_name(), entry.to_version, ROLLED_BACK_TAG)
         if entry.previous_version:
             retry_once(client.set_registered_model_alias, model_name(), PREVIOUS, entry.previous_version)
         retry_once(client.set_registered_model_alias, model_name(), PRODUCTION, entry.to_version)
+        if entry.action in (ROLLBACK, HOLD):
+            retry_once(client.set_registered_model_alias, model_name(), HOLD_ALIAS, entry.to_version)
+        elif entry.action == RELEASE_HOLD:
+            client.delete_registered_model_alias(model_name(), HOLD_ALIAS)
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
@@ -223,6 +246,8 @@ def _set_aliases(client: "MlflowClient", entry: Entry) -> None:
 
 def describe_move(move: Move) -> str:
     """Return a move in a few words."""
+    if move.action in (HOLD, RELEASE_HOLD):
+        return f"{move.action}: version {move.to_version} stays"
     replaced = f" replaces version {move.from_version}" if move.from_version else ""
     return f"{move.action}: version {move.to_version}{replaced}"
 

@@ -5,7 +5,7 @@ The features' digests come from the stages, which compile the expressions (churn
 
 import ast
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,7 +50,7 @@ class Meaning:
 
     def differences(self, today: "Meaning") -> list[str]:
         """Return in which ways today's rows ask another question, or have other features; empty if in none."""
-        found = []
+        found = [f"{self.source} drops, now {today.source} drops"] if self.source not in ("", today.source) else []
         if self.horizon_days != today.horizon_days:
             found.append(f"a horizon of {self.horizon_days} days, now {today.horizon_days}")
         if self.label and today.label and self.label != today.label:
@@ -71,7 +71,7 @@ class Meaning:
         if self.lookback_days != lookback_days:
             found.append(f"a lookback of {self.lookback_days} days, now {lookback_days}")
         if gone := [name for name in self.features if name not in digests]:
-            found.append(f"{', '.join(gone)}, which no longer exists" if len(gone) == 1 else f"{', '.join(gone)}, gone")
+            found.append(f"features that no longer exist ({', '.join(gone)})")
         edited = [name for name, digest in self.features.items() if digest and digests.get(name, digest) != digest]
         if edited:
             found.append(f"another definition of {', '.join(edited)}")
@@ -84,17 +84,23 @@ class Meaning:
         return late[-1] if late else None
 
 
-def candidate_meaning(training_set: Path, trained: Path) -> Meaning:
-    """Return what the candidate means, from the metrics of build_training_set and of train_model."""
-    rows, model = (json.loads(path.read_text()) for path in (training_set, trained))
+def rows_meaning(training_set: Path) -> Meaning:
+    """Return what today's rows mean, with all their features, from the metrics of build_training_set."""
+    rows = json.loads(training_set.read_text())
     return Meaning(
         source=rows["source"],
         horizon_days=rows["horizon_days"],
         lookback_days=rows["lookback_days"],
         label=rows["label_digest"],
-        features={name: rows["feature_digests"].get(name, "") for name in sorted(model["features"])},
+        features=rows["feature_digests"],
         training_dates=rows["training_dates"],
     )
+
+
+def candidate_meaning(training_set: Path, trained: Path) -> Meaning:
+    """Return what the candidate means, from the metrics of build_training_set and of train_model."""
+    today, used = rows_meaning(training_set), json.loads(trained.read_text())["features"]
+    return replace(today, features={name: today.features.get(name, "") for name in sorted(used)})
 
 
 def version_meaning(client: "MlflowClient", version: "ModelVersion") -> Meaning | None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
 
 PRODUCTION, PREVIOUS = "production", "previous"
+# On the version in Production while promotions are held.
+HOLD_ALIAS = "hold"
 DIGEST_TAG = "candidate_digest"
 # Why a version was rolled back; such a version is never promoted again.
 ROLLED_BACK_TAG = "rolled_back"

@@ -1,0 +1,58 @@
+"""Whether Production is still what the last run left, as Snakemake asks at the start of each run."""
+
+import json
+from functools import cache
+from pathlib import Path
+
+from churn.release.lookup import read_aliases
+from churn.release.registry import HOLD_ALIAS, PRODUCTION
+
+
+def production_moved(promotion: Path) -> str:
+    """Return how the registry differs from what promote_model left; "" if it does not, or does not answer.
+
+    Parameters
+    ----------
+    promotion : Path
+        Receipt of promote_model.
+    """
+    aliases = _read_once()
+    if aliases is None or not promotion.exists():
+        return ""
+    left, now = json.loads(promotion.read_text()), aliases.get(PRODUCTION)
+    if now != left["production_version"]:
+        return f"Production was {_name(left['production_version'])} and is {_name(now)}"
+    held = HOLD_ALIAS in aliases
+    if held != left.get("held", False):
+        return "promotions are held" if held else "promotions are no longer held"
+    return ""
+
+
+def scores_outdated(receipt: Path, version: str = "") -> str:
+    """Return why a drop's scores no longer count: other scores are due, or they are gone; "" if they do.
+
+    Parameters
+    ----------
+    receipt : Path
+        Receipt of score_users.
+    version : str
+        The version that must have scored; "" for Production.
+    """
+    if not receipt.exists():
+        return ""
+    left, aliases = json.loads(receipt.read_text()), _read_once()
+    if gone := [path for path in left["files"] if not Path(path).exists()]:
+        return f"{gone[0]} is gone"
+    now = left["production_version"] if aliases is None else aliases.get(PRODUCTION)
+    if not version and now != left["production_version"]:
+        return f"Production was {_name(left['production_version'])} and is {_name(now)}"
+    return ""
+
+
+def _name(version: str | None) -> str:
+    return f"version {version}" if version else "no version"
+
+
+@cache
+def _read_once() -> dict[str, str] | None:
+    return read_aliases()
