@@ -16,7 +16,7 @@ HIDDEN_COLUMNS := ^(?!Experiment|State|roc_auc$$|pr_auc$$|log_loss$$|ece$$|drift
 AT ?= 06:00
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help install install-test install-docs install-notebook minio summary try-alert up down up-containers down-containers serve push pull prune withdraw migrate-store doctor dashboard notebook run demo check ingest inbox update-drops schedule scheduled-run clear-demo why experiments plots compare report ledger rollback reproduce test test-all bench bench-model bench-drift bench-freshness bench-years try-containers lint docs words site rulegraph lock
+.PHONY: help install install-test install-docs install-notebook minio summary try-alert up down up-containers down-containers serve push pull prune withdraw migrate-store doctor dashboard notebook run demo check ingest inbox update-drops schedule scheduled-run clear-demo why experiments plots compare report ledger rollback hold release-hold promote rematch score reproduce test test-all bench bench-model bench-drift bench-freshness bench-years try-containers lint docs words site rulegraph lock
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 24
@@ -128,6 +128,21 @@ ledger: install ## list who promoted or rolled back which version, when and why
 
 rollback: install ## WHY="calls went up in Lima": put the previous version back into Production
 	@python scripts rollback --why "$$WHY"
+
+hold: install ## WHY="the audit ends on Friday": let no run promote anything until make release-hold
+	@python scripts hold --why "$$WHY"
+
+release-hold: install ## WHY="the audit is over": let runs promote again, after make hold or make rollback
+	@python scripts release_hold --why "$$WHY"
+
+promote: install ## VERSION=7 WHY="a horizon of 60 days from May": put a version into Production by your own decision
+	@python scripts promote "$(VERSION)" --why "$$WHY"
+
+rematch: install ## train the parameters of Production on today's rows, and compare the candidate with that
+	@python scripts rematch
+
+score: install ## DROP=2026-01-04 [VERSION=3]: score the users of a drop, with Production or another version
+	@python scripts score "$(DROP)" $(if $(VERSION),--version "$(VERSION)") --cores "$(CORES)"
 
 reproduce: install ## VERSION=3: rebuild a registered version from its commit and data, and compare the results
 	@python scripts reproduce "$(VERSION)"

@@ -14,7 +14,6 @@ sys.path[:0] = [f"{workflow.basedir}/scripts", workflow.basedir]
 from churn.base.command import ENV_FILE, UserError
 from churn.base.drops import read_drops, update_list
 from churn.base.params import read_params
-from churn.release.lookup import knows_version
 from churn.release.registry import tracking_uri
 from workflow.freshness import Freshness
 
@@ -46,5 +45,5 @@ rule all:
     input:
         "reports/release/promote_model.json",
         "reports/release/publish_drift_report.json",
-        f"data/scores/{DROPS[-1]}/scores.parquet",
+        f"reports/release/score_users/{DROPS[-1]}.json",
         ALERTS,

@@ -9,6 +9,7 @@ Writes
 
 import argparse
 import hashlib
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,6 +58,27 @@ def find_page(report: Path) -> Path:
 def report_uri() -> str:
     """Return DRIFT_REPORT_URI, by default a folder in the repository."""
     return os.environ.get("DRIFT_REPORT_URI") or DEFAULT_URI
+
+
+def explain_loss(receipt: Path) -> str:
+    """Return that the published report is gone, "" if it is there or its store does not answer.
+
+    Parameters
+    ----------
+    receipt : Path
+        The receipt of its publication.
+    """
+    if not receipt.exists():
+        return ""
+    import fsspec
+
+    uri = json.loads(receipt.read_text())["uri"]
+    try:
+        fs, path = fsspec.url_to_fs(uri)
+        return "" if fs.exists(path) else f"{uri} is gone"
+    # Each storage library raises its own errors; the next publication will name what is wrong.
+    except Exception:
+        return ""
 
 
 def put_once(content: bytes, uri: str) -> bool:

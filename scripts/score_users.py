@@ -1,17 +1,21 @@
 """Score the users of a drop with the model in Production, with reasons for each user.
 
 Reads
-    data/features/<drop>/churn_features.parquet, the registry
+    data/features/<drop>/churn_features.parquet, metrics/build_features/<drop>.json, data/drops.yaml, the registry
 Writes
     scores.parquet: user_id, as_of_date, churn_probability (0 to 1), decile (1: the tenth most likely to churn);
     reason_1 to reason_3: the features with the largest effect on the score, and push_1 to push_3, their SHAP values
     (above 0: towards churn; log-odds, but probability for a random forest); model_version; sorted by user
     scores.csv: the same for people, most likely to churn first, rounded to 4 digits
+    score_users/<drop>.json: drop, model_version (null without scores, with the reason), production_version, users,
+    mean_probability, files (path: SHA-256)
 """
 
 import argparse
+import hashlib
+import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,57 +25,130 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from churn.base.command import UserError, run_command
-from churn.base.files import write_whole
+from churn.base.drops import read_list
+from churn.base.files import write_json, write_whole
+from churn.base.params import read_section
+from churn.release.branch import explain_other_branch
+from churn.release.meaning import DEMO, Meaning, version_meaning
 from churn.release.names import model_name
-from churn.release.registry import PRODUCTION, aliased_version, load_version, open_registry
+from churn.release.registry import PRODUCTION, aliased_version, find_versions, load_version, open_registry
 from churn.scoring.deciles import deciles
 from churn.scoring.explanation import Explanation, explain_rows
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
 
 REASONS = 3
 
 
-def score_users(features: Path, scores: Path) -> None:
-    """Write each user's probability of churn, with reasons.
+def score_users(
+    features: Path, meaning: Path, drops: Path, scores: Path, receipt: Path, branch: str, version: str = ""
+) -> None:
+    """Write each user's probability of churn, with reasons; without a model that can score them, only the receipt.
 
     Parameters
     ----------
     features : Path
         A drop's feature table.
+    meaning : Path
+        Metrics of build_features of that drop: what the features mean.
+    drops : Path
+        data/drops.yaml, which says whether the drops are the demo's.
     scores : Path
         The Parquet file to write; the CSV file is written next to it.
+    receipt : Path
+        The JSON file to write.
+    branch : str
+        release.branch of params.yaml: on other branches features may differ from those of Production.
+    version : str, optional
+        The version that scores; "" for Production.
 
     Raises
     ------
     UserError
-        When no model is in Production, it needs a column that no longer exists, or MLflow does not answer.
+        When the version does not exist, was trained on features of another meaning or on one that no longer exists, or
+        MLflow does not answer.
     """
-    table = pq.read_table(features)
+    table, source = pq.read_table(features), read_list(drops)[0]
     with open_registry() as client:
+        current = find_asked(client, version) if version else aliased_version(client, PRODUCTION)
+        found = None if current is None else version_meaning(client, current)
+        why_not = explain_no_scores(current, found, source, json.loads(meaning.read_text()), branch)
         production = aliased_version(client, PRODUCTION)
-        if production is None:
-            raise UserError(
-                f"No version of {model_name()} has the alias {PRODUCTION!r}, so nothing can be scored. The candidate "
-                "may have failed a gate of evaluate_candidate in params.yaml (see reports/release/evaluation.json); "
-                "otherwise run: snakemake --cores all"
-            )
-        model, scorer = load_version(str(production.version))
+        content: dict[str, Any] = {
+            "drop": meaning.stem,
+            "production_version": None if production is None else str(production.version),
+        }
+        if current is None or why_not:
+            write_json(content | {"model_version": None, "reason": why_not, "users": 0, "files": {}}, receipt)
+            print(f"No scores: {why_not}")
+            return
+        number = str(current.version)
+        model, scorer = load_version(number)
     needed = model.metadata.get_input_schema().input_names()
     if missing := [name for name in needed if name not in table.column_names]:
         raise UserError(
-            f"Version {production.version} of {model_name()} needs the feature {', '.join(missing)}, which {features} "
-            "lacks. Restore it, or promote a model without it."
+            f"Version {number} of {model_name()} needs the feature {', '.join(missing)}, which {features} lacks. "
+            "Restore it, or promote a model without it."
         )
     probability = model.predict(table.select(needed).to_pandas())
     columns: dict[str, Any] = {"churn_probability": probability, "decile": deciles(probability)}
     columns |= strongest_reasons(explain_rows(scorer, table))
     scored = table.select(["user_id", "as_of_date"])
-    for name, values in (columns | {"model_version": [str(production.version)] * len(table)}).items():
+    for name, values in (columns | {"model_version": [number] * len(table)}).items():
         scored = scored.append_column(name, pa.array(values))
     with write_whole(scores) as path:
         pq.write_table(scored, path, compression="zstd")
     with write_whole(scores.with_suffix(".csv")) as path:
         pv.write_csv(for_people(scored), path)
-    print(f"{len(table)} users scored with {model_name()} version {production.version}; mean {probability.mean():.3f}")
+    files = {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in (scores, scores.with_suffix(".csv"))}
+    content |= {"model_version": number, "reason": "", "users": len(table), "files": files}
+    write_json(content | {"mean_probability": float(probability.mean())}, receipt)
+    print(f"{len(table)} users scored with {model_name()} version {number}; mean {probability.mean():.3f}")
+
+
+def find_asked(client: "MlflowClient", version: str) -> "ModelVersion":
+    """Return the version that was asked for; raise `UserError` if there is none."""
+    known = {str(one.version): one for one in find_versions(client, model_name())}
+    if version not in known:
+        raise UserError(f"{model_name()} has no version {version!r}. Its versions: {', '.join(known) or 'none'}.")
+    return known[version]
+
+
+def explain_no_scores(
+    version: "ModelVersion | None", meaning: Meaning | None, source: str, features: dict[str, Any], branch: str
+) -> str:
+    """Return why no users are scored, "" if they are.
+
+    Raises
+    ------
+    UserError
+        When the features have another meaning than those of the version, on the branch that promotes.
+    """
+    if version is None:
+        return (
+            "no version is in Production. The candidate failed a gate (reports/release/evaluation.json says which), or "
+            'this branch does not promote. To decide yourself: make promote VERSION=1 WHY="..."'
+        )
+    if meaning is None:
+        return ""
+    if meaning.source == DEMO != source:
+        return f"version {version.version} in Production is the demo's, and these are users of your own."
+    differences = meaning.feature_differences(features["lookback_days"], features["feature_digests"])
+    if not differences:
+        return ""
+    what = (
+        f"version {version.version} was trained on features of another meaning: it has {'; '.join(differences)}. It "
+        "would score them as if they were the same."
+    )
+    if explain_other_branch(branch):
+        return what
+    raise UserError(
+        f"No users are scored: {what} Two ways out: restore these features (git log -p params.yaml "
+        "scripts/churn/features), or put a version into Production that was trained on the new ones: make promote "
+        'VERSION=... WHY="...". Until then the scores of earlier runs stay.'
+    )
 
 
 def strongest_reasons(explanation: Explanation) -> dict[str, NDArray[Any]]:
@@ -98,9 +175,15 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--features", type=Path, required=True, help="features of the drop")
+    parser.add_argument("--meaning", type=Path, required=True, help="metrics of build_features of the drop")
+    parser.add_argument("--drops", type=Path, required=True, help="list of the drops, data/drops.yaml")
     parser.add_argument("--scores", type=Path, required=True, help="Parquet file to write")
+    parser.add_argument("--receipt", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--version", default="", help="the version that scores; default: Production")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     args = parser.parse_args()
-    score_users(args.features, args.scores)
+    branch = read_section(args.params, "release")["branch"]
+    score_users(args.features, args.meaning, args.drops, args.scores, args.receipt, branch, args.version)
 
 
 if __name__ == "__main__":

@@ -95,10 +95,10 @@ def write_message(results: dict, users: int, rejected: dict[str, str]) -> tuple[
     """
     evaluation, promotion, drift = results["evaluation"], results["promotion"], results["drift"]
     alarmed = bool(drift.get("drift_detected") or drift.get("alarms"))
-    words = [evaluation["decision"], *["drift"] * alarmed, *["rejected delivery"] * bool(rejected)]
+    words = [promotion["decision"], *["drift"] * alarmed, *["rejected delivery"] * bool(rejected)]
     before = evaluation["production"]
     lines = [
-        evaluation["reason"],
+        promotion["reason"],
         f"Candidate: {describe_model(evaluation['candidate'])}",
         f"Production: {describe_model(before) if before else 'none'} before this run; "
         f"{'version ' + promotion['production_version'] if promotion['production_version'] else 'none'} now",
@@ -109,7 +109,7 @@ def write_message(results: dict, users: int, rejected: dict[str, str]) -> tuple[
         *link_version(promotion["candidate_version"]),
         f"Commit: {current_commit()[:7]}",
     ]
-    kind = "warning" if alarmed or rejected else "success" if evaluation["decision"] == "promote" else "info"
+    kind = "warning" if alarmed or rejected else "success" if promotion["decision"] == "promote" else "info"
     return f"{model_name()}: {', '.join(words)} (drop {drift['current_drop']})", list(map(strip_logins, lines)), kind
 
 

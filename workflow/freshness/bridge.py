@@ -95,7 +95,7 @@ class Freshness:
         uses: list[str],
         makes: list[str],
         settings: dict[str, str],
-        lost: Callable[[], bool] = lambda: False,
+        lost: Callable[[], str] = lambda: "",
     ) -> Callable[[Any], list[str]]:
         """Return the input function of the rule of a release step.
 
@@ -110,12 +110,12 @@ class Freshness:
         settings
             What else it depends on, such as the address of a registry.
         lost
-            Returns whether what the step made outside is gone; then it runs again.
+            Returns why what the step made outside no longer counts, "" if it does; asked only if nothing else changed.
         """
         if self.workflow.is_main_process:
             changed = changes(make_receipt(uses, settings, self._recorded), read_receipt(name), settings)
-            if not changed and lost():
-                changed = ["what it made is gone"]
+            if not changed and (reason := lost()):
+                changed = [reason]
             self.steps[name] = Step(name, "release", uses, makes, changed, settings)
         return lambda wildcards: self._inputs(name)
 

@@ -20,7 +20,7 @@ rule send_alert:
                     "reports/release/publish_drift_report.json",
                     "metrics/detect_drift.json",
                     f"metrics/build_features/{DROPS[-1]}.json",
-                    f"data/scores/{DROPS[-1]}/scores.parquet",
+                    f"reports/release/score_users/{DROPS[-1]}.json",
                     "scripts/send_alert.py",
                     "scripts/churn/alerts",
                     "scripts/churn/base",
@@ -32,7 +32,11 @@ rule send_alert:
                 ],
                 makes=["reports/release/send_alert.json"],
                 settings={"rejected": ", ".join(read_rejected(inbox_folder()))},
-                lost=lambda: has_undelivered(Path("reports/release/send_alert.json")),
+                lost=lambda: (
+                    "a message was not delivered"
+                    if has_undelivered(Path("reports/release/send_alert.json"))
+                    else ""
+                ),
             )
             if ALERTS
             else []

@@ -1,6 +1,9 @@
 # Drift: compare each drop with those before it. In a first run, each waits for the drop before: they begin early.
 
 
+from publish_drift_report import explain_loss
+
+
 rule measure_drift:
     input:
         fresh.stage("measure_drift@{drop}"),
@@ -73,9 +76,12 @@ rule publish_drift_report:
             ],
             makes=["reports/release/publish_drift_report.json"],
             settings={"DRIFT_REPORT_URI": os.environ.get("DRIFT_REPORT_URI", "")},
+            lost=lambda: explain_loss(
+                Path("reports/release/publish_drift_report.json")
+            ),
         ),
     output:
-        "reports/release/publish_drift_report.json",
+        update("reports/release/publish_drift_report.json"),
     log:
         "logs/publish_drift_report.log",
     benchmark:

@@ -1,6 +1,22 @@
 # From the candidate to Production and its scores. No rule here is a DVC stage: `dvc repro` never touches the registry.
 
-REGISTRY = {"MLFLOW_TRACKING_URI": tracking_uri()}
+from churn.release.branch import explain_other_branch
+from churn.release.lookup import knows_version
+from churn.release.moved import production_moved, scores_outdated
+
+RECEIPTS = "reports/release"
+PROMOTION, SCORES = f"{RECEIPTS}/promote_model.json", f"{RECEIPTS}/score_users"
+REGISTRY = {
+    "MLFLOW_TRACKING_URI": tracking_uri(),
+    "model": params["release"]["model"],
+    "experiment": params["release"]["experiment"],
+}
+# `make score` names a drop, and perhaps a version; a run scores the newest drop with Production.
+SCORED, VERSION = str(config.get("drop", DROPS[-1])), str(config.get("version", ""))
+if SCORED not in DROPS:
+    raise WorkflowError(
+        f"DROP={SCORED} is not listed in data/drops.yaml; the newest are {', '.join(DROPS[-3:])}."
+    )
 
 
 rule register_candidate:
@@ -23,12 +39,14 @@ rule register_candidate:
             ],
             makes=["reports/release/register_candidate.json"],
             settings=REGISTRY,
-            lost=lambda: not knows_version(
-                Path("reports/release/register_candidate.json")
+            lost=lambda: (
+                ""
+                if knows_version(Path(f"{RECEIPTS}/register_candidate.json"))
+                else "its version is gone from the registry"
             ),
         ),
     output:
-        "reports/release/register_candidate.json",
+        update("reports/release/register_candidate.json"),
     log:
         "logs/register_candidate.log",
     benchmark:
@@ -51,6 +69,7 @@ rule evaluate_candidate:
             uses=[
                 "reports/release/register_candidate.json",
                 "data/training/holdout.parquet",
+                "metrics/build_training_set.json",
                 "models/candidate",
                 "scripts/evaluate_candidate.py",
                 "scripts/churn/base",
@@ -67,10 +86,11 @@ rule evaluate_candidate:
                     "CHURN_PROMOTION_MIN_DELTA", ""
                 ),
             },
+            lost=lambda: production_moved(Path(PROMOTION)),
         ),
     output:
         report(
-            "reports/release/evaluation.json",
+            update("reports/release/evaluation.json"),
             caption="../report/evaluate_candidate.rst",
             category="Release",
             labels={"table": "decision and gates"},
@@ -89,7 +109,7 @@ rule evaluate_candidate:
     shell:
         "python -m workflow.freshness release evaluate_candidate python scripts/evaluate_candidate.py"
         " --candidate reports/release/register_candidate.json --holdout data/training/holdout.parquet"
-        " --evaluation {output} > {log} 2>&1"
+        " --training-set metrics/build_training_set.json --evaluation {output} > {log} 2>&1"
 
 
 rule promote_model:
@@ -103,10 +123,14 @@ rule promote_model:
                 "scripts/churn/release",
             ],
             makes=["reports/release/promote_model.json"],
-            settings=REGISTRY,
+            settings=REGISTRY
+            | {
+                "other branch": explain_other_branch(params["release"]["branch"]),
+            },
+            lost=lambda: production_moved(Path(PROMOTION)),
         ),
     output:
-        "reports/release/promote_model.json",
+        update("reports/release/promote_model.json"),
     log:
         "logs/promote_model.log",
     benchmark:
@@ -126,25 +150,23 @@ rule promote_model:
 rule score_users:
     input:
         fresh.release(
-            "score_users",
+            f"score_users@{SCORED}",
             uses=[
-                "reports/release/promote_model.json",
-                f"data/features/{DROPS[-1]}/churn_features.parquet",
+                *([] if "drop" in config else [PROMOTION]),
+                f"data/features/{SCORED}/churn_features.parquet",
+                f"metrics/build_features/{SCORED}.json",
                 "scripts/score_users.py",
                 "scripts/churn/base",
                 "scripts/churn/release",
                 "scripts/churn/scoring",
             ],
-            makes=[
-                f"data/scores/{DROPS[-1]}/scores.parquet",
-                f"data/scores/{DROPS[-1]}/scores.csv",
-            ],
-            settings=REGISTRY,
+            makes=[f"{SCORES}/{SCORED}.json"],
+            settings=REGISTRY | {"version": VERSION},
+            lost=lambda: scores_outdated(Path(f"{SCORES}/{SCORED}.json"), VERSION),
         ),
     output:
-        scores="data/scores/{drop}/scores.parquet",
-        table=report(
-            "data/scores/{drop}/scores.csv",
+        report(
+            update("reports/release/score_users/{drop}.json"),
             caption="../report/score_users.rst",
             category="Release",
             labels={"table": "scores of {drop}"},
@@ -158,8 +180,12 @@ rule score_users:
     threads: 1
     resources:
         mem_mb=1000,
+    params:
+        version=f"--version {VERSION}" if VERSION else "",
     message:
-        "Score the users of {wildcards.drop} with the model in Production"
+        "Score the users of {wildcards.drop}"
     shell:
-        "python -m workflow.freshness release score_users python scripts/score_users.py"
-        " --features data/features/{wildcards.drop}/churn_features.parquet --scores {output.scores} > {log} 2>&1"
+        "python -m workflow.freshness release score_users@{wildcards.drop} python scripts/score_users.py"
+        " --features data/features/{wildcards.drop}/churn_features.parquet"
+        " --meaning metrics/build_features/{wildcards.drop}.json --drops data/drops.yaml"
+        " --scores data/scores/{wildcards.drop}/scores.parquet --receipt {output} {params.version} > {log} 2>&1"

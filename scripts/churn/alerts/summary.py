@@ -9,7 +9,8 @@ from churn.base.command import UserError
 from churn.base.drops import read_drops
 from churn.drift.verdict import describe_drift
 from churn.evaluation.gains import describe_gains
-from churn.release.registry import tracking_uri
+from churn.release.lookup import read_aliases
+from churn.release.registry import PRODUCTION, tracking_uri
 
 
 def summarize_run(root: Path) -> list[str]:
@@ -33,13 +34,14 @@ def summarize_run(root: Path) -> list[str]:
     )
     published = read_result(root / "reports/release/publish_drift_report.json")
     newest = read_drops(root / "data/drops.yaml")[-1]
+    scores = read_result(root / f"reports/release/score_users/{newest}.json")
     production, store = evaluation["production"], tracking_uri()
     rows = [
-        ("Decision", f"{evaluation['decision']}. {evaluation['reason']}"),
+        ("Decision", f"{promotion['decision']}. {promotion['reason']}"),
         ("Gates", describe_gates(evaluation["gates"])),
         ("Candidate", describe_model(evaluation["candidate"])),
         ("Production", f"{describe_model(production)} before this run" if production else "none before this run"),
-        ("", f"version {promotion['production_version']} now" if promotion["production_version"] else "none now"),
+        ("", describe_production(promotion)),
         ("Holdout", describe_holdout(training_set, train)),
         ("Baselines", describe_baselines(train)),
         ("Drift", describe_drift_and_alarms(drift)),
@@ -48,7 +50,7 @@ def summarize_run(root: Path) -> list[str]:
         ("Look next", f"drift report  {published['uri']}"),
         ("", "model card    reports/model_card.md"),
         ("", "explanation   reports/explainability/shap_summary.png"),
-        ("", f"scores        data/scores/{newest}/scores.csv"),
+        ("", f"scores        {describe_scores(scores)}"),
         ("", f"runs          {store if store.startswith('http') else f'mlflow ui --backend-store-uri {store}'}"),
     ]
     return [f"{name:<11} {text}" for name, text in rows]
@@ -56,7 +58,24 @@ def summarize_run(root: Path) -> list[str]:
 
 def describe_model(model: dict[str, Any]) -> str:
     """Return a version and its ROC AUC in words."""
-    return f"version {model['version']}, ROC AUC {model['roc_auc']:.4f}"
+    auc = "not compared" if model["roc_auc"] is None else f"ROC AUC {model['roc_auc']:.4f}"
+    return f"version {model['version']}, {auc}"
+
+
+def describe_production(promotion: dict[str, Any]) -> str:
+    """Return which version is in Production now, as the registry says, or as the run left it without an answer."""
+    aliases = read_aliases()
+    now = promotion["production_version"] if aliases is None else aliases.get(PRODUCTION)
+    known = "" if aliases is not None else " when the run ended; MLflow does not answer"
+    changed = "" if now == promotion["production_version"] else "; it has changed since the run: make run"
+    return f"version {now} now{known}{changed}" if now else f"none now{known}{changed}"
+
+
+def describe_scores(scores: dict[str, Any]) -> str:
+    """Return where the scores are, or why there are none."""
+    if scores["model_version"] is None:
+        return f"none: {scores['reason']}"
+    return next(str(path) for path in scores["files"] if path.endswith(".csv"))
 
 
 def describe_gates(gates: list[dict[str, Any]]) -> str:

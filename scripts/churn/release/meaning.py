@@ -125,11 +125,12 @@ def version_meaning(client: "MlflowClient", version: "ModelVersion") -> Meaning 
     )
 
 
-def read_params(client: "MlflowClient", version: "ModelVersion", section: str) -> dict[str, Any]:
-    """Return the parameters of a section of params.yaml with which a version was trained, nested names with dots."""
-    params = client.get_run(version.run_id).data.params if version.run_id else {}
-    start = f"{section}."
-    return {name.removeprefix(start): _parse(text) for name, text in params.items() if name.startswith(start)}
+def read_run(client: "MlflowClient", version: "ModelVersion") -> tuple[dict[str, Any], dict[str, float]]:
+    """Return the parameters that a version was trained with, nested names with dots, and its metrics."""
+    if not version.run_id:
+        return {}, {}
+    data = client.get_run(version.run_id).data
+    return {name: _parse(text) for name, text in data.params.items()}, data.metrics
 
 
 def _parse(text: str) -> Any:

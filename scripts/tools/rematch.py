@@ -1,0 +1,130 @@
+"""Compare the candidate with a reference: Production's own parameters, trained again on today's rows.
+
+For a Production that cannot be compared, because it was trained on other features, for another question, or on the
+holdout's period. Nothing is promoted: a person decides, with `make promote`.
+
+Reads
+    data/training, params.yaml, reports/release/evaluation.json, metrics/build_training_set.json, the registry
+Writes
+    reports/rematch: the reference model, its metrics and plots; rematch.json: candidate, reference, gates, decision
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from churn.base.command import UserError, run_command
+from churn.base.files import write_json
+from churn.base.params import read_params
+from churn.features.table import feature_names
+from churn.release.gates import decide
+from churn.release.meaning import read_run
+from churn.release.names import model_name
+from churn.release.registry import PRODUCTION, aliased_version, open_registry
+from churn.scoring.scorer import load_scorer
+from evaluate_candidate import describe, read_min_delta, score_version
+from train_model import train_model
+
+ROWS = Path("data/training")
+
+
+def rematch(evaluation: Path, folder: Path, params: dict[str, Any]) -> str:
+    """Train the reference, compare, and return the result in words.
+
+    Parameters
+    ----------
+    evaluation : Path
+        The evaluation.json of evaluate_candidate, which names the candidate.
+    folder : Path
+        Where the reference goes.
+    params : dict
+        All of params.yaml.
+
+    Raises
+    ------
+    UserError
+        When there is no candidate or no Production, its parameters are unknown, or MLflow does not answer.
+    """
+    if not evaluation.exists():
+        raise UserError(f"{evaluation} is missing: there is no candidate yet. Run: make run")
+    candidate = json.loads(evaluation.read_text())["candidate"]["version"]
+    train, holdout = ROWS / "train.parquet", ROWS / "holdout.parquet"
+    rows = pq.read_table(holdout)
+    with open_registry() as client:
+        current = aliased_version(client, PRODUCTION)
+        if current is None:
+            raise UserError(f"{model_name()} has no version in Production, so there is nothing to compare with.")
+        if str(current.version) == candidate:
+            raise UserError(f"The candidate, version {candidate}, is in Production itself.")
+        section = own_parameters(*read_run(client, current), params["train_model"], feature_names(rows.column_names))
+        scores = score_version(candidate, rows)
+    model = folder / "model"
+    train_model(
+        train,
+        holdout,
+        model,
+        folder / "metrics.json",
+        folder / "plots",
+        section,
+        params["spark"]["master"] if params["spark"]["master"].startswith("local") else "local[2]",
+        params["spark"]["driver_memory"],
+    )
+    reference = load_scorer(model / "scorer.onnx").score(rows)
+    gates = params["evaluate_candidate"]
+    content = decide(rows, scores, reference, gates | {"min_delta": read_min_delta(gates)})
+    label = rows["label"].to_numpy()
+    content |= {
+        "candidate": {"version": candidate} | describe(label, scores),
+        "reference": {"production_version": str(current.version)} | describe(label, reference),
+    }
+    write_json(content, folder / "rematch.json")
+    better = "would be promoted" if content["decision"] == "promote" else "would not be promoted"
+    return (
+        f"Against version {current.version}'s parameters ({section['family']}), trained on today's rows, version "
+        f"{candidate} {better}. {content['reason']} Nothing has changed. To promote it: make promote "
+        f'VERSION={candidate} WHY="..."'
+    )
+
+
+def own_parameters(
+    found: dict[str, Any], measured: dict[str, float], today: dict[str, Any], features: list[str]
+) -> dict[str, Any]:
+    """Return section train_model with a version's family, grid point, threshold and features.
+
+    Parameters
+    ----------
+    found : dict
+        Its parameters, nested names with dots.
+    measured : dict
+        Its metrics, with the numbers of its grid point as best_params.
+    today : dict
+        Section train_model of today's params.yaml.
+    features : list of str
+        The features that today's rows have.
+    """
+    own = {name: found[f"train_model.{name}"] for name in today if f"train_model.{name}" in found}
+    if "family" not in own:
+        raise UserError("Production's run does not name the parameters of its training, so it cannot be repeated.")
+    start = f"train_model.grids.{own['family']}."
+    grid = {name.removeprefix(start): values for name, values in found.items() if name.startswith(start)}
+    point = {name: measured.get(f"best_params.{name}") for name in grid}
+    chosen = {name: [value for value in values if value == point[name]] for name, values in grid.items()}
+    for name in "leave_out", "log_features":
+        own[name] = [one for one in own.get(name, []) if one in features]
+    return today | own | {"grids": {own["family"]: {name: chosen[name] or values for name, values in grid.items()}}}
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, default=Path("reports/rematch"), help="where the reference goes")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
+    args = parser.parse_args()
+    print(rematch(Path("reports/release/evaluation.json"), args.folder, read_params(args.params)))
+
+
+if __name__ == "__main__":
+    run_command(main)
