@@ -10,20 +10,16 @@ Writes
 
 import argparse
 import json
-import os
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-from churn.base.command import UserError, run_command
+from churn.base.command import run_command
 from churn.base.files import write_json
 from churn.base.params import read_section
-from churn.evaluation.metrics import calibration_error, roc_auc
+from churn.release.comparison import measure_scores, read_min_delta, score_version
 from churn.release.gates import decide
 from churn.release.meaning import DEMO, Meaning, rows_meaning, version_meaning
 from churn.release.names import model_name
@@ -32,10 +28,8 @@ from churn.release.registry import (
     ROLLED_BACK_TAG,
     aliased_version,
     find_versions,
-    load_version,
     open_registry,
     retry_once,
-    tracking_uri,
 )
 
 if TYPE_CHECKING:
@@ -93,10 +87,10 @@ def evaluate_candidate(
     elif rolled_back is not None:
         reason = f"Version {version} was rolled back: {rolled_back}. Only make rollback or make promote brings it back."
         content |= {"decision": "skip", "reason": reason}
-    label = rows["label"].to_numpy()
+    measured = {one: {"version": one} | measure_scores(rows, scores.get(one)) for one in {version, production} - {None}}
     content |= {
-        "candidate": {"version": version} | describe(label, scores[version]),
-        "production": None if production is None else {"version": production} | describe(label, scores.get(production)),
+        "candidate": measured[version],
+        "production": measured.get(production),
         "min_delta": params["min_delta"],
     }
     write_json(content, evaluation)
@@ -137,47 +131,6 @@ def join_holdout(client: "MlflowClient", version: str, holdout: str) -> int:
     retry_once(client.set_model_version_tag, model_name(), version, HOLDOUT_TAG, holdout)
     judged = find_versions(client, model_name(), f"tags.`{HOLDOUT_TAG}` = '{holdout}'")
     return sum(int(one.version) < int(version) for one in judged)
-
-
-def score_version(version: str, rows: pa.Table) -> NDArray[np.float64]:
-    """Return each row's probability of churn, by the scorer of a registered version.
-
-    Raises
-    ------
-    UserError
-        When the version cannot be loaded, or needs a column that no longer exists.
-    """
-    try:
-        model, _ = load_version(version)
-        return model.predict(rows.select(model.metadata.get_input_schema().input_names()).to_pandas())
-    # An old model may fail in any way. That decides nothing between the two models.
-    except Exception as error:
-        raise UserError(
-            f"Version {version} of {model_name()} at {tracking_uri()} cannot score the holdout: {error} Nothing is "
-            "promoted. It may need a feature that no longer exists, or its files may be missing: restore them, or "
-            f"remove the alias {PRODUCTION!r} from it in MLflow."
-        ) from error
-
-
-def describe(label: NDArray[np.float64], probability: NDArray[np.float64] | None) -> dict[str, float | None]:
-    """Return the measures of a model that the decision is based on; null for a model that was not compared."""
-    if probability is None:
-        return {"roc_auc": None, "ece": None}
-    return {"roc_auc": roc_auc(label, probability), "ece": calibration_error(label, probability)}
-
-
-def read_min_delta(params: dict[str, Any]) -> float:
-    """Return the gain required for a promotion, from CHURN_PROMOTION_MIN_DELTA or else from params.yaml."""
-    text = os.environ.get("CHURN_PROMOTION_MIN_DELTA")
-    if not text:
-        return float(params["min_delta"])
-    try:
-        delta = float(text)
-    except ValueError:
-        delta = -1.0
-    if not 0 <= delta <= 1:
-        raise UserError(f"CHURN_PROMOTION_MIN_DELTA must be a number from 0 to 1, like 0.005, not {text!r}.")
-    return delta
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from churn.base.command import UserError, run_command
 from churn.base.files import write_json
 from churn.base.params import read_section
-from churn.release.branch import explain_other_branch
+from churn.release.branch import ANY, explain_other_branch
 from churn.release.hold import find_hold
 from churn.release.ledger import PROMOTE, Entry, Move, finish_last_entry, move_production
 from churn.release.names import model_name
@@ -30,7 +30,7 @@ COMPARE_AGAIN = "make run"
 HELD, OTHER_BRANCH = "held", "other branch"
 
 
-def promote_model(evaluation: Path, receipt: Path, branch: str) -> None:
+def promote_model(evaluation: Path, receipt: Path, branch: str = ANY) -> None:
     """Apply the decision of the evaluation, unless promotions are held or this branch does not promote.
 
     Parameters
@@ -39,8 +39,8 @@ def promote_model(evaluation: Path, receipt: Path, branch: str) -> None:
         The evaluation.json of evaluate_candidate.
     receipt : Path
         The JSON file to write.
-    branch : str
-        release.branch of params.yaml: the branch that promotes.
+    branch : str, optional
+        release.branch of params.yaml: the branch that promotes; default: any.
 
     Raises
     ------

@@ -28,7 +28,7 @@ def hold(why: str) -> None:
         before = change_hold(client, HOLD, why)
     if before:
         print(
-            f"Promotions are held already, since entry {before.number} ({before.action} by {before.who}: {before.why})"
+            f"Promotions are held already, by entry {before.number} ({before.action} by {before.who}: {before.why})"
         )
     else:
         print('Promotions are held until: make release-hold WHY="..."')

@@ -11,24 +11,26 @@ Writes
 
 import argparse
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import yaml
 
 from churn.base.command import UserError, run_command
-from churn.base.files import write_json
+from churn.base.files import write_json, write_whole
 from churn.base.params import read_params
 from churn.features.table import feature_names
+from churn.release.comparison import measure_scores, read_min_delta, score_version
 from churn.release.gates import decide
 from churn.release.meaning import read_run
 from churn.release.names import model_name
 from churn.release.registry import PRODUCTION, aliased_version, open_registry
 from churn.scoring.scorer import load_scorer
-from evaluate_candidate import describe, read_min_delta, score_version
-from train_model import train_model
 
-ROWS = Path("data/training")
+TRAIN, HOLDOUT = Path("data/training/train.parquet"), Path("data/training/holdout.parquet")
 
 
 def rematch(evaluation: Path, folder: Path, params: dict[str, Any]) -> str:
@@ -51,8 +53,7 @@ def rematch(evaluation: Path, folder: Path, params: dict[str, Any]) -> str:
     if not evaluation.exists():
         raise UserError(f"{evaluation} is missing: there is no candidate yet. Run: make run")
     candidate = json.loads(evaluation.read_text())["candidate"]["version"]
-    train, holdout = ROWS / "train.parquet", ROWS / "holdout.parquet"
-    rows = pq.read_table(holdout)
+    rows = pq.read_table(HOLDOUT)
     with open_registry() as client:
         current = aliased_version(client, PRODUCTION)
         if current is None:
@@ -61,24 +62,13 @@ def rematch(evaluation: Path, folder: Path, params: dict[str, Any]) -> str:
             raise UserError(f"The candidate, version {candidate}, is in Production itself.")
         section = own_parameters(*read_run(client, current), params["train_model"], feature_names(rows.column_names))
         scores = score_version(candidate, rows)
-    model = folder / "model"
-    train_model(
-        train,
-        holdout,
-        model,
-        folder / "metrics.json",
-        folder / "plots",
-        section,
-        params["spark"]["master"] if params["spark"]["master"].startswith("local") else "local[2]",
-        params["spark"]["driver_memory"],
-    )
-    reference = load_scorer(model / "scorer.onnx").score(rows)
+    train_reference(params | {"train_model": section}, folder)
+    reference = load_scorer(folder / "model" / "scorer.onnx").score(rows)
     gates = params["evaluate_candidate"]
     content = decide(rows, scores, reference, gates | {"min_delta": read_min_delta(gates)})
-    label = rows["label"].to_numpy()
     content |= {
-        "candidate": {"version": candidate} | describe(label, scores),
-        "reference": {"production_version": str(current.version)} | describe(label, reference),
+        "candidate": {"version": candidate} | measure_scores(rows, scores),
+        "reference": {"production_version": str(current.version)} | measure_scores(rows, reference),
     }
     write_json(content, folder / "rematch.json")
     better = "would be promoted" if content["decision"] == "promote" else "would not be promoted"
@@ -87,6 +77,18 @@ def rematch(evaluation: Path, folder: Path, params: dict[str, Any]) -> str:
         f"{candidate} {better}. {content['reason']} Nothing has changed. To promote it: make promote "
         f'VERSION={candidate} WHY="..."'
     )
+
+
+def train_reference(params: dict[str, Any], folder: Path) -> None:
+    """Train a model as the stage train_model does, with other parameters."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with write_whole(folder / "params.yaml") as path:
+        path.write_text(yaml.safe_dump(params, sort_keys=False))
+    outputs = {"model": folder / "model", "metrics": folder / "metrics.json", "plots": folder / "plots"}
+    paths = {"train": TRAIN, "holdout": HOLDOUT, "params": folder / "params.yaml"} | outputs
+    arguments = [text for name, path in paths.items() for text in (f"--{name}", str(path))]
+    if subprocess.run([sys.executable, "scripts/train_model.py", *arguments], check=False).returncode:
+        raise UserError("The reference was not trained; the message above says why.")
 
 
 def own_parameters(

@@ -23,6 +23,7 @@ from churn.release.names import ledger_name, model_name
 from churn.release.registry import open_registry
 from promote_model import promote_model
 from tools.ledger import show_ledger
+from tools.release_hold import release_hold
 from tools.rollback import rollback
 
 
@@ -62,7 +63,9 @@ def survive_kills(script: str, *arguments: object) -> int:
 
 
 def aliases(client) -> dict[str, int]:
-    return {alias: int(version) for alias, version in client.get_registered_model(model_name()).aliases.items()}
+    """Return the version of each alias but `hold`: test_hold.py is about that."""
+    found = client.get_registered_model(model_name()).aliases
+    return {alias: int(version) for alias, version in found.items() if alias != "hold"}
 
 
 def rolled_back(client, version: int) -> str | None:
@@ -92,6 +95,7 @@ def client(filled_store, tmp_path, monkeypatch):
     # A whole path: MLflow keeps one connection for an address, whatever the folder.
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     shutil.copyfile(filled_store, "mlflow.db")
+    shutil.copyfile(ROOT / "params.yaml", "params.yaml")
     with open_registry() as client:
         yield client
 
@@ -104,7 +108,7 @@ def test_promotion_and_rollback_are_in_the_ledger(client, capsys):
     rollback("calls went up\n in Lima")
     printed = capsys.readouterr().out
     assert "Production is version 1. Version 2 was rolled back: calls went up in Lima" in printed
-    assert "--forcerun score_users" in printed
+    assert "Promotions are held until: make release-hold" in printed and "score the users with it: make run" in printed
     assert aliases(client) == {"production": 1, "previous": 2}
     assert rolled_back(client, 2) == "calls went up in Lima" and rolled_back(client, 1) is None
     (entry,) = client.search_model_versions(f"name = '{ledger_name()}' and tags.`action` = 'rollback'")
@@ -147,7 +151,7 @@ def test_a_rolled_back_version_does_not_come_back_by_the_same_evaluation(client)
     promote(1, None)
     promote(2, 1)
     rollback("calls went up")
-    with pytest.raises(UserError, match=r"was rolled back \(rolled_back: calls went up\).*--forcerun evaluate"):
+    with pytest.raises(UserError, match=r"was rolled back \(rolled_back: calls went up\).*Compare again: make run"):
         promote(2, 1)
     assert aliases(client)["production"] == 1
 
@@ -193,6 +197,7 @@ def test_a_slow_writer_applies_the_newest_entry_in_the_end(client):
     promote(2, 1)
     slow = last_entry(client)
     rollback("calls went up")
+    release_hold("it was not the model")
     promote(3, 1)
     apply_entry(client, slow)
     assert aliases(client) == {"production": 3, "previous": 1}
@@ -200,10 +205,10 @@ def test_a_slow_writer_applies_the_newest_entry_in_the_end(client):
 
 @pytest.mark.slow
 def test_a_promotion_killed_after_each_call_writes_one_entry(client):
-    # A run that finishes what was left makes fewer calls: the ledger, the entry, the alias, two tags.
-    assert survive_kills("promote_model", "--evaluation", write_evaluation(1, None), "--receipt", "receipt.json") == 6
+    # A run that finishes what was left makes fewer calls: the ledger, the entry, a tag, the alias, two tags.
+    assert survive_kills("promote_model", "--evaluation", write_evaluation(1, None), "--receipt", "receipt.json") == 7
     assert aliases(client) == {"production": 1}
-    assert survive_kills("promote_model", "--evaluation", write_evaluation(2, 1), "--receipt", "receipt.json") == 6
+    assert survive_kills("promote_model", "--evaluation", write_evaluation(2, 1), "--receipt", "receipt.json") == 7
     assert aliases(client) == {"production": 2, "previous": 1}
     assert moves(client) == [("promote", "", "1", True, True), ("promote", "1", "2", True, True)]
 
@@ -211,8 +216,8 @@ def test_a_promotion_killed_after_each_call_writes_one_entry(client):
 def test_a_rollback_killed_after_each_call_or_run_twice_is_one_rollback(client):
     promote(1, None)
     promote(2, 1)
-    # The entry, the tag of what leaves, that of what returns, two aliases, done.
-    assert survive_kills("rollback", "--why", "calls went up") == 6
+    # The entry, the tag of what leaves, that of what returns, three aliases, done.
+    assert survive_kills("rollback", "--why", "calls went up") == 7
     rollback("calls went up")
     assert aliases(client) == {"production": 1, "previous": 2}
     assert rolled_back(client, 2) == "calls went up" and rolled_back(client, 1) is None

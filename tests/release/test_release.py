@@ -69,6 +69,7 @@ def test_a_production_that_cannot_score_stops_the_comparison(demo_copy):
     pq.write_table(holdout.drop_columns(["age"]), demo_copy / "other.parquet")
     command = (
         *("python", "scripts/evaluate_candidate.py", "--candidate", "reports/release/register_candidate.json"),
+        *("--training-set", "metrics/build_training_set.json"),
         *("--evaluation", "reports/release/evaluation.json", "--holdout"),
     )
     message = run(*command, "other.parquet", cwd=demo_copy, fails=True).stderr
@@ -88,11 +89,15 @@ def test_a_candidate_that_fails_a_gate_is_not_promoted(demo_copy):
     (demo_copy / "mlflow.db").unlink()
     params = (demo_copy / "params.yaml").read_text()
     (demo_copy / "params.yaml").write_text(params.replace("min_roc_auc: 0.6 ", "min_roc_auc: 0.99"))
-    answer = run("snakemake", "--cores", "2", cwd=demo_copy, fails=True)
-    assert "No version of churn-model has the alias 'production'" in answer.stdout + answer.stderr
+    run("snakemake", "--cores", "2", cwd=demo_copy)
     evaluation = read(demo_copy, "reports/release/evaluation.json")
     assert evaluation["decision"] == "skip" and "is below the required 0.99" in evaluation["reason"]
     assert read(demo_copy, "reports/release/promote_model.json")["production_version"] is None
+    (scores,) = (demo_copy / "reports/release/score_users").glob("*.json")
+    assert "no version is in Production" in json.loads(scores.read_text())["reason"]
+    printed = run("python", "scripts", "summary", cwd=demo_copy).stdout
+    assert printed.startswith("Decision    skip.") and "scores        none: no version is in Production" in printed
+    assert "Nothing to be done" in run("snakemake", "-n", cwd=demo_copy).stderr
 
 
 def test_an_experiment_of_dvc_never_reaches_the_registry(demo_copy):
@@ -112,6 +117,7 @@ def survive_kills(step: str, repository: Path, **environment: str) -> int:
         "register_candidate": ("--receipt", registered),
         "evaluate_candidate": (
             *("--candidate", registered, "--evaluation", evaluated, "--holdout", "data/training/holdout.parquet"),
+            *("--training-set", "metrics/build_training_set.json"),
         ),
         "promote_model": ("--evaluation", evaluated, "--receipt", f"{folder}/promote_model.json"),
     }
@@ -126,14 +132,14 @@ def test_release_steps_killed_after_each_call_or_run_twice_make_one_version(demo
     (demo_copy / "mlflow.db").unlink()
     assert survive_kills("register_candidate", demo_copy) > 15
     survive_kills("evaluate_candidate", demo_copy)
-    assert survive_kills("promote_model", demo_copy) == 6
+    assert survive_kills("promote_model", demo_copy) == 7
     client = registry(demo_copy)
     version = client.get_model_version_by_alias("churn-model", "production")
     # Another version in Production: with no gain asked for, the candidate takes its place.
     other = client.create_model_version("churn-model", version.source, run_id=version.run_id).version
     client.set_registered_model_alias("churn-model", "production", other)
     survive_kills("evaluate_candidate", demo_copy, CHURN_PROMOTION_MIN_DELTA="0")
-    assert survive_kills("promote_model", demo_copy) == 6
+    assert survive_kills("promote_model", demo_copy) == 7
     aliases = client.get_registered_model("churn-model").aliases
     assert {alias: int(number) for alias, number in aliases.items()} == {"production": 1, "previous": int(other)}
     # Run twice: Snakemake has no receipt of what the scripts did.

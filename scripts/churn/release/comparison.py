@@ -1,0 +1,56 @@
+"""What a comparison of two registered versions is made of: their scores, their measures, the gain that is asked for."""
+
+import os
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from churn.base.command import UserError
+from churn.evaluation.metrics import calibration_error, roc_auc
+from churn.release.names import model_name
+from churn.release.registry import PRODUCTION, load_version, tracking_uri
+
+
+def score_version(version: str, rows: pa.Table) -> NDArray[np.float64]:
+    """Return each row's probability of churn, by the scorer of a registered version.
+
+    Raises
+    ------
+    UserError
+        When the version cannot be loaded, or needs a column that no longer exists.
+    """
+    try:
+        model, _ = load_version(version)
+        schema = model.metadata.get_input_schema()  # type: ignore[no-untyped-call]
+        return np.asarray(model.predict(rows.select(schema.input_names()).to_pandas()))
+    # An old model may fail in any way. That decides nothing between the two models.
+    except Exception as error:
+        raise UserError(
+            f"Version {version} of {model_name()} at {tracking_uri()} cannot score the holdout: {error} Nothing is "
+            "promoted. It may need a feature that no longer exists, or its files may be missing: restore them, or "
+            f"remove the alias {PRODUCTION!r} from it in MLflow."
+        ) from error
+
+
+def measure_scores(rows: pa.Table, probability: NDArray[np.float64] | None) -> dict[str, float | None]:
+    """Return the measures of a model that the decision is based on; null for a model that was not compared."""
+    if probability is None:
+        return {"roc_auc": None, "ece": None}
+    label = rows["label"].to_numpy()
+    return {"roc_auc": roc_auc(label, probability), "ece": calibration_error(label, probability)}
+
+
+def read_min_delta(params: dict[str, Any]) -> float:
+    """Return the gain required for a promotion, from CHURN_PROMOTION_MIN_DELTA or else from params.yaml."""
+    text = os.environ.get("CHURN_PROMOTION_MIN_DELTA")
+    if not text:
+        return float(params["min_delta"])
+    try:
+        delta = float(text)
+    except ValueError:
+        delta = -1.0
+    if not 0 <= delta <= 1:
+        raise UserError(f"CHURN_PROMOTION_MIN_DELTA must be a number from 0 to 1, like 0.005, not {text!r}.")
+    return delta

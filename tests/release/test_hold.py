@@ -1,0 +1,142 @@
+"""A rollback lasts: promotions are held until somebody releases them; a person may promote all the same."""
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import call_script
+from test_promotion import client, filled_store, moves, promote, write_evaluation  # noqa: F401
+
+from churn.base.command import UserError
+from churn.release.hold import find_hold
+from churn.release.lookup import read_aliases
+from churn.release.moved import production_moved
+from promote_model import promote_model
+from tools.hold import hold
+from tools.promote import promote as promote_by_hand
+from tools.release_hold import release_hold
+from tools.rollback import rollback
+
+
+@pytest.fixture
+def rolled_back(client):  # noqa: F811
+    """A store whose version 2 was rolled back to version 1."""
+    promote(1, None)
+    promote(2, 1)
+    rollback("calls went up")
+    return client
+
+
+def test_after_a_rollback_a_better_candidate_waits_until_the_hold_is_released(rolled_back):
+    receipt = promote(3, 1)
+    assert receipt["decision"] == "held" and receipt["held"] and receipt["production_version"] == "1"
+    assert "entry 3, rollback by" in receipt["reason"] and "calls went up" in receipt["reason"]
+    assert "Version 3 waits: make release-hold" in receipt["reason"]
+    assert rolled_back.get_model_version("churn-model", "3").tags["decision"] == "held"
+    assert read_aliases() == {"production": "1", "previous": "2", "hold": "1"}
+    release_hold("it was not the model")
+    assert read_aliases() == {"production": "1", "previous": "2"}
+    receipt = promote(3, 1)
+    assert receipt["decision"] == "promote" and not receipt["held"] and receipt["production_version"] == "3"
+    assert [action for action, *_ in moves(rolled_back)] == [
+        "promote",
+        "promote",
+        "rollback",
+        "release-hold",
+        "promote",
+    ]
+
+
+def test_a_second_rollback_does_not_release(rolled_back):
+    rollback("the calls were counted twice")
+    assert find_hold(rolled_back).why == "the calls were counted twice"
+    assert promote(3, 2)["decision"] == "held"
+
+
+def test_promotions_are_held_by_hand_once_and_released_once(client, capsys):  # noqa: F811
+    promote(1, None)
+    hold("the audit ends on Friday")
+    hold("another reason")
+    printed = capsys.readouterr().out
+    assert "Promotions are held until" in printed and "held already, by entry 2 (hold by" in printed
+    assert promote(2, 1)["decision"] == "held"
+    for _ in range(2):
+        release_hold("the audit is over")
+    assert "Promotions are released; entry 2 held them" in capsys.readouterr().out
+    assert moves(client)[1:] == [("hold", "1", "1", True, True), ("release-hold", "1", "1", True, True)]
+    table = call_script("ledger", cwd=Path.cwd()).stdout
+    assert "hold          1     1" in table and "the audit is over" in table
+
+
+def test_a_skip_says_nothing_of_the_hold_but_the_receipt_does(rolled_back):
+    receipt = promote(3, 1, decision="skip")
+    assert receipt["decision"] == "skip" and receipt["held"] and "held" not in receipt["reason"]
+
+
+def test_a_hold_that_was_killed_is_finished_by_the_next_command(client):  # noqa: F811
+    promote(1, None)
+    hold("the audit ends on Friday")
+    client.delete_model_version_tag("churn-model-ledger", "2", "done")
+    client.delete_registered_model_alias("churn-model", "hold")
+    assert promote(2, 1)["decision"] == "held"
+    assert "hold" in read_aliases()
+
+
+def test_of_a_hold_and_a_promotion_at_once_only_the_first_counts(client):  # noqa: F811
+    from churn.release.ledger import PROMOTE, Move, finish_last_entry, move_production
+
+    promote(1, None)
+    seen = finish_last_entry(client)
+    hold("the audit ends on Friday")
+    with pytest.raises(UserError, match=r"was first: entry 2 .*hold: version 1 stays.*no effect: promote: version 2"):
+        move_production(client, Move(PROMOTE, "1", "2", "1", "better"), seen, "Compare again.")
+    assert read_aliases() == {"production": "1", "hold": "1"}
+
+
+def test_a_reason_and_a_production_are_required(client):  # noqa: F811
+    for tool, example in {"hold": "make hold", "release_hold": "make release-hold"}.items():
+        said = call_script(tool, "--why", " ", fails=True, cwd=Path.cwd()).stderr
+        assert f'{example} WHY="' in said
+        said = call_script(tool, "--why", "a reason", fails=True, cwd=Path.cwd()).stderr
+        assert "no version in Production, so there is nothing to hold" in said
+
+
+def test_a_person_promotes_what_is_held_or_was_rolled_back_and_the_hold_stays(rolled_back, capsys):
+    promote_by_hand("2", "Lima has confirmed it")
+    assert "Production is version 2. It replaces version 1." in capsys.readouterr().out
+    assert read_aliases() == {"production": "2", "previous": "1", "hold": "1"}
+    version = rolled_back.get_model_version("churn-model", "2")
+    assert "rolled_back" not in version.tags and version.tags["reason"] == "Lima has confirmed it"
+    assert promote(3, 2)["decision"] == "held"
+    promote_by_hand("2", "Lima has confirmed it")
+    assert [action for action, *_ in moves(rolled_back)] == ["promote", "promote", "rollback", "promote"]
+
+
+def test_a_person_must_name_a_version_and_a_reason(rolled_back):
+    said = call_script("promote", "9", "--why", "new", fails=True, cwd=Path.cwd()).stderr
+    assert "has no version '9'. Its versions: 1, 2, 3." in said
+    said = call_script("promote", "3", "--why", "", fails=True, cwd=Path.cwd()).stderr
+    assert 'make promote VERSION=3 WHY="' in said
+
+
+def test_a_run_notices_that_production_moved_or_is_held(client):  # noqa: F811
+    from churn.release import moved
+
+    def look() -> str:
+        moved._read_once.cache_clear()
+        return production_moved(Path("receipt.json"))
+
+    assert look() == ""
+    promote(1, None)
+    assert look() == ""
+    hold("the audit ends on Friday")
+    assert look() == "promotions are held"
+    promote_model(write_evaluation(1, 1, "skip"), Path("receipt.json"))
+    assert look() == "" and json.loads(Path("receipt.json").read_text())["held"]
+    release_hold("the audit is over")
+    assert look() == "promotions are no longer held"
+    promote(1, 1, "skip")
+    promote_by_hand("2", "by another clone")
+    assert look() == "Production was version 1 and is version 2"
+    client.delete_registered_model_alias("churn-model", "production")
+    assert look() == "Production was version 1 and is no version"
