@@ -1,4 +1,4 @@
-"""Two revisions compared: what changed, and whether the model is better, on the same rows."""
+"""Two revisions compared: what changed, and whether the model is better, for the same users."""
 
 import json
 import re
@@ -63,7 +63,7 @@ def delong(label, score, other):
     return one.mean(), two.mean(), gain, gain - half, gain + half
 
 
-def test_the_report_shows_what_changed_and_how_good_both_models_are_on_the_same_rows(history, tmp_path):
+def test_the_report_shows_what_changed_and_how_good_both_models_are_for_the_same_users(history, tmp_path):
     text = report(history, tmp_path / "report", "main", "--head", "less")
     rows = pq.read_table(history / HOLDOUT).to_pandas()
     scorer = "models/candidate/scorer.onnx"
@@ -130,14 +130,16 @@ def test_the_newer_holdout_is_used_and_a_missing_feature_is_named(repository):
     training_set.write_text(json.dumps(content | {"holdout_date": "2031-01-05"}))
     commit(repository, "A later holdout")
     assert "On the holdout of 2031-01-05 of main" in report(repository, folder, "main", "--head", "less")
-    # Of a head whose features are fewer than the base's model needs.
+    assert "because the holdout of less is of" in report(repository, folder, "main", "--head", "less")
+    # Of a head whose later rows have fewer features than the base's model needs.
+    training_set.write_text(json.dumps(content | {"holdout_date": "2032-01-04"}))
     part = next((repository / HOLDOUT).glob("*.parquet"))
     part.chmod(0o644)
     table = pq.read_table(part)
     part.unlink()
     pq.write_table(table.drop_columns(["payments_sum"]), part)
     text = report(repository, folder, "main")
-    assert "the model of main needs the feature payments_sum, which the holdout of the working tree lacks" in text
+    assert "The model of main needs the feature payments_sum, which the holdout of the working tree lacks" in text
     assert "**The models were not tested against each other.**" in text
 
 
