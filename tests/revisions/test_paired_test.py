@@ -101,11 +101,12 @@ def auc(label, score):
 def test_another_lookback_pairs_the_users_of_both_and_counts_the_others_in_both_reports(save, tmp_path, project):
     weak, strong = make_values(1, 0.5), make_values(2, 2)
     save("base", make_holdout(amount=weak))
-    kept = make_holdout(amount=strong).slice(10)
-    new = make_holdout(users=np.arange(4), label=[1, 0, 1, 0], amount=np.zeros(4))
-    new = new.set_column(0, "user_id", pa.array([9001, 9002, 9003, 9004]))
+    kept = make_holdout(visits=strong).slice(10)
+    new = make_holdout(users=[9001, 9002, 9003, 9004], label=[1, 0, 1, 0], visits=np.zeros(4))
     # Rows in another order and in two files.
-    save("head", new, kept.take(np.random.default_rng(3).permutation(len(kept))), lookback_days=60)
+    save(
+        "head", new, kept.take(np.random.default_rng(3).permutation(len(kept))), features=("visits",), lookback_days=60
+    )
     then, now = auc(LABELS[10:], weak[10:]), auc(LABELS[10:], strong[10:])
     expected = (
         f"On the 390 users in both holdouts of 2026-02-15 (a horizon of 30 days) the ROC AUC of head is {now:.4f} and "
@@ -213,12 +214,12 @@ def test_users_whose_label_was_corrected_are_left_out_if_they_are_few(save):
     corrected = LABELS.copy()
     corrected[:4] = ~corrected[:4]
     values = make_values(2, 2)
-    save("head", make_holdout(label=corrected, amount=values))
+    save("head", make_holdout(label=corrected, visits=values), features=("visits",))
     test = compare()
     assert "On the 396 users" in test.message and test.message.endswith("left out: 4 with different labels.")
     assert test.measures[1]["roc_auc"] == pytest.approx(auc(LABELS[4:], values[4:]))
     corrected[4] = ~corrected[4]
-    save("head", make_holdout(label=corrected, amount=values))
+    save("head", make_holdout(label=corrected, visits=values), features=("visits",))
     test = compare()
     assert test.verdict == "not tested"
     assert test.message.startswith("Of the 400 users in both holdouts, 5 have another label, more than 1%")

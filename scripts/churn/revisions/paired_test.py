@@ -60,7 +60,7 @@ def run_paired_test(base: Revision, head: Revision) -> PairedTest:
     measures = [{name: one[name] for name in COMPARED} for one in found]
     where, rest = describe_rows(base, head, pairs)
     is_same = models[0] == models[1]
-    if is_same and np.array_equal(*pairs.scores):
+    if is_same and np.array_equal(pairs.scores[0], pairs.scores[1]):
         return PairedTest(
             "same model", f"Its ROC AUC on {where} is {measures[0]['roc_auc']:.4f}. {rest}", measures, (0.0, 0.0, 0.0)
         )
