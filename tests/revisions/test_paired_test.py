@@ -232,8 +232,8 @@ def test_too_few_users_in_both_holdouts_are_said(save):
     test = compare()
     assert test.verdict == "not tested"
     assert test.message == (
-        "Both holdouts have 2 users with the same label, of whom 1 churned: a test needs at least 2 who churned and 2 "
-        "who did not. Users left out: 3 only in base, 298 only in head."
+        "Only 2 users could be tested, of whom 1 churned: a test needs at least 2 who churned and 2 who did not. "
+        "Users left out: 3 only in base, 298 only in head."
     )
 
 

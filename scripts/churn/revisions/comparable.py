@@ -13,7 +13,7 @@ NEEDED = ("holdout_date", "horizon_days", "lookback_days")
 def find_obstacle(base: Revision, head: Revision) -> str | None:
     """Return in sentences why the two models cannot be tested against each other; None if they can.
 
-    What a revision of before 2026-11-27 did not store (where its drops come from, digests) counts as equal.
+    What a revision up to version 0.1.0 did not store (where its drops come from, digests) counts as equal.
     """
     for one in (base, head):
         if missing := [name for name in NEEDED if name not in read_training_set(one)]:

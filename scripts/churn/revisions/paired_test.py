@@ -55,12 +55,16 @@ def run_paired_test(base: Revision, head: Revision) -> PairedTest:
         return PairedTest("not tested", f"{error}.")
     if obstacle := describe_too_few(base, head, pairs):
         return PairedTest("not tested", obstacle)
+    return conclude(base, head, pairs, is_same_model=models[0] == models[1])
+
+
+def conclude(base: Revision, head: Revision, pairs: Pairs, *, is_same_model: bool) -> PairedTest:
+    """Return the measures of both models on the pairs and the result of DeLong's test."""
     # Measures that depend on a threshold are not compared.
     found = [measure(pairs.label, probability, threshold=0.5) for probability in pairs.scores]
     measures = [{name: one[name] for name in COMPARED} for one in found]
     where, rest = describe_rows(base, head, pairs)
-    is_same = models[0] == models[1]
-    if is_same and np.array_equal(pairs.scores[0], pairs.scores[1]):
+    if is_same_model and np.array_equal(pairs.scores[0], pairs.scores[1]):
         return PairedTest(
             "same model", f"Its ROC AUC on {where} is {measures[0]['roc_auc']:.4f}. {rest}", measures, (0.0, 0.0, 0.0)
         )
@@ -71,7 +75,7 @@ def run_paired_test(base: Revision, head: Revision) -> PairedTest:
         f"{measures[0]['roc_auc']:.4f}: a difference of {gain:+.4f} ({CONFIDENCE:.0%} interval {low:+.4f} to "
         f"{high:+.4f}, DeLong's paired test). {rest}"
     )
-    if is_same:
+    if is_same_model:
         message += " Both have the same model: the difference comes from the values of its features."
     return PairedTest(verdict, message, measures, (gain, low, high))
 
@@ -99,15 +103,14 @@ def describe_too_few(base: Revision, head: Revision, pairs: Pairs) -> str | None
     if pairs.relabelled > MAX_RELABELLED_SHARE * both:
         return (
             f"Of the {both:,} users in both holdouts, {pairs.relabelled:,} have another label, more than "
-            f"{MAX_RELABELLED_SHARE:.0%}: their payments were corrected. Merge the corrected drops, run make run, then "
-            "compare."
+            f"{MAX_RELABELLED_SHARE:.0%}: their payments or the definition of churn changed. Merge the change into "
+            "both, run make run, then compare."
         )
     churned = int(np.count_nonzero(pairs.label == 1))
     if min(churned, tested - churned) < MIN_USERS:
         return (
-            f"Both holdouts have {tested:,} users with the same label, of whom {churned:,} churned: a test needs at "
-            f"least {MIN_USERS} who churned and {MIN_USERS} who did not. "
-            + describe_left_out(base.name, head.name, pairs)
+            f"Only {tested:,} users could be tested, of whom {churned:,} churned: a test needs at least {MIN_USERS} "
+            f"who churned and {MIN_USERS} who did not. " + describe_left_out(base.name, head.name, pairs)
         )
     return None
 
