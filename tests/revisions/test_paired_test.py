@@ -264,10 +264,10 @@ def test_a_million_users_are_paired_in_seconds():
     users, label = 1_000_000, np.zeros(1_000_000, np.int32)
     order = np.random.default_rng(1).permutation(users)
     ids = pa.array(order).cast(pa.string())
-    start = time.monotonic()
+    start = time.process_time()
     pairs = pair_users(
         ScoredRows(ids, label, [order.astype(float)]), ScoredRows(ids.take(order), label, [order[order].astype(float)])
     )
     assert np.array_equal(*pairs.scores) and len(pairs.label) == users
-    # Measured: 0.5 s. A loop over rows in Python takes longer than this.
-    assert time.monotonic() - start < 5
+    # Processor time, whatever else the machine does; measured: 0.5 s.
+    assert time.process_time() - start < 5
