@@ -125,14 +125,14 @@ def describe_code(base: Revision, head: Revision) -> Section:
 
 
 def describe_metrics(base: Revision, head: Revision, test: PairedTest) -> Section:
-    """Describe the measures of both models, on the same rows if possible, and on the holdout of each."""
+    """Describe the measures of both models, on the same users if possible, and on the holdout of each."""
     then, now = (one.read_json("metrics/train_model.json") for one in (base, head))
     blocks = []
     if test.measures:
         rows = compare_measures(*test.measures)
         rows[0] = (*rows[0][:-1], "{:+.4f} ({:+.4f} to {:+.4f})".format(*test.gain))
-        head_row = ("on the same rows", base.name, head.name, "difference")
-        blocks.append(Table(head_row, rows, "Measures on the same rows"))
+        head_row = ("on the same users", base.name, head.name, "difference")
+        blocks.append(Table(head_row, rows, "Measures on the same users"))
     families = compare_values(*({key: one.get(key) for key in ("family", "best_params")} for one in (then, now)))
     if families:
         blocks.append(Table(("model", base.name, head.name), families, "The models"))

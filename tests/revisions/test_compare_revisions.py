@@ -1,4 +1,4 @@
-"""Two revisions compared: what changed, and whether the model is better, on the same rows."""
+"""Two revisions compared: what changed, and whether the model is better, for the same users."""
 
 import json
 import re
@@ -63,7 +63,7 @@ def delong(label, score, other):
     return one.mean(), two.mean(), gain, gain - half, gain + half
 
 
-def test_the_report_shows_what_changed_and_how_good_both_models_are_on_the_same_rows(history, tmp_path):
+def test_the_report_shows_what_changed_and_how_good_both_models_are_for_the_same_users(history, tmp_path):
     text = report(history, tmp_path / "report", "main", "--head", "less")
     rows = pq.read_table(history / HOLDOUT).to_pandas()
     scorer = "models/candidate/scorer.onnx"
@@ -130,22 +130,49 @@ def test_the_newer_holdout_is_used_and_a_missing_feature_is_named(repository):
     training_set.write_text(json.dumps(content | {"holdout_date": "2031-01-05"}))
     commit(repository, "A later holdout")
     assert "On the holdout of 2031-01-05 of main" in report(repository, folder, "main", "--head", "less")
-    # Of a head whose features are fewer than the base's model needs.
+    assert "because the holdout of less is of" in report(repository, folder, "main", "--head", "less")
+    # Of a head whose later rows have fewer features than the base's model needs.
+    training_set.write_text(json.dumps(content | {"holdout_date": "2032-01-04"}))
     part = next((repository / HOLDOUT).glob("*.parquet"))
     part.chmod(0o644)
     table = pq.read_table(part)
     part.unlink()
     pq.write_table(table.drop_columns(["payments_sum"]), part)
     text = report(repository, folder, "main")
-    assert "the model of main needs the feature payments_sum, which the holdout of the working tree lacks" in text
+    assert "The model of main needs the feature payments_sum, which the holdout of the working tree lacks" in text
     assert "**The models were not tested against each other.**" in text
+
+
+def test_another_lookback_and_an_edited_expression_are_scored_on_the_rows_of_their_own_revision(demo_copy, tmp_path):
+    run("git", "checkout", "--quiet", "-B", "main", cwd=demo_copy)
+    commit(demo_copy, "The demo has run")
+    edit(demo_copy / "params.yaml", "lookback_days: 90 ", "lookback_days: 60 ")
+    edit(demo_copy / "scripts/churn/features/definitions.py", "known.days_ago.min()", "-known.days_ago.min()")
+    run("dvc", "repro", "train_model", cwd=demo_copy)
+    text = report(demo_copy, tmp_path, "main")
+    for output in "models/candidate/scorer.onnx", HOLDOUT:
+        run("dvc", "get", "--rev", "main", demo_copy, output, "--out", tmp_path / output, cwd=tmp_path)
+    now, then = (pq.read_table(folder / HOLDOUT).to_pandas().set_index("user_id") for folder in (demo_copy, tmp_path))
+    both = now.index.intersection(then.index)
+    assert set(both) == set(now.index) and both.size < then.index.size
+    assert (now.label[both] == then.label[both]).all()
+    model, old_model = (folder / "models/candidate/scorer.onnx" for folder in (demo_copy, tmp_path))
+    label = now.label[both].to_numpy()
+    one, two, gain, low, high = delong(label, score(model, now.loc[both]), score(old_model, then.loc[both]))
+    assert f"On the {both.size:,} users in both holdouts" in text
+    difference = f"{two:.4f}: a difference of {gain:+.4f}"
+    assert f"the ROC AUC of the working tree is {one:.4f} and that of main {difference}" in text
+    assert f"(95% interval {low:+.4f} to {high:+.4f}, DeLong's paired test)" in text
+    assert f"Users left out: {then.index.size - both.size} only in main." in text
+    # What the base's model would get on values that it was never trained on.
+    assert f"{two:.4f}" != f"{delong(label, score(old_model, now.loc[both]), label)[0]:.4f}"
 
 
 def test_a_clone_without_the_cache_says_what_is_missing_and_reports_the_rest(history, tmp_path):
     clone = tmp_path / "clone"
     run("git", "clone", "--quiet", "--branch", "less", history, clone, cwd=tmp_path)
     text = report(clone, clone / "reports/compare", "origin/main")
-    assert "data/training/holdout.parquet of the working tree is not here" in text and "make pull" in text
+    assert "models/candidate of origin/main is not here" in text and "make pull" in text
     assert "plots/train_model of origin/main is not here" in text
     assert f"| {LEFT_OUT} | none | {', '.join(PAYING)} |" in text and "| roc_auc |" in text
     # After `dvc repro train_model` the stages below are stale; a stage whose files are just missing is not.

@@ -1,19 +1,25 @@
-"""The paired test: both revisions' models score the same rows, those of the newer holdout."""
+"""The paired test of two models: each scores the rows of its own revision, and the rows are paired by user.
 
-import io
+With different holdout dates, the older revision has no rows of the newer date: both models score the newer holdout, if
+their features mean the same there (churn.revisions.comparable).
+"""
+
 from dataclasses import dataclass, field
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from churn.evaluation.delong import CONFIDENCE, gain_interval
 from churn.evaluation.metrics import measure
+from churn.revisions.comparable import find_obstacle, has_same_date, order_by_holdout, read_training_set
+from churn.revisions.pairing import Pairs, pair_users, read_scorer, score_rows
 from churn.revisions.revision import MissingOutputError, Revision
 
-SCORER, HOLDOUT = "models/candidate", "data/training/holdout.parquet"
 COMPARED = ("roc_auc", "roc_auc_low", "roc_auc_high", "pr_auc", "log_loss", "brier", "ece")
+# A few corrected labels can be left out without a visible change of the result. When more differ, leaving them out
+# would choose users by their outcome, and which revision's labels to use is not for a test to decide.
+MAX_RELABELLED_SHARE = 0.01
+# DeLong's variance needs two users in each group.
+MIN_USERS = 2
 
 
 @dataclass(frozen=True)
@@ -25,9 +31,9 @@ class PairedTest:
     verdict : str
         better, worse, no difference beyond chance, same model, or not tested.
     message : str
-        The result in a sentence, with its numbers.
+        The result in sentences, with its numbers.
     measures : list of dict
-        The measures of the base's and of the head's model on the rows; empty if not tested.
+        The measures of the base's and of the head's model on the paired users; empty if not tested.
     gain : tuple of float
         The head's ROC AUC minus the base's, with the bounds of its interval; empty if not tested.
     """
@@ -39,61 +45,99 @@ class PairedTest:
 
 
 def run_paired_test(base: Revision, head: Revision) -> PairedTest:
-    """Score the newer holdout with both models and test the difference of their ROC AUCs (DeLong)."""
-    holder = pick_holdout(base, head)
+    """Score the same users with both models and test the difference of their ROC AUCs (DeLong)."""
+    if obstacle := find_obstacle(base, head):
+        return PairedTest("not tested", obstacle)
     try:
-        rows = read_rows(holder)
-        models = [one.read_output(SCORER, "scorer.onnx")["scorer.onnx"] for one in (base, head)]
-        scores = [score(model, rows, one, holder) for model, one in zip(models, (base, head), strict=True)]
+        models = [read_scorer(one) for one in (base, head)]
+        pairs = pair_rows(base, head, models)
     except MissingOutputError as error:
-        return PairedTest("not tested", f"The two models were not tested on the same rows: {error}")
-    label = rows["label"].to_numpy()
+        return PairedTest("not tested", f"{error}.")
+    if obstacle := describe_too_few(base, head, pairs):
+        return PairedTest("not tested", obstacle)
+    return conclude(base, head, pairs, is_same_model=models[0] == models[1])
+
+
+def conclude(base: Revision, head: Revision, pairs: Pairs, *, is_same_model: bool) -> PairedTest:
+    """Return the measures of both models on the pairs and the result of DeLong's test."""
     # Measures that depend on a threshold are not compared.
-    found = [measure(label, probability, threshold=0.5) for probability in scores]
+    found = [measure(pairs.label, probability, threshold=0.5) for probability in pairs.scores]
     measures = [{name: one[name] for name in COMPARED} for one in found]
-    where = describe_holdout(holder, len(rows))
-    if models[0] == models[1]:
-        message = f"Its ROC AUC on {where} is {measures[0]['roc_auc']:.4f}."
-        return PairedTest("same model", message, measures, (0.0, 0.0, 0.0))
-    gain, low, high = gain_interval(label, scores[1], scores[0])
+    where, rest = describe_rows(base, head, pairs)
+    if is_same_model and np.array_equal(pairs.scores[0], pairs.scores[1]):
+        return PairedTest(
+            "same model", f"Its ROC AUC on {where} is {measures[0]['roc_auc']:.4f}. {rest}", measures, (0.0, 0.0, 0.0)
+        )
+    gain, low, high = gain_interval(pairs.label, pairs.scores[1], pairs.scores[0])
     verdict = "better" if low > 0 else "worse" if high < 0 else "no difference beyond chance"
     message = (
         f"On {where} the ROC AUC of {head.name} is {measures[1]['roc_auc']:.4f} and that of {base.name} "
         f"{measures[0]['roc_auc']:.4f}: a difference of {gain:+.4f} ({CONFIDENCE:.0%} interval {low:+.4f} to "
-        f"{high:+.4f}, DeLong's paired test)."
+        f"{high:+.4f}, DeLong's paired test). {rest}"
     )
+    if is_same_model:
+        message += " Both have the same model: the difference comes from the values of its features."
     return PairedTest(verdict, message, measures, (gain, low, high))
 
 
-def pick_holdout(base: Revision, head: Revision) -> Revision:
-    """Return the revision with the later holdout, which neither model was trained on; the head if they are equal."""
-    dates = [one.read_json("metrics/build_training_set.json").get("holdout_date", "") for one in (base, head)]
-    return base if dates[0] > dates[1] else head
+def pair_rows(base: Revision, head: Revision, models: list[bytes]) -> Pairs:
+    """Score the rows of the test with both models.
 
-
-def read_rows(holder: Revision) -> pa.Table:
-    """Return the rows of a revision's holdout."""
-    parts = holder.read_output(HOLDOUT, ".parquet")
-    return pa.concat_tables([pq.read_table(io.BytesIO(part)) for part in parts.values()], promote_options="default")
-
-
-def score(model: bytes, rows: pa.Table, owner: Revision, holder: Revision) -> NDArray[np.float64]:
-    """Return a model's probability of churn for each row; raise `MissingOutputError` if a feature is missing."""
-    from churn.scoring.scorer import Scorer, open_session
-
-    scorer = Scorer(open_session(model))
-    if missing := [feature for feature in scorer.features if feature not in rows.column_names]:
-        raise MissingOutputError(
-            f"the model of {owner.name} needs the feature {', '.join(missing)}, which the holdout of {holder.name} "
-            "lacks."
+    Raises
+    ------
+    MissingOutputError
+        When a holdout is missing here, or lacks a feature of a model.
+    """
+    if has_same_date(base, head):
+        return pair_users(
+            *(score_rows(one, {one.name: model}) for one, model in zip((base, head), models, strict=True))
         )
-    return scorer.score(rows)
+    _, holder = order_by_holdout(base, head)
+    rows = score_rows(holder, {one.name: model for one, model in zip((base, head), models, strict=True)})
+    return Pairs(rows.label, rows.scores)
 
 
-def describe_holdout(holder: Revision, rows: int) -> str:
-    """Return the holdout's date, revision, size and horizon in words."""
-    training_set = holder.read_json("metrics/build_training_set.json")
+def describe_too_few(base: Revision, head: Revision, pairs: Pairs) -> str | None:
+    """Return in a sentence why the pairs do not allow a test; None if they do."""
+    tested, both = len(pairs.label), len(pairs.label) + pairs.relabelled
+    if pairs.relabelled > MAX_RELABELLED_SHARE * both:
+        return (
+            f"Of the {both:,} users in both holdouts, {pairs.relabelled:,} have another label, more than "
+            f"{MAX_RELABELLED_SHARE:.0%}: their payments or the definition of churn changed. Merge the change into "
+            "both, run make run, then compare."
+        )
+    churned = int(np.count_nonzero(pairs.label == 1))
+    if min(churned, tested - churned) < MIN_USERS:
+        return (
+            f"Only {tested:,} users could be tested, of whom {churned:,} churned: a test needs at least {MIN_USERS} "
+            f"who churned and {MIN_USERS} who did not. " + describe_left_out(base.name, head.name, pairs)
+        )
+    return None
+
+
+def describe_rows(base: Revision, head: Revision, pairs: Pairs) -> tuple[str, str]:
+    """Return which users are in the test, in words, and a sentence on whose rows were scored and who was left out."""
+    older, newer = order_by_holdout(base, head)
+    training_set = read_training_set(newer)
+    day, horizon = training_set["holdout_date"], f"a horizon of {training_set['horizon_days']} days"
+    users = f"{len(pairs.label):,} users"
+    if has_same_date(base, head):
+        return (
+            f"the {users} in both holdouts of {day} ({horizon})",
+            f"Each model scored the rows of its own revision. {describe_left_out(base.name, head.name, pairs)}",
+        )
     return (
-        f"the holdout of {training_set['holdout_date']} of {holder.name} ({rows:,} users, a horizon of "
-        f"{training_set['horizon_days']} days)"
+        f"the holdout of {day} of {newer.name} ({users}, {horizon})",
+        f"Both models scored these rows, because the holdout of {older.name} is of "
+        f"{read_training_set(older)['holdout_date']}. No user was left out.",
     )
+
+
+def describe_left_out(base: str, head: str, pairs: Pairs) -> str:
+    """Return in a sentence how many users are not in the test, and why."""
+    reasons = [
+        *([f"{pairs.only_base:,} only in {base}"] if pairs.only_base else []),
+        *([f"{pairs.only_head:,} only in {head}"] if pairs.only_head else []),
+        *([f"{pairs.relabelled:,} with different labels"] if pairs.relabelled else []),
+    ]
+    return f"Users left out: {', '.join(reasons)}." if reasons else "No user was left out."
