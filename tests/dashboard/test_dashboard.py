@@ -214,7 +214,7 @@ def test_promotion_shows_when_the_page_is_loaded_again(dashboard, repository, pa
         text = open_page(page, dashboard)
         assert f"Version {second.version} is in Production" in text and "moved by hand" in text
         text = turn_to(page, "Scores")
-        assert f"version {second.version} is in Production" in text and "--forcerun score_users" in text
+        assert f"version {second.version} is in Production" in text and "Score the users again: make run" in text
     finally:
         client.set_registered_model_alias("churn-model", "production", "1")
         client.delete_model_version("churn-model", second.version)

@@ -200,6 +200,7 @@ IN_THE_DEMO: dict[str, Callable[[Path, str], None]] = {
     "make inbox": prints("inbox"),
     "make report": report,
     "make ledger": prints("There is no Production yet"),
+    "make score DROP=2026-03-15": prints("users of drop 2026-03-15 scored with version 1"),
     "make dashboard": dashboard,
     "make notebook": notebook,
     "make site": site,
@@ -214,6 +215,7 @@ IN_THE_DEMO: dict[str, Callable[[Path, str], None]] = {
 WITH_A_HISTORY: dict[str, Callable[[Path, str], None]] = {
     "make reproduce VERSION=1": reproduce,
     'make rollback WHY="calls went up"': roll_back,
+    'make release-hold WHY="not the model"': prints("Promotions are released"),
     "dvc exp run -S train_model.family=random_forest": try_forest,
     "make experiments": prints("random_forest"),
     "dvc metrics diff": prints("roc_auc"),

@@ -78,7 +78,7 @@ def warn_of_age(record: Record, scored: Scored) -> None:
     if record.production and record.production.number != scored.by:
         st.warning(
             f"These scores are from version {scored.by}, but version {record.production.number} is in Production. "
-            "Score the users again: snakemake --cores 1 --forcerun score_users"
+            "Score the users again: make run"
         )
 
 
