@@ -16,7 +16,7 @@ HIDDEN_COLUMNS := ^(?!Experiment|State|roc_auc$$|pr_auc$$|log_loss$$|ece$$|drift
 AT ?= 06:00
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help install install-test install-docs install-notebook minio summary try-alert up down up-containers down-containers serve push pull prune withdraw migrate-store doctor dashboard notebook run demo check ingest inbox update-drops schedule scheduled-run clear-demo why experiments plots compare report ledger rollback hold release-hold promote rematch score reproduce test test-all bench bench-model bench-drift bench-freshness bench-years try-containers lint docs words site rulegraph lock
+.PHONY: help install install-test install-docs install-notebook minio summary try-alert up down up-containers down-containers serve push pull prune withdraw migrate-store doctor dashboard notebook run demo check ingest inbox update-drops schedule scheduled-run clear-demo why experiments plots compare report ledger rollback hold release-hold promote rematch score reproduce test test-all bench bench-model bench-drift bench-freshness bench-years bench-promotions try-containers lint docs words site rulegraph lock
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 24
@@ -172,6 +172,9 @@ bench-freshness: install ## the overhead of the bridge, compared with DVC and Sn
 
 bench-years: install ## [WEEKS=104 PAYERS=1350]: measure a first run, one more week and nothing to do after so many weeks
 	@python benchmarks/years.py $(WEEKS) --users $(PAYERS)
+
+bench-promotions: install ## simulate years of weekly candidates: how often luck promotes, how soon a better model is (minutes)
+	@python benchmarks/promotions.py
 
 try-containers: install ## the stack in containers from no image to a pulled clone, with kills (ten minutes; needs Docker)
 	@python benchmarks/containers.py

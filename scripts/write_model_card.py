@@ -16,6 +16,7 @@ from churn.base.command import run_command
 from churn.base.files import write_whole
 from churn.base.markdown import escape, write_table
 from churn.base.params import read_section
+from churn.evaluation.differences import describe_differences
 from churn.evaluation.gains import describe_gains
 
 
@@ -49,6 +50,7 @@ def write_model_card(
         describe_quality(quality),
         "## Segments",
         describe_segments(by_segment),
+        describe_differences(by_segment, describe_all(quality)),
         "## Strongest features",
         describe_features(strengths, params["strongest_features"]),
         "## Limits",
@@ -117,7 +119,7 @@ def describe_quality(metrics: dict[str, Any]) -> str:
 
 
 def describe_segments(segments: list[dict[str, Any]]) -> str:
-    """Describe the quality in each segment."""
+    """Describe the quality in each segment, and the share of its churners that the threshold finds."""
     rows = [
         (
             escape(segment["segment"]),
@@ -127,10 +129,28 @@ def describe_segments(segments: list[dict[str, Any]]) -> str:
             "too few users"
             if segment["roc_auc"] is None
             else "{roc_auc:.3f} ({roc_auc_low:.3f} to {roc_auc_high:.3f})".format(**segment),
+            "too few users" if segment["roc_auc"] is None else f"{find_recall(segment):.0%}",
         )
         for segment in segments
     ]
-    return write_table(("segment", "users", "churn rate", "mean prediction", "ROC AUC"), rows)
+    return write_table(("segment", "users", "churn rate", "mean prediction", "ROC AUC", "churners found"), rows)
+
+
+def find_recall(measured: dict[str, Any]) -> float:
+    """Return the share of the churned users who are flagged."""
+    found, missed = measured["true_positives"], measured["false_negatives"]
+    return float(found / (found + missed))
+
+
+def describe_all(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return what `describe_differences` compares segments with: the same measures for all users of the holdout."""
+    counts = ("true_positives", "false_positives", "false_negatives", "true_negatives")
+    return {
+        "roc_auc": metrics["roc_auc"],
+        "mean_prediction": metrics["mean_prediction"],
+        "churn_rate": metrics["holdout_churn_rate"],
+        "users": sum(metrics[count] for count in counts),
+    }
 
 
 def describe_features(shap: dict[str, float], number: int) -> str:

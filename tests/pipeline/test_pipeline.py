@@ -80,6 +80,9 @@ def test_a_run_ends_in_production_with_everything_that_belongs_to_it(demo):
         "explainability/mean_abs_shap.json",
     }
     assert version.description == (demo / "reports/model_card.md").read_text()
+    segments = version.description.partition("## Segments")[2].partition("## Strongest features")[0]
+    assert "| gender: female |" in segments and "| age: 45 to 59 |" in segments
+    assert "by chance." in segments or "by more than chance:" in segments
     assert "model_card.md" in {file.path for file in client.list_artifacts(version.run_id)}
     children = client.search_runs(
         [run_of_it.info.experiment_id],

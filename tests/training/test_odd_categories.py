@@ -57,9 +57,18 @@ def test_the_model_card_is_a_table_that_shows_the_names(segments):
     table = describe_segments(segments)
     assert len(table.splitlines()) == len(segments) + 2
     shown = MarkdownIt("commonmark", {"html": True}).enable("table").render(table)
-    assert shown.count("<tr>") == len(segments) + 1 and shown.count("<td>") == 5 * len(segments)
+    assert shown.count("<tr>") == len(segments) + 1 and shown.count("<td>") == 6 * len(segments)
     assert "card_type: $^$ | &lt; b&gt;x&lt; /b&gt; `y` # &lt; /script&gt;" in shown
     assert "\\$^\\$" in table, "GitHub would take it for a formula"
+
+
+def test_the_model_card_shows_how_many_churners_of_each_segment_are_found(segments):
+    cells = {row.split(" | ")[0]: row.split(" | ")[-1] for row in describe_segments(segments).splitlines()}
+    assert cells["| segment"] == "churners found |"
+    old = next(segment for segment in segments if segment["segment"] == "users: old")
+    churners = old["churn_rate"] * old["users"]
+    assert cells["| users: old"] == f"{old['true_positives'] / churners:.0%} |"
+    assert cells["| card_type: other"] == "too few users |"
 
 
 def test_a_name_in_a_picture_is_no_formula(tmp_path):
@@ -72,12 +81,22 @@ def test_a_name_in_a_picture_is_no_formula(tmp_path):
 
 
 def test_the_reason_of_a_decision_names_a_segment_briefly():
-    rows = with_cards(make_rows(2000, seed=3), np.array([LONG + "y", EVIL] * 1000, dtype=object))
-    label = rows["label"].to_numpy()
-    good = np.clip(label * 0.5 + np.random.default_rng(0).random(2000) * 0.5, 0, 1)
-    limits = {"min_roc_auc": 0.5, "max_ece": 1, "min_delta": 0, "confidence": None, "max_segment_loss": -1}
-    decision = decide(rows, good, good, limits)
-    assert decision["decision"] == "skip" and len(decision["reason"]) < 1000 and "\n" not in decision["reason"]
+    rows = with_cards(make_rows(2000, seed=3), np.array([LONG + "y", "GOLD"] * 1000, dtype=object))
+    good = np.clip(rows["label"].to_numpy() * 0.5 + np.random.default_rng(0).random(2000) * 0.5, 0, 1)
+    poor_for_one_card = np.where(np.arange(2000) % 2, good, 1 - good)
+    limits = {"min_roc_auc": 0, "max_ece": 1, "min_delta": 0, "confidence": None, "max_segment_loss": 0.05}
+    decision = decide(rows, poor_for_one_card, good, limits)
+    assert decision["decision"] == "skip" and f"(card_type: {LONG[:60]})" in decision["reason"]
+    assert len(decision["reason"]) < 1000
+
+
+def test_the_reason_of_a_decision_is_one_line():
+    rows = with_cards(make_rows(2000, seed=3), np.array(["GOLD", EVIL] * 1000, dtype=object))
+    good = np.clip(rows["label"].to_numpy() * 0.5 + np.random.default_rng(0).random(2000) * 0.5, 0, 1)
+    poor_for_one_card = np.where(np.arange(2000) % 2, 1 - good, good)
+    limits = {"min_roc_auc": 0, "max_ece": 1, "min_delta": 0, "confidence": None, "max_segment_loss": 0.05}
+    reason = decide(rows, poor_for_one_card, good, limits)["reason"]
+    assert f"(card_type: {SHOWN})" in reason and "\n" not in reason
 
 
 def test_hundreds_of_thousands_of_card_types_need_little_memory():

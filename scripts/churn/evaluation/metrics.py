@@ -93,7 +93,6 @@ def gains_curve(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.nd
 
 def calibration(label: np.ndarray, probability: np.ndarray) -> list[dict[str, Any]]:
     """Return mean prediction and churn rate of ten groups of equal size, in order of the prediction."""
-    groups = np.array_split(np.argsort(probability, kind="stable"), min(CALIBRATION_BINS, len(label)))
     return [
         {
             "bin": number,
@@ -101,7 +100,7 @@ def calibration(label: np.ndarray, probability: np.ndarray) -> list[dict[str, An
             "mean_prediction": float(probability[group].mean()),
             "churn_rate": float(label[group].mean()),
         }
-        for number, group in enumerate(groups, start=1)
+        for number, group in enumerate(_calibration_groups(probability), start=1)
     ]
 
 
@@ -110,6 +109,24 @@ def calibration_error(label: np.ndarray, probability: np.ndarray) -> float:
     bins = calibration(label, probability)
     distances = (bin["users"] * abs(bin["mean_prediction"] - bin["churn_rate"]) for bin in bins)
     return float(sum(distances) / len(label))
+
+
+def chance_calibration_error(probability: np.ndarray) -> float:
+    """Return the calibration error that a perfectly calibrated probability has on average, by chance alone.
+
+    The churn rate of a group of n users varies around its mean prediction with the variance sum(p * (1 - p)) / n**2.
+    With enough users the variation is nearly normal, and the mean distance is sqrt(2 / pi) of its standard deviation.
+    """
+    groups = (probability[group] for group in _calibration_groups(probability))
+    # Weighted by n, as in calibration_error, the standard deviation of a group is sqrt(sum(p * (1 - p))).
+    deviations = (np.sqrt(np.sum(group * (1 - group))) for group in groups)
+    return float(np.sqrt(2 / np.pi) * sum(deviations) / len(probability))
+
+
+def _calibration_groups(probability: np.ndarray) -> list[np.ndarray]:
+    """Return the rows of ten groups of equal size, in order of the probability."""
+    order = np.argsort(probability, kind="stable")
+    return np.array_split(order, min(CALIBRATION_BINS, len(order)))
 
 
 def _positives(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

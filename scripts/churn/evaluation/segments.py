@@ -13,12 +13,15 @@ from churn.features.table import CATEGORIES
 NEW_DAYS = 30
 # Required of both churned users and others: with fewer, a metric is mostly noise.
 MIN_USERS = 50
+# The lowest age of each band; of the last, there is no highest.
+AGE_BANDS = {"under 30": -np.inf, "30 to 44": 30, "45 to 59": 45, "60 and over": 60}
 
 
 def find_segments(rows: pa.Table) -> dict[str, np.ndarray]:
     """Return which rows are in each segment, as masks of shape (rows,).
 
-    Of each kind of category, the most frequent are segments of their own, and all others together are one.
+    Of each kind of category, the most frequent are segments of their own, and all others together are one. Age bands
+    and genders are segments if the table has their columns.
 
     Parameters
     ----------
@@ -32,7 +35,22 @@ def find_segments(rows: pa.Table) -> dict[str, np.ndarray]:
         (values,) = merge_rare(name_categories(rows[category]).fill_null("unknown"))
         names = sorted(pc.unique(values).to_pylist())
         segments |= {f"{category}: {name}": pc.equal(values, name).to_numpy() for name in names}
-    return segments
+    return segments | _find_demographics(rows)
+
+
+def _find_demographics(rows: pa.Table) -> dict[str, np.ndarray]:
+    """Return age bands and genders as masks, those without users left out."""
+    masks = {}
+    if "age" in rows.column_names:
+        age = rows["age"].to_numpy()
+        bounds = [*AGE_BANDS.values(), np.inf]
+        for number, band in enumerate(AGE_BANDS):
+            masks[f"age: {band}"] = (age >= bounds[number]) & (age < bounds[number + 1])
+        masks["age: unknown"] = np.isnan(age)
+    if "gender_is_female" in rows.column_names:
+        female = rows["gender_is_female"].to_numpy()
+        masks |= {"gender: female": female == 1, "gender: male": female == 0, "gender: unknown": np.isnan(female)}
+    return {name: mask for name, mask in masks.items() if mask.any()}
 
 
 def measure_segments(rows: pa.Table, probability: np.ndarray, threshold: float) -> list[dict[str, Any]]:
