@@ -14,7 +14,8 @@ sys.path[:0] = [f"{workflow.basedir}/scripts", workflow.basedir]
 from churn.base.command import ENV_FILE, UserError
 from churn.base.drops import read_drops, update_list
 from churn.base.params import read_params
-from churn.release.registry import knows_version, tracking_uri
+from churn.release.lookup import knows_version
+from churn.release.registry import tracking_uri
 from workflow.freshness import Freshness
 
 load_dotenv(ENV_FILE)

@@ -3,16 +3,12 @@
 MLflow is imported only where it is used: the Snakefile imports this module at every start.
 """
 
-import base64
-import json
 import os
 import socket
-import sqlite3
-import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +31,13 @@ SQLITE = "sqlite:///"
 def tracking_uri() -> str:
     """Return MLFLOW_TRACKING_URI, by default the embedded store in the repository."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlflow.db"
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """Return the absolute path of an embedded store's file, None for any other address."""
+    # SQLAlchemy does not unquote the path, and reads options after a question mark.
+    name = uri.removeprefix(SQLITE).partition("?")[0]
+    return Path(name).absolute() if uri.startswith(SQLITE) and name else None
 
 
 @contextmanager
@@ -154,44 +157,3 @@ def load_version(version: str) -> "tuple[PyFuncModel, Path]":
 
     folder = Path(mlflow.artifacts.download_artifacts(f"models:/{model_name()}/{version}"))
     return mlflow.pyfunc.load_model(str(folder)), folder / "artifacts" / "scorer.onnx"
-
-
-def knows_version(receipt: Path) -> bool:
-    """Return whether the registry still has the version in a receipt, without importing MLflow.
-
-    False for a new or empty store. True when the store does not answer: nothing can be registered while it is down.
-    """
-    if not receipt.exists():
-        return False
-    version, uri = json.loads(receipt.read_text())["version"], tracking_uri()
-    if uri.startswith(SQLITE):
-        return _sqlite_knows(Path(uri.removeprefix(SQLITE)), version)
-    if uri.startswith("http"):
-        return _server_knows(uri, version)
-    return True
-
-
-def _sqlite_knows(database: Path, version: str) -> bool:
-    if not database.exists():
-        return False
-    query = "SELECT 1 FROM model_versions WHERE name = ? AND version = ?"
-    try:
-        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-            return connection.execute(query, (model_name(), version)).fetchone() is not None
-    except sqlite3.OperationalError as error:
-        return "no such table" not in str(error)
-
-
-def _server_knows(uri: str, version: str) -> bool:
-    query = urllib.parse.urlencode({"name": model_name(), "version": version})
-    request = urllib.request.Request(f"{uri.rstrip('/')}/api/2.0/mlflow/model-versions/get?{query}")
-    if user := os.environ.get("MLFLOW_TRACKING_USERNAME"):
-        login = f"{user}:{os.environ.get('MLFLOW_TRACKING_PASSWORD', '')}".encode()
-        request.add_header("Authorization", f"Basic {base64.b64encode(login).decode()}")
-    try:
-        urllib.request.urlopen(request, timeout=5)
-    except urllib.error.HTTPError as error:
-        return error.code != 404
-    except OSError:
-        return True
-    return True
