@@ -184,7 +184,7 @@ def check_production() -> str:
         raise FaultError(
             f"version {production.version} of {model_name()} cannot be loaded from {hide_logins(source)}: "
             f"{explain_cause(error.__cause__ or error)}",
-            f'restore its files {where} from a backup; or: make rollback REASON="..."; or delete the alias '
+            f'restore its files {where} from a backup; or: make rollback WHY="..."; or delete the alias '
             f"{PRODUCTION!r} in MLflow, and the next run promotes a candidate",
         ) from None
     return f"version {production.version} of {model_name()} can be loaded"
