@@ -3,13 +3,15 @@
 Reads
     models/candidate, data/training, metrics, plots, reports/explainability and model_card.md, params.yaml, dvc.lock
 Writes
-    a run in the experiment churn_retention with a child run for each grid point, and a version of churn-model with the
-    model card as its description; both are tagged with the candidate's digest
-    register_candidate.json: version, run_id, digest, tracking_uri
+    a run in the experiment with a child run for each grid point, and a version of the model with the model card as its
+    description; both are tagged with the candidate's digest, identity and meaning. section `release` of params.yaml
+    names the experiment and the model
+    register_candidate.json: version, run_id, digest, identity, tracking_uri
 """
 
 import argparse
 import json
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,16 +23,26 @@ from churn.base.files import write_json
 from churn.base.params import read_params
 from churn.release.candidate import CANDIDATE, CARD, METRICS, PLOTS, TRAINING, save_dataset, save_scorer
 from churn.release.flatten import flatten
+from churn.release.identity import IDENTITY_TAG, Identity, choose_version, read_identity
 from churn.release.names import experiment_name, model_name
-from churn.release.provenance import collect_tags, output_digest
-from churn.release.registry import DIGEST_TAG, SQLITE, find_runs, find_version, open_registry, tracking_uri
+from churn.release.provenance import collect_tags
+from churn.release.registry import (
+    DIGEST_TAG,
+    find_runs,
+    find_versions,
+    open_registry,
+    retry_once,
+    sqlite_file,
+    tracking_uri,
+)
+from churn.release.relocation import artifact_folder
+from churn.release.run_metrics import log_drift, log_training
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
 
-DRIFT_FIGURES = ("drift_share", "drift_detected", "prediction_distance", "churn_rate_difference")
 # The limit of MLflow's table.
 LONGEST_DESCRIPTION = 5000
 
@@ -50,47 +62,48 @@ def register_candidate(receipt: Path, params: dict[str, Any]) -> None:
     UserError
         When the stages have not run, or MLflow does not answer.
     """
-    digest = output_digest(str(CANDIDATE))
+    candidate = read_identity()
     with open_registry() as client:
-        version = find_version(client, digest)
+        version = find_version(client, candidate)
         # A run copied from an embedded store may have the same candidate.
-        run = client.get_run(version.run_id) if version else find_or_start_run(client, digest)
-        log_metrics(client, run.info.run_id)
+        run = client.get_run(version.run_id) if version else find_or_start_run(client, candidate)
         if version is None:
+            log_training(client, run.info.run_id)
             log_contents(client, run, params)
             log_grid(client, run)
-            version = create_version(client, run, digest)
-        client.set_terminated(run.info.run_id)
-    content = {"version": str(version.version), "run_id": run.info.run_id, "digest": digest}
-    write_json(content | {"tracking_uri": tracking_uri()}, receipt)
-    print(f"{model_name()} version {version.version} is the candidate {digest}")
+            version = create_version(client, run, candidate)
+        log_drift(client, run.info.run_id)
+        if run.info.status != "FINISHED":
+            client.set_terminated(run.info.run_id)
+    content = {"version": str(version.version), "run_id": run.info.run_id, "digest": candidate.digest}
+    write_json(content | {"identity": candidate.identity, "tracking_uri": tracking_uri()}, receipt)
+    print(f"{model_name()} version {version.version} is the candidate {candidate.digest}")
 
 
-def find_or_start_run(client: "MlflowClient", digest: str) -> "Run":
+def find_version(client: "MlflowClient", candidate: Identity) -> "ModelVersion | None":
+    """Return the candidate's version, the oldest if there are several.
+
+    A version of before identities gets that of the candidate, so that the next change makes a new version.
+    """
+    versions = find_versions(client, model_name(), f"tags.`{DIGEST_TAG}` = '{candidate.digest}'")
+    version = choose_version(versions, candidate.tags)
+    if version is not None and IDENTITY_TAG not in version.tags:
+        retry_once(client.set_model_version_tag, model_name(), str(version.version), IDENTITY_TAG, candidate.identity)
+    return version
+
+
+def find_or_start_run(client: "MlflowClient", candidate: Identity) -> "Run":
     """Return the candidate's run: the one that a killed process left unfinished, or a new one."""
     experiment = client.get_experiment_by_name(experiment_name())
     if experiment is None:
-        beside = Path("mlartifacts").absolute().as_uri() if tracking_uri().startswith(SQLITE) else None
+        database = sqlite_file(tracking_uri())
+        beside = artifact_folder(database).as_uri() if database else None
         experiment = client.get_experiment(client.create_experiment(experiment_name(), artifact_location=beside))
-    found = client.search_runs([experiment.experiment_id], f"tags.{DIGEST_TAG} = '{digest}'", max_results=1)
-    if found:
+    condition = f"tags.{IDENTITY_TAG} = '{candidate.identity}'"
+    if found := client.search_runs([experiment.experiment_id], condition, max_results=1):
         return found[0]
-    tags = collect_tags() | {DIGEST_TAG: digest}
+    tags = collect_tags() | candidate.tags
     return client.create_run(experiment.experiment_id, tags=tags, run_name=f"candidate {tags['git_commit'][:7]}")
-
-
-def log_metrics(client: "MlflowClient", run_id: str) -> None:
-    """Log the metrics of the stages; those of drift are named `recent_*` and absent when drift was not measured."""
-    from mlflow.entities import Metric
-
-    measured = flatten(json.loads((METRICS / "train_model.json").read_text()))
-    training_set = json.loads((METRICS / "build_training_set.json").read_text())
-    measured |= flatten({"as_of": training_set["as_of_dates"]})
-    drift = json.loads((METRICS / "detect_drift.json").read_text())
-    recent = {name: drift[name] for name in DRIFT_FIGURES if name in drift} | {"alarms": len(drift["alarms"])}
-    measured |= {f"recent_{name}": value for name, value in recent.items()}
-    numbers = {name: float(value) for name, value in measured.items() if isinstance(value, int | float)}
-    client.log_batch(run_id, metrics=[Metric(name, value, 0, 0) for name, value in numbers.items()])
 
 
 def log_contents(client: "MlflowClient", run: "Run", params: dict[str, Any]) -> None:
@@ -99,17 +112,29 @@ def log_contents(client: "MlflowClient", run: "Run", params: dict[str, Any]) -> 
 
     run_id = run.info.run_id
     client.log_batch(run_id, params=[Param(name, str(value)[:6000]) for name, value in flatten(params).items()])
-    client.log_artifact(run_id, str(CARD))
-    for folder, name in (Path("reports/explainability"), "explainability"), (PLOTS, "plots"):
-        # File by file: Snakemake leaves a hidden timestamp in the folders.
-        for path in sorted(folder.glob("[!.]*")):
-            client.log_artifact(run_id, str(path), name)
-    client.log_artifacts(run_id, str(CANDIDATE / "spark"), "spark_model")
-    with tempfile.TemporaryDirectory() as folder:
-        save_dataset(Path(folder) / "churn_features.parquet")
-        client.log_artifact(run_id, str(Path(folder) / "churn_features.parquet"), "dataset")
-        save_scorer(CANDIDATE / "scorer.onnx", pq.read_table(TRAINING / "holdout.parquet"), Path(folder) / "model")
-        client.log_artifacts(run_id, str(Path(folder) / "model"), "model")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "artifacts"
+        copy_outputs(folder)
+        (folder / "dataset").mkdir()
+        save_dataset(folder / "dataset" / "churn_features.parquet")
+        scorer = shutil.copyfile(CANDIDATE / "scorer.onnx", Path(temporary) / "scorer.onnx")
+        save_scorer(scorer, pq.read_table(TRAINING / "holdout.parquet"), folder / "model")
+        client.log_artifact(run_id, str(folder / CARD.name))
+        for path in sorted(path for path in folder.iterdir() if path.is_dir()):
+            client.log_artifacts(run_id, str(path), path.name)
+
+
+def copy_outputs(folder: Path) -> None:
+    """Copy the stages' outputs that are logged.
+
+    With DVC's cache.type symlink they are links to read-only files, and MLflow refuses links to other folders.
+    """
+    # Snakemake leaves a hidden timestamp in the folders.
+    hidden = shutil.ignore_patterns(".*")
+    outputs = {"explainability": Path("reports/explainability"), "plots": PLOTS, "spark_model": CANDIDATE / "spark"}
+    for name, output in outputs.items():
+        shutil.copytree(output, folder / name, copy_function=shutil.copyfile, ignore=hidden)
+    shutil.copyfile(CARD, folder / CARD.name)
 
 
 def log_grid(client: "MlflowClient", run: "Run") -> None:
@@ -135,8 +160,8 @@ def log_grid(client: "MlflowClient", run: "Run") -> None:
         client.set_terminated(child.info.run_id)
 
 
-def create_version(client: "MlflowClient", run: "Run", digest: str) -> "ModelVersion":
-    """Create the version with its digest in one call, so that a kill leaves a whole version or none."""
+def create_version(client: "MlflowClient", run: "Run", candidate: Identity) -> "ModelVersion":
+    """Create the version with its tags in one call, so that a kill leaves a whole version or none."""
     if not client.search_registered_models(f"name = '{model_name()}'"):
         client.create_registered_model(
             model_name(), description="Probability that a user makes no payment in the horizon."
@@ -144,8 +169,8 @@ def create_version(client: "MlflowClient", run: "Run", digest: str) -> "ModelVer
     card, cut = CARD.read_text(), "\n\n... the rest is in the run's model_card.md"
     if len(card) > LONGEST_DESCRIPTION:
         card = card[: LONGEST_DESCRIPTION - len(cut)] + cut
-    source, tags = f"{run.info.artifact_uri}/model", {DIGEST_TAG: digest}
-    return client.create_model_version(model_name(), source, run_id=run.info.run_id, tags=tags, description=card)
+    source, run_id = f"{run.info.artifact_uri}/model", run.info.run_id
+    return client.create_model_version(model_name(), source, run_id=run_id, tags=candidate.tags, description=card)
 
 
 def main() -> None:

@@ -23,7 +23,17 @@ from churn.alerts.channels import UNKNOWN, VARIABLE, explain, name_service, open
 from churn.base.command import ENV_FILE, UserError, run_command
 from churn.engines.spark.cluster import CLUSTER, check_master
 from churn.engines.spark.java import find_java, java_version
-from churn.release.registry import SQLITE, open_registry, tracking_uri
+from churn.release.causes import explain_cause, hide_logins
+from churn.release.names import model_name
+from churn.release.registry import (
+    PRODUCTION,
+    aliased_version,
+    load_version,
+    open_registry,
+    sqlite_file,
+    tracking_uri,
+)
+from churn.release.relocation import artifact_folder
 from churn.stack.buckets import open_s3
 from churn.stack.checks import check_workers
 from churn.stack.remote_objects import describe, find_missing
@@ -140,7 +150,7 @@ def check_remote() -> str:
 def check_mlflow() -> str:
     """Log in and count the experiments."""
     uri = tracking_uri()
-    if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists():
+    if (database := sqlite_file(uri)) and not database.exists():
         return f"{uri}: not created yet"
     try:
         with open_registry() as client:
@@ -148,7 +158,36 @@ def check_mlflow() -> str:
     except UserError as error:
         fix = "make up; or correct MLFLOW_TRACKING_URI, MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD in .env"
         raise FaultError(str(error).split(" Check MLFLOW")[0], fix) from None
-    return f"{uri}: {len(found)} experiment{'s' * (len(found) != 1)}"
+    return f"{hide_logins(uri)}: {len(found)} experiment{'s' * (len(found) != 1)}"
+
+
+def check_production() -> str:
+    """Load the model in Production, as the next run will."""
+    uri = tracking_uri()
+    if (database := sqlite_file(uri)) and not database.exists():
+        return f"no version of {model_name()} yet"
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
+    try:
+        with open_registry() as client:
+            production = aliased_version(client, PRODUCTION)
+            source = client.get_model_version_download_uri(model_name(), str(production.version)) if production else ""
+    except UserError as error:
+        raise FaultError(str(error).split(" Check MLFLOW")[0], "correct the line MLflow first") from None
+    if production is None:
+        return f"no version of {model_name()} is in Production yet"
+    try:
+        with open_registry():
+            load_version(str(production.version))
+    # Each artifact store (S3, the MLflow server, files) and an old model raise their own types of errors.
+    except Exception as error:
+        where = f"in the folder {artifact_folder(database)}" if database else "in the server's artifact store"
+        raise FaultError(
+            f"version {production.version} of {model_name()} cannot be loaded from {hide_logins(source)}: "
+            f"{explain_cause(error.__cause__ or error)}",
+            f'restore its files {where} from a backup; or: make rollback WHY="..."; or delete the alias '
+            f"{PRODUCTION!r} in MLflow, and the next run promotes a candidate",
+        ) from None
+    return f"version {production.version} of {model_name()} can be loaded"
 
 
 def check_spark() -> str:
@@ -185,6 +224,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "S3": check_s3,
     "Remote": check_remote,
     "MLflow": check_mlflow,
+    "Production": check_production,
     "Spark": check_spark,
     "Alerts": check_alerts,
 }
@@ -211,7 +251,7 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     rows, faults = examine()
     for name, state, text in rows:
-        print(f"{name:<10}{state:<7}{text}")
+        print(f"{name:<12}{state:<7}{text}")
     if faults:
         raise UserError(f"{faults} fault{'s' * (faults != 1)}; each line `fix` says what to do.")
 

@@ -27,9 +27,7 @@ def hold(why: str) -> None:
     with open_registry() as client:
         before = change_hold(client, HOLD, why)
     if before:
-        print(
-            f"Promotions are held already, by entry {before.number} ({before.action} by {before.who}: {before.why})"
-        )
+        print(f"Promotions are held already, by entry {before.number} ({before.action} by {before.who}: {before.why})")
     else:
         print('Promotions are held until: make release-hold WHY="..."')
 

@@ -6,7 +6,8 @@ from odd_values import SHOWN
 from streamlit.testing.v1 import AppTest
 
 from churn.dashboard.heuristic import churn_by_silence
-from churn.dashboard.record import hide_password, read_record
+from churn.dashboard.record import read_record
+from churn.release.causes import hide_logins
 
 
 def test_damaged_store_is_one_sentence(tmp_path, monkeypatch):
@@ -21,9 +22,9 @@ def test_damaged_store_is_one_sentence(tmp_path, monkeypatch):
 
 
 def test_password_is_not_shown():
-    assert hide_password("postgresql://me:secret@host:5432/mlflow") == "postgresql://host:5432/mlflow"
-    assert hide_password("sqlite:///mlflow.db") == "sqlite:///mlflow.db"
-    assert hide_password("http://127.0.0.1:5000") == "http://127.0.0.1:5000"
+    assert hide_logins("postgresql://me:secret@host:5432/mlflow") == "postgresql://host:5432/mlflow"
+    assert hide_logins("sqlite:///mlflow.db") == "sqlite:///mlflow.db"
+    assert hide_logins("http://127.0.0.1:5000") == "http://127.0.0.1:5000"
 
 
 def test_heuristic_is_half_at_the_horizon():

@@ -13,8 +13,8 @@ DOCTOR = (sys.executable, ROOT / "scripts", "doctor")
 def examine(folder, fails=False, **environment) -> dict[str, str]:
     """Return the rows of the table by name, each with its fix."""
     answer = run(*DOCTOR, cwd=folder, fails=fails, **FOUND | environment)
-    rows = dict(re.findall(r"^(\w+) +((?:ok|FAULT) .*(?:\n {10}fix .*)?)", answer.stdout, re.MULTILINE))
-    names = ["Python", "Packages", "Java", "Disk", "Logins", "S3", "Remote", "MLflow", "Spark", "Alerts"]
+    rows = dict(re.findall(r"^(\w+) +((?:ok|FAULT) .*(?:\n {12}fix .*)?)", answer.stdout, re.MULTILINE))
+    names = ["Python", "Packages", "Java", "Disk", "Logins", "S3", "Remote", "MLflow", "Production", "Spark", "Alerts"]
     assert list(rows) == names, answer.stdout
     assert not fails or re.search(r"ERROR: \d faults?; each line `fix` says what to do", answer.stderr)
     return rows

@@ -10,6 +10,7 @@ import streamlit as st
 
 from churn.base.command import UserError
 from churn.dashboard.record import Version
+from churn.release.causes import explain_cause
 from churn.release.registry import load_version, open_registry, tracking_uri
 
 if TYPE_CHECKING:
@@ -26,11 +27,11 @@ class Explained:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A version's model, its input names, and the path of its ONNX scorer."""
+    """A version's model, its input names, and its ONNX scorer."""
 
     model: "PyFuncModel"
     inputs: list[str]
-    scorer: Path
+    scorer: bytes
 
 
 def fetch_explanation(version: Version) -> Explained:
@@ -80,8 +81,7 @@ def _fetch_model(uri: str, run_id: str, number: str) -> Loaded:
 
 def _unreadable(number: str, what: str, error: Exception) -> UserError:
     # MLflow's own message, without the advice that open_registry adds for the pipeline.
-    cause = error.__cause__ or error
-    reason = str(cause).splitlines()[0].rstrip(".") if str(cause) else type(cause).__name__
+    reason = explain_cause(error.__cause__ or error).rstrip(".")
     return UserError(
         f"Cannot read the {what} of version {number} from MLflow's artifacts ({reason}). Check that the artifact store "
         "is running and still has it, then reload this page."

@@ -1,13 +1,13 @@
 """Read the registry: the versions of the model, the one in Production, and the ledger of promotions."""
 
 import os
-import urllib.parse
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from churn.base.command import UserError
+from churn.release.causes import hide_logins
 from churn.release.ledger import Entry, created_at, read_entries
 from churn.release.names import experiment_name, model_name
 from churn.release.registry import (
@@ -95,7 +95,7 @@ class Record:
 def read_record() -> Record:
     """Read the registry. Errors are not raised: they are in `Record.problem`."""
     uri = tracking_uri()
-    address = hide_password(uri)
+    address = hide_logins(uri)
     if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists():
         # MLflow would create the store, but the dashboard must not write anything.
         return Record(address)
@@ -109,12 +109,6 @@ def read_record() -> Record:
         detail = f"{type(error).__name__}: {error}".replace(uri, address)
         problem = f"The registry at {address} cannot be read ({detail.splitlines()[0][:200]})."
         return Record(address, problem, _advise(uri), detail)
-
-
-def hide_password(uri: str) -> str:
-    """Return an address without user name and password."""
-    parts = urllib.parse.urlsplit(uri)
-    return uri.replace(f"{parts.netloc.rpartition('@')[0]}@", "", 1) if "@" in parts.netloc else uri
 
 
 def _read(client: "MlflowClient", address: str) -> Record:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from churn.base.command import UserError
+from churn.release.causes import explain_cause
 from churn.release.names import experiment_name, ledger_name, model_name
-from churn.release.registry import SQLITE, find_runs, find_versions
+from churn.release.registry import SQLITE, find_runs, find_versions, sqlite_file
+from churn.release.relocation import relocate_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -88,7 +90,7 @@ def read_store(uri: str) -> Store:
     UserError
         When the file does not exist, or MLflow cannot read it.
     """
-    _check_file(uri)
+    relocate_store(_check_file(uri))
     import mlflow
 
     with name_store(uri):
@@ -108,11 +110,11 @@ def read_store(uri: str) -> Store:
         )
 
 
-def _check_file(uri: str) -> None:
-    """Raise `UserError` when an address is not an MLflow store: MLflow would create an empty one there."""
-    if not uri.startswith(SQLITE):
+def _check_file(uri: str) -> Path:
+    """Return the store's file; raise `UserError` if it is not a store: MLflow would create an empty one there."""
+    path = sqlite_file(uri)
+    if path is None:
         raise UserError(f"--source must name an embedded store, like {SQLITE}mlflow.db; it is {uri!r}.")
-    path = Path(uri.removeprefix(SQLITE)).absolute()
     if not path.exists():
         raise UserError(f"The store {path} does not exist, so nothing can be copied. Name another one with --source.")
     try:
@@ -120,6 +122,7 @@ def _check_file(uri: str) -> None:
             connection.execute("SELECT 1 FROM experiments")
     except sqlite3.Error as error:
         raise UserError(f"{path} is not an MLflow store ({error}). Name another one with --source.") from None
+    return path
 
 
 @contextmanager
@@ -131,8 +134,7 @@ def name_store(uri: str) -> Iterator[None]:
         yield
     except MlflowException as error:
         raise UserError(
-            f"The store {uri} cannot be read: {error.message.splitlines()[0]} Fix that, then run again: "
-            "nothing is copied twice."
+            f"The store {uri} cannot be read: {explain_cause(error)} Fix that, then run again: nothing is copied twice."
         ) from error
 
 

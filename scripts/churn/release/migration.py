@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
+from churn.release.identity import choose_version
 from churn.release.ledger import CREATED_TAG, Move, create_ledger, explain_move, last_entry
 from churn.release.local_store import PARENT_TAG, Store
 from churn.release.names import experiment_name, ledger_name, model_name
 from churn.release.registry import (
-    DIGEST_TAG,
     PREVIOUS,
     PRODUCTION,
     ROLLED_BACK_TAG,
@@ -124,19 +124,14 @@ class Migration:
     def _find_versions(self) -> None:
         """Find the versions that the server already has.
 
-        These were copied earlier, or have the same candidate: registered at the server, or copied from another store.
+        These were copied earlier, or are the same: registered at the server, or copied from another store.
         """
         there = find_versions(self.client, model_name())
         ours = {describe_origin(version) for version in self.store.versions}
         copies = {version.tags[FROM_TAG]: version for version in reversed(there) if FROM_TAG in version.tags}
-        same = {
-            version.tags.get(DIGEST_TAG): version
-            for version in reversed(there)
-            if version.tags.get(FROM_TAG) not in ours
-        }
-        same.pop(None, None)
+        others = [version for version in there if version.tags.get(FROM_TAG) not in ours]
         for version in self.store.versions:
-            found = copies.get(describe_origin(version)) or same.get(version.tags.get(DIGEST_TAG))
+            found = copies.get(describe_origin(version)) or choose_version(others, version.tags)
             if found:
                 self.versions[str(version.version)] = found
 

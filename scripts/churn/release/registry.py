@@ -5,6 +5,7 @@ MLflow is imported only where it is used: the Snakefile imports this module at e
 
 import os
 import socket
+import tempfile
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -13,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from churn.base.command import UserError
+from churn.release.causes import explain_cause, hide_logins
 from churn.release.names import model_name
+from churn.release.relocation import relocate_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -44,7 +47,10 @@ def sqlite_file(uri: str) -> Path | None:
 
 @contextmanager
 def open_registry() -> Iterator["MlflowClient"]:
-    """Yield a client of the registry; an MLflow error inside becomes a `UserError` that names the address."""
+    """Yield a client of the registry; an MLflow error inside becomes a `UserError` that names the address.
+
+    An embedded store that was moved or copied is repaired first.
+    """
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     # Artifacts go through the server: it may name an address of its store that cannot be reached from here.
@@ -58,14 +64,15 @@ def open_registry() -> Iterator["MlflowClient"]:
 
     mlflow.set_tracking_uri(tracking_uri())
     try:
+        if database := sqlite_file(tracking_uri()):
+            relocate_store(database)
         _check_address(tracking_uri())
         yield mlflow.MlflowClient()
     except (MlflowException, RequestException, AddressError) as error:
-        reason = str(getattr(error, "message", error)).splitlines()[0]
         raise UserError(
-            f"MLflow at {tracking_uri()}: {reason} Check MLFLOW_TRACKING_URI, MLFLOW_TRACKING_USERNAME and "
-            "MLFLOW_TRACKING_PASSWORD, and that the server and its artifact store answer, then run again: finished "
-            "steps are not repeated."
+            f"MLflow at {hide_logins(tracking_uri())}: {explain_cause(error)} Check MLFLOW_TRACKING_URI, "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, and that the server and its artifact store answer, "
+            "then run again: finished steps are not repeated."
         ) from error
 
 
@@ -120,11 +127,6 @@ def find_versions(client: "MlflowClient", name: str, condition: str = "") -> "li
     return sorted(found, key=lambda version: int(version.version))
 
 
-def find_version(client: "MlflowClient", digest: str) -> "ModelVersion | None":
-    """Return the version made from the candidate with this digest, the oldest if there are several."""
-    return next(iter(find_versions(client, model_name(), f"tags.`{DIGEST_TAG}` = '{digest}'")), None)
-
-
 def aliased_version(client: "MlflowClient", alias: str) -> "ModelVersion | None":
     """Return the version that has an alias, None if no version has it."""
     from mlflow.exceptions import MlflowException
@@ -153,9 +155,10 @@ def retry_once(call: Callable[..., None], *arguments: str) -> None:
         call(*arguments)
 
 
-def load_version(version: str) -> "tuple[PyFuncModel, Path]":
-    """Return a registered version's model and its ONNX scorer."""
+def load_version(version: str) -> "tuple[PyFuncModel, bytes]":
+    """Return a registered version's model and its ONNX scorer; no file is left behind."""
     import mlflow
 
-    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{model_name()}/{version}"))
-    return mlflow.pyfunc.load_model(str(folder)), folder / "artifacts" / "scorer.onnx"
+    with tempfile.TemporaryDirectory() as target:
+        folder = Path(mlflow.artifacts.download_artifacts(f"models:/{model_name()}/{version}", dst_path=target))
+        return mlflow.pyfunc.load_model(str(folder)), (folder / "artifacts" / "scorer.onnx").read_bytes()

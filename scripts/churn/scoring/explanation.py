@@ -39,13 +39,13 @@ class Explanation:
     unit: str
 
 
-def explain_rows(scorer: Path, rows: pd.DataFrame | pa.Table) -> Explanation:
+def explain_rows(scorer: Path | bytes, rows: pd.DataFrame | pa.Table) -> Explanation:
     """Explain each row: exactly for a linear model, by TreeSHAP for tree ensembles.
 
     Parameters
     ----------
-    scorer : Path
-        scorer.onnx of a candidate or a registered version.
+    scorer : Path or bytes
+        scorer.onnx of a candidate, or the content of a registered version's.
     rows : pandas.DataFrame or pyarrow.Table
         With a column for each feature of the model.
 
@@ -54,13 +54,14 @@ def explain_rows(scorer: Path, rows: pd.DataFrame | pa.Table) -> Explanation:
     UserError
         When a feature's column is missing, or the scorer is not from `churn.training.onnx_export`.
     """
-    model = onnx.load(scorer)
+    model = onnx.load(scorer) if isinstance(scorer, Path) else onnx.load_model_from_string(scorer)
     features = [feature.name for feature in model.graph.input]
     constants = {constant.name: numpy_helper.to_array(constant) for constant in model.graph.initializer}
     nodes = {node.output[0]: node for node in model.graph.node}
     if "margin" not in nodes:
         raise UserError(
-            f"{scorer} cannot be explained: it is from an earlier release. Train and promote a new candidate."
+            f"{scorer if isinstance(scorer, Path) else 'The scorer'} cannot be explained: it is from an earlier "
+            "release. Train and promote a new candidate."
         )
     tensors = feature_tensors(rows, features)
     # Run the graph up to the classifier's input.
