@@ -24,7 +24,8 @@ ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "scripts"))
 
 from churn.base.params import read_section  # noqa: E402
-from churn.release.gates import decide  # noqa: E402
+from churn.evaluation.delong import gain_interval  # noqa: E402
+from churn.release.gates import confidence_on_holdout, decide  # noqa: E402
 
 WEEKS_A_YEAR = 52
 YEARS = 4
@@ -113,12 +114,16 @@ def fast_auc(label: np.ndarray, score: np.ndarray) -> float:
 
 
 def is_promoted(holdouts: Holdouts, scores: list[np.ndarray], params: dict[str, Any], judged: int) -> bool:
-    """Return what decide decides; it need not be called if the gain is clearly too small for the gate min_delta."""
+    """Return what decide decides; it is not called, to save time, if the gate min_delta or confidence clearly fails."""
     candidate, production = scores
     if fast_auc(holdouts.label, candidate) - fast_auc(holdouts.label, production) < params["min_delta"] - 1e-9:
         return False
-    rows = pa.table(holdouts.segments | {"label": holdouts.label})
     probabilities = [1 / (1 + np.exp(-score.astype(float))) for score in scores]
+    if params["confidence"] is not None:
+        _, low, _ = gain_interval(holdouts.label, *probabilities, confidence_on_holdout(params, judged))
+        if low < -1e-9:
+            return False
+    rows = pa.table(holdouts.segments | {"label": holdouts.label})
     return bool(decide(rows, *probabilities, params, judged)["decision"] == "promote")
 
 
