@@ -16,9 +16,9 @@ def test_all_lines_of_a_real_error_are_shown(tmp_path, monkeypatch):
         client.search_experiments()
     with sqlite3.connect("mlflow.db") as connection:
         connection.execute("DROP TABLE model_versions")
-    with pytest.raises(UserError, match=r"no such table: model_versions .*\[SQL: .*Check MLFLOW_TRACKING_URI") as error:
-        with open_registry() as client:
-            find_versions(client, "churn-model")
+    whole = r"no such table: model_versions .*\[SQL: .*Check MLFLOW_TRACKING_URI"
+    with pytest.raises(UserError, match=whole) as error, open_registry() as client:
+        find_versions(client, "churn-model")
     assert "\n" not in str(error.value)
 
 
