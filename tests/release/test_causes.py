@@ -10,14 +10,12 @@ from churn.release.registry import find_versions, open_registry
 
 
 def test_all_lines_of_a_real_error_are_shown(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    with open_registry() as client:
-        client.search_experiments()
-    with sqlite3.connect("mlflow.db") as connection:
-        connection.execute("DROP TABLE model_versions")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     whole = r"no such table: model_versions .*\[SQL: .*Check MLFLOW_TRACKING_URI"
     with pytest.raises(UserError, match=whole) as error, open_registry() as client:
+        assert find_versions(client, "churn-model") == []
+        with sqlite3.connect(tmp_path / "mlflow.db") as connection:
+            connection.execute("DROP TABLE model_versions")
         find_versions(client, "churn-model")
     assert "\n" not in str(error.value)
 
