@@ -2,8 +2,8 @@
 
 What the server already has is not copied again, so this can be run twice, or again after a kill. What was deleted in
 the store is not copied. Copies have tags: runs and versions their origin in `migrated_from`, versions also their date
-of creation in `migrated_created` and their old number in `migrated_version`. A version whose candidate is already
-registered at the server is not copied. Versions get the server's next numbers, which the ledger and the evaluations
+of creation in `migrated_created` and their old number in `migrated_version`. A version that is already registered
+at the server, with the same identity, is not copied. Versions get the server's next numbers, which the ledger and the evaluations
 then use; reasons and model cards are copied unchanged.
 
 The aliases and the ledger are copied only if the server does not have its own Production: all entries of its ledger
@@ -14,7 +14,7 @@ since. Otherwise the server's aliases and ledger are kept, and the last lines sa
 Reads
     the embedded store and its artifacts; the registry at MLFLOW_TRACKING_URI
 Writes
-    that registry: runs of the experiment churn_retention with their artifacts, versions of churn-model, its aliases,
+    that registry: runs of the experiment with their artifacts, versions of the registered model, its aliases,
     and entries of the ledger
 """
 
