@@ -3,8 +3,8 @@
 What the server already has is not copied again, so this can be run twice, or again after a kill. What was deleted in
 the store is not copied. Copies have tags: runs and versions their origin in `migrated_from`, versions also their date
 of creation in `migrated_created` and their old number in `migrated_version`. A version that is already registered
-at the server, with the same identity, is not copied. Versions get the server's next numbers, which the ledger and the evaluations
-then use; reasons and model cards are copied unchanged.
+at the server, with the same identity, is not copied. Versions get the server's next numbers, which the ledger and the
+evaluations then use; reasons and model cards are copied unchanged.
 
 The aliases and the ledger are copied only if the server does not have its own Production: all entries of its ledger
 come from this store, and its aliases are those set by the last of these entries (none, without an entry) or those of

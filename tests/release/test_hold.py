@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import call_script
+from conftest import run_script
 from test_promotion import client, filled_store, moves, promote, write_evaluation  # noqa: F401
 
 from churn.base.command import UserError
@@ -64,7 +64,7 @@ def test_promotions_are_held_by_hand_once_and_released_once(client, capsys):  # 
         release_hold("the audit is over")
     assert "Promotions are released; entry 2 held them" in capsys.readouterr().out
     assert moves(client)[1:] == [("hold", "1", "1", True, True), ("release-hold", "1", "1", True, True)]
-    table = call_script("ledger", cwd=Path.cwd()).stdout
+    table = run_script("ledger", cwd=Path.cwd()).stdout
     assert "hold          1     1" in table and "the audit is over" in table
 
 
@@ -95,9 +95,9 @@ def test_of_a_hold_and_a_promotion_at_once_only_the_first_counts(client):  # noq
 
 def test_a_reason_and_a_production_are_required(client):  # noqa: F811
     for tool, example in {"hold": "make hold", "release_hold": "make release-hold"}.items():
-        said = call_script(tool, "--why", " ", fails=True, cwd=Path.cwd()).stderr
+        said = run_script(tool, "--why", " ", fails=True, cwd=Path.cwd()).stderr
         assert f'{example} WHY="' in said
-        said = call_script(tool, "--why", "a reason", fails=True, cwd=Path.cwd()).stderr
+        said = run_script(tool, "--why", "a reason", fails=True, cwd=Path.cwd()).stderr
         assert "no version in Production, so there is nothing to hold" in said
 
 
@@ -113,9 +113,9 @@ def test_a_person_promotes_what_is_held_or_was_rolled_back_and_the_hold_stays(ro
 
 
 def test_a_person_must_name_a_version_and_a_reason(rolled_back):
-    said = call_script("promote", "9", "--why", "new", fails=True, cwd=Path.cwd()).stderr
+    said = run_script("promote", "9", "--why", "new", fails=True, cwd=Path.cwd()).stderr
     assert "has no version '9'. Its versions: 1, 2, 3." in said
-    said = call_script("promote", "3", "--why", "", fails=True, cwd=Path.cwd()).stderr
+    said = run_script("promote", "3", "--why", "", fails=True, cwd=Path.cwd()).stderr
     assert 'make promote VERSION=3 WHY="' in said
 
 

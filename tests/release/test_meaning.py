@@ -19,7 +19,7 @@ from score_users import score_users
 
 pytestmark = IGNORE_SOCKETS
 PARAMS = {
-    **{"min_delta": 0.005, "confidence": None, "comparisons_per_year": 52},
+    **{"min_delta": 0.005, "confidence": 0.9, "comparisons_per_year": 52},
     **{"min_roc_auc": 0.5, "max_ece": 0.5, "max_segment_loss": 0.5},
 }
 
