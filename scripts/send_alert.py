@@ -75,6 +75,8 @@ def describe_outcome(results: dict[str, Any]) -> dict[str, Any]:
         "drop": drift["current_drop"],
         "candidate_version": promotion["candidate_version"],
         "production_version": promotion["production_version"],
+        # Not promote or skip: the next run finds the candidate in Production, which is no news.
+        "waits": promotion["decision"] if promotion["decision"] in ("held", "not comparable") else None,
         "drift_detected": drift.get("drift_detected"),
         "drifted_columns": drift.get("drifted_columns"),
         "alarms": drift.get("alarms", []),

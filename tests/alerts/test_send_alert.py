@@ -89,7 +89,7 @@ def test_an_outcome_is_sent_once_to_each_service_and_again_only_where_it_failed(
     assert [one["title"] for one in web.messages[1:]] == ["churn-model: promote, rejected delivery (drop 2026-03-22)"]
     assert re.search(r"Rejected delivery 2026-03-29 \(.*\): PAYMENTS.csv is missing.", web.messages[1]["message"])
     # A repeated comparison finds the candidate in Production: the same outcome in other words.
-    change(demo_copy / "reports/release/evaluation.json", decision="skip", reason="In Production already.")
+    change(demo_copy / "reports/release/promote_model.json", decision="skip", reason="In Production already.")
     send(demo_copy, urls)
     assert len(mail.handler.messages) == len(web.messages) == 2
     change(demo_copy / "reports/release/promote_model.json", production_version="7")
@@ -152,12 +152,13 @@ def test_the_title_says_drift_and_the_lines_name_columns_alarms_and_links(tmp_pa
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:pass@mlflow.example.com:5000/")
     results = {
         "evaluation": {
-            "decision": "skip",
-            "reason": "No gain.",
             "candidate": {"version": "3", "roc_auc": 0.81234},
             "production": {"version": "2", "roc_auc": 0.8},
         },
-        "promotion": {"candidate_version": "3", "production_version": "2"},
+        "promotion": {
+            **{"decision": "skip", "reason": "No gain."},
+            **{"candidate_version": "3", "production_version": "2"},
+        },
         "published": {"uri": "s3://reports/2026-03-29.html"},
         "drift": {
             "current_drop": "2026-03-29",

@@ -138,6 +138,9 @@ def test_release_steps_killed_after_each_call_or_run_twice_make_one_version(demo
     # Another version in Production: with no gain asked for, the candidate takes its place.
     other = client.create_model_version("churn-model", version.source, run_id=version.run_id).version
     client.set_registered_model_alias("churn-model", "production", other)
+    params = (demo_copy / "params.yaml").read_text()
+    assert "confidence: 0.9 " in params
+    (demo_copy / "params.yaml").write_text(params.replace("confidence: 0.9 ", "confidence: null "))
     survive_kills("evaluate_candidate", demo_copy, CHURN_PROMOTION_MIN_DELTA="0")
     assert survive_kills("promote_model", demo_copy) == 7
     aliases = client.get_registered_model("churn-model").aliases

@@ -180,10 +180,12 @@ rule score_users:
     threads: 1
     resources:
         mem_mb=1000,
+    params:
+        version=VERSION,
     message:
         "Score the users of {wildcards.drop}"
     shell:
         "python -m workflow.freshness release score_users@{wildcards.drop} python scripts/score_users.py"
         " --features data/features/{wildcards.drop}/churn_features.parquet"
         " --meaning metrics/build_features/{wildcards.drop}.json --drops data/drops.yaml"
-        " --scores data/scores/{wildcards.drop}/scores.parquet --receipt {output} --version '{VERSION}' > {log} 2>&1"
+        " --scores data/scores/{wildcards.drop}/scores.parquet --receipt {output} --version '{params.version}' > {log} 2>&1"
