@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from churn.base.command import run_command
 from churn.base.files import write_json
 from churn.base.params import read_section
-from churn.release.comparison import measure_scores, read_min_delta, score_version
+from churn.release.comparison import join_holdout, measure_scores, read_min_delta, score_version
 from churn.release.gates import decide
 from churn.release.meaning import DEMO, Meaning, rows_meaning, version_meaning
 from churn.release.names import model_name
@@ -27,17 +27,13 @@ from churn.release.registry import (
     PRODUCTION,
     ROLLED_BACK_TAG,
     aliased_version,
-    find_versions,
     open_registry,
-    retry_once,
 )
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
+    pass
 
 NOT_COMPARABLE = "not comparable"
-# Which holdout has judged a version: each may be one of several that the same holdout judges.
-HOLDOUT_TAG = "holdout"
 
 
 def evaluate_candidate(
@@ -77,7 +73,7 @@ def evaluate_candidate(
         scores = {one: score_version(one, rows) for one in scored}
         judged = 0
         if rival and not obstacles:
-            judged = join_holdout(client, version, f"{holdout_date} + {today.horizon_days} days")
+            judged = join_holdout(client, version, holdout_date, today.horizon_days)
         rolled_back = client.get_model_version(model_name(), version).tags.get(ROLLED_BACK_TAG)
     content = decide(rows, scores[version], scores.get(rival), params, judged)
     if obstacles and meaning is not None:
@@ -124,13 +120,6 @@ def explain_obstacles(
         f'that (make rematch), or decide yourself: make promote VERSION={version} WHY="..."'
     )
     return {"decision": NOT_COMPARABLE, "reason": " ".join([reason, *failed])}
-
-
-def join_holdout(client: "MlflowClient", version: str, holdout: str) -> int:
-    """Tag a version with the holdout that judges it; return how many earlier versions that holdout has judged."""
-    retry_once(client.set_model_version_tag, model_name(), version, HOLDOUT_TAG, holdout)
-    judged = find_versions(client, model_name(), f"tags.`{HOLDOUT_TAG}` = '{holdout}'")
-    return sum(int(one.version) < int(version) for one in judged)
 
 
 def main() -> None:

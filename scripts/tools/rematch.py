@@ -7,6 +7,7 @@ Reads
     data/training, params.yaml, reports/release/evaluation.json, metrics/build_training_set.json, the registry
 Writes
     reports/rematch: the reference model, its metrics and plots; rematch.json: candidate, reference, gates, decision
+    the tag `holdout` of the candidate's version: which holdout has judged it
 """
 
 import argparse
@@ -23,13 +24,14 @@ from churn.base.command import UserError, run_command
 from churn.base.files import write_json, write_whole
 from churn.base.params import read_params
 from churn.features.table import feature_names
-from churn.release.comparison import measure_scores, read_min_delta, score_version
+from churn.release.comparison import join_holdout, measure_scores, read_min_delta, score_version
 from churn.release.gates import decide
-from churn.release.meaning import read_run
+from churn.release.meaning import read_run, rows_meaning
 from churn.release.names import model_name
 from churn.release.registry import PRODUCTION, aliased_version, open_registry
 from churn.scoring.scorer import load_scorer
 
+ROWS = Path("metrics/build_training_set.json")
 TRAIN, HOLDOUT = Path("data/training/train.parquet"), Path("data/training/holdout.parquet")
 
 
@@ -62,10 +64,12 @@ def rematch(evaluation: Path, folder: Path, params: dict[str, Any]) -> str:
             raise UserError(f"The candidate, version {candidate}, is in Production itself.")
         section = own_parameters(*read_run(client, current), params["train_model"], feature_names(rows.column_names))
         scores = score_version(candidate, rows)
+        # Another look at this holdout, as every comparison is.
+        judged = join_holdout(client, candidate, max(rows["as_of_date"].to_pylist()), rows_meaning(ROWS).horizon_days)
     train_reference(params | {"train_model": section}, folder)
     reference = load_scorer(folder / "model" / "scorer.onnx").score(rows)
     gates = params["evaluate_candidate"]
-    content = decide(rows, scores, reference, gates | {"min_delta": read_min_delta(gates)})
+    content = decide(rows, scores, reference, gates | {"min_delta": read_min_delta(gates)}, judged)
     content |= {
         "candidate": {"version": candidate} | measure_scores(rows, scores),
         "reference": {"production_version": str(current.version)} | measure_scores(rows, reference),

@@ -1,7 +1,8 @@
 """What a comparison of two registered versions is made of: their scores, their measures, the gain that is asked for."""
 
 import os
-from typing import Any
+from datetime import date
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +11,13 @@ from numpy.typing import NDArray
 from churn.base.command import UserError
 from churn.evaluation.metrics import calibration_error, roc_auc
 from churn.release.names import model_name
-from churn.release.registry import PRODUCTION, load_version, tracking_uri
+from churn.release.registry import PRODUCTION, find_versions, load_version, retry_once, tracking_uri
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+# Which holdout has judged a version: it may be one of several that the same holdout judges.
+HOLDOUT_TAG = "holdout"
 
 
 def score_version(version: str, rows: pa.Table) -> NDArray[np.float64]:
@@ -54,3 +61,14 @@ def read_min_delta(params: dict[str, Any]) -> float:
     if not 0 <= delta <= 1:
         raise UserError(f"CHURN_PROMOTION_MIN_DELTA must be a number from 0 to 1, like 0.005, not {text!r}.")
     return delta
+
+
+def join_holdout(client: "MlflowClient", version: str, as_of: date, horizon_days: int) -> int:
+    """Tag a version with the holdout that judges it; return how many earlier versions that holdout has judged.
+
+    The holdout is named by its as-of date and its horizon: a few corrected rows do not make it another one.
+    """
+    holdout = f"{as_of} + {horizon_days} days"
+    retry_once(client.set_model_version_tag, model_name(), version, HOLDOUT_TAG, holdout)
+    judged = find_versions(client, model_name(), f"tags.`{HOLDOUT_TAG}` = '{holdout}'")
+    return sum(int(one.version) < int(version) for one in judged)
