@@ -15,6 +15,8 @@ PAYERS ?= 1350
 HIDDEN_COLUMNS := ^(?!Experiment|State|roc_auc$$|pr_auc$$|log_loss$$|ece$$|drift_share$$|engine|(clean|build|train|explain|detect)_\w+\.)
 AT ?= 06:00
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# As it was written: make would replace a $ in it.
+override export WHY := $(value WHY)
 
 .PHONY: help install install-test install-docs install-notebook minio summary try-alert up down up-containers down-containers serve push pull prune withdraw migrate-store doctor dashboard notebook run demo check ingest inbox update-drops schedule scheduled-run clear-demo why experiments plots compare report ledger rollback hold release-hold promote rematch score reproduce test test-all bench bench-model bench-drift bench-freshness bench-years bench-promotions try-containers lint docs words site rulegraph lock
 

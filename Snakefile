@@ -45,5 +45,5 @@ rule all:
     input:
         "reports/release/promote_model.json",
         "reports/release/publish_drift_report.json",
-        f"reports/release/score_users/{DROPS[-1]}.json",
+        f"reports/release/score_users/{SCORED}.json",
         ALERTS,

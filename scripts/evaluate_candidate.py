@@ -20,7 +20,7 @@ from churn.base.command import run_command
 from churn.base.files import write_json
 from churn.base.params import read_section
 from churn.release.comparison import join_holdout, measure_scores, read_min_delta, score_version
-from churn.release.gates import decide
+from churn.release.gates import NO_PRODUCTION, decide
 from churn.release.meaning import DEMO, Meaning, rows_meaning, version_meaning
 from churn.release.names import model_name
 from churn.release.registry import (
@@ -68,7 +68,7 @@ def evaluate_candidate(
         production = None if current is None else str(current.version)
         rival = None if production in (None, version) else production
         meaning = version_meaning(client, current) if current is not None and rival else None
-        obstacles = [] if meaning is None else find_obstacles(meaning, today, holdout_date)
+        obstacles = find_obstacles(meaning, today, holdout_date) if rival else []
         scored = {version, production} - {None} if not obstacles else {version}
         scores = {one: score_version(one, rows) for one in scored}
         judged = 0
@@ -76,8 +76,8 @@ def evaluate_candidate(
             judged = join_holdout(client, version, holdout_date, today.horizon_days)
         rolled_back = client.get_model_version(model_name(), version).tags.get(ROLLED_BACK_TAG)
     content = decide(rows, scores[version], scores.get(rival), params, judged)
-    if obstacles and meaning is not None:
-        content |= explain_obstacles(content, version, production, obstacles, of_demo=counts_as_none(meaning, today))
+    if obstacles:
+        content |= explain_obstacles(content, version, production, obstacles, meaning, today)
     if production == version:
         content |= {"decision": "skip", "reason": f"Version {version} is already in Production."}
     elif rolled_back is not None:
@@ -93,33 +93,38 @@ def evaluate_candidate(
     print(f"{content['decision']}: {content['reason']}")
 
 
-def find_obstacles(production: Meaning, today: Meaning, holdout_date: date) -> list[str]:
+def find_obstacles(production: Meaning | None, today: Meaning, holdout_date: date) -> list[str]:
     """Return why Production and the candidate cannot be compared on the holdout; empty if they can."""
+    if production is None:
+        return ["no run that says what it was trained for"]
     found = production.differences(today)
     if day := production.trained_on(holdout_date):
-        found.append(f"it was trained on rows of {day}, whose labels need days after the holdout's date {holdout_date}")
+        found.append(f"training rows of {day}, whose labels need days after the holdout's date {holdout_date}")
     return found
 
 
-def counts_as_none(production: Meaning, today: Meaning) -> bool:
-    """Return whether Production is a demo's and the candidate is not."""
-    return production.source == DEMO != today.source
-
-
 def explain_obstacles(
-    content: dict[str, Any], version: str, production: str | None, obstacles: list[str], *, of_demo: bool
+    content: dict[str, Any],
+    version: str,
+    production: str | None,
+    obstacles: list[str],
+    meaning: Meaning | None,
+    today: Meaning,
 ) -> dict[str, Any]:
     """Return the decision and the reason for two models that are not compared."""
-    if of_demo:
+    sources = (meaning.source if meaning else "", today.source)
+    if sources[0] == DEMO != sources[1]:
         opening = f"Version {production} in Production is the demo's; for a candidate of own data it counts as none."
-        return {"reason": f"{opening} {content['reason']}"}
+        return {"reason": content["reason"].replace(NO_PRODUCTION, opening)}
     failed = [gate["message"] for gate in content["gates"] if not gate["passed"]]
-    reason = (
-        f"The candidate cannot be compared with version {production}, which stays in Production: that has "
-        f"{'; '.join(obstacles)}. Two ways on: train Production's own parameters on today's rows and compare with "
-        f'that (make rematch), or decide yourself: make promote VERSION={version} WHY="..."'
+    reason = f"The candidate cannot be compared with version {production}, which stays in Production"
+    if sources[1] == DEMO:
+        return {"decision": NOT_COMPARABLE, "reason": " ".join([f"{reason}: the candidate is the demo's.", *failed])}
+    ways = (
+        f"that has {'; '.join(obstacles)}. Two ways on: train Production's own parameters on today's rows and compare "
+        f'with that (make rematch), or decide yourself: make promote VERSION={version} WHY="..."'
     )
-    return {"decision": NOT_COMPARABLE, "reason": " ".join([reason, *failed])}
+    return {"decision": NOT_COMPARABLE, "reason": " ".join([f"{reason}: {ways}", *failed])}
 
 
 def main() -> None:

@@ -18,8 +18,7 @@ from churn.base.command import UserError, run_command
 from churn.base.files import write_json
 from churn.base.params import read_section
 from churn.release.branch import ANY, explain_other_branch
-from churn.release.hold import find_hold
-from churn.release.ledger import PROMOTE, Entry, Move, finish_last_entry, move_production
+from churn.release.ledger import PROMOTE, Entry, Move, find_hold, finish_last_entry, move_production, show_hold
 from churn.release.names import model_name
 from churn.release.registry import PREVIOUS, PRODUCTION, ROLLED_BACK_TAG, aliased_version, open_registry, retry_once
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 COMPARE_AGAIN = "make run"
-HELD, OTHER_BRANCH = "held", "other branch"
+SKIP, HELD, OTHER_BRANCH = "skip", "held", "other branch"
 
 
 def promote_model(evaluation: Path, receipt: Path, branch: str = ANY) -> None:
@@ -45,8 +44,8 @@ def promote_model(evaluation: Path, receipt: Path, branch: str = ANY) -> None:
     Raises
     ------
     UserError
-        When Production has changed since the comparison, someone else promotes at the same time, the candidate was
-        rolled back, or MLflow does not answer.
+        When Production has changed since the comparison, someone else promotes at the same time, or MLflow does not
+        answer.
     """
     content = json.loads(evaluation.read_text())
     candidate, decision, reason = content["candidate"]["version"], content["decision"], content["reason"]
@@ -56,7 +55,9 @@ def promote_model(evaluation: Path, receipt: Path, branch: str = ANY) -> None:
         if decision == PROMOTE and version_number(client, PRODUCTION) != candidate:
             compared = content["production"] and content["production"]["version"]
             check_comparison(client, candidate, compared)
-            if other := explain_other_branch(branch):
+            if why := client.get_model_version(model_name(), candidate).tags.get(ROLLED_BACK_TAG):
+                decision, reason = SKIP, f"Version {candidate} was rolled back after it was compared: {why}."
+            elif other := explain_other_branch(branch):
                 decision, reason = OTHER_BRANCH, f"{reason} But {other}, so Production stays."
             elif hold is not None:
                 decision, reason = HELD, f"{reason} {explain_hold(hold, candidate)}"
@@ -64,12 +65,14 @@ def promote_model(evaluation: Path, receipt: Path, branch: str = ANY) -> None:
                 move = Move(PROMOTE, compared or "", candidate, previous_version=compared or "", why=reason)
                 move_production(client, move, last, advice=f"Compare with the new Production: {COMPARE_AGAIN}")
         tag_version(client, candidate, content | {"decision": decision, "reason": reason})
+        # Also if somebody deleted the alias by hand, or the version that had it.
+        held = show_hold(client)
         production, previous = version_number(client, PRODUCTION), version_number(client, PREVIOUS)
     write_json(
         {
             "decision": decision,
             "reason": reason,
-            "held": hold is not None,
+            "held": held,
             "candidate_version": candidate,
             "production_version": production,
             "previous_version": previous,
@@ -95,11 +98,6 @@ def check_comparison(client: "MlflowClient", candidate: str, compared: str | Non
         raise UserError(
             f"Production of {model_name()} is now version {production}, but the candidate (version {candidate}) was "
             f"compared with version {compared}. Compare again: {COMPARE_AGAIN}"
-        )
-    if why := client.get_model_version(model_name(), candidate).tags.get(ROLLED_BACK_TAG):
-        raise UserError(
-            f"Version {candidate} of {model_name()} was rolled back ({ROLLED_BACK_TAG}: {why}) after it was compared. "
-            f'Compare again: {COMPARE_AGAIN}. To promote it anyway: make promote VERSION={candidate} WHY="..."'
         )
 
 

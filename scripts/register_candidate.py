@@ -83,12 +83,13 @@ def register_candidate(receipt: Path, params: dict[str, Any]) -> None:
 def find_version(client: "MlflowClient", candidate: Identity) -> "ModelVersion | None":
     """Return the candidate's version, the oldest if there are several.
 
-    A version of before identities gets that of the candidate, so that the next change makes a new version.
+    A version of before identities gets those tags of the candidate, so that the next change makes a new version.
     """
     versions = find_versions(client, model_name(), f"tags.`{DIGEST_TAG}` = '{candidate.digest}'")
     version = choose_version(versions, candidate.tags)
     if version is not None and IDENTITY_TAG not in version.tags:
-        retry_once(client.set_model_version_tag, model_name(), str(version.version), IDENTITY_TAG, candidate.identity)
+        for tag, value in candidate.tags.items():
+            retry_once(client.set_model_version_tag, model_name(), str(version.version), tag, value)
     return version
 
 

@@ -72,15 +72,17 @@ def score_users(
     """
     table, source = pq.read_table(features), read_list(drops)[0]
     with open_registry() as client:
-        current = find_asked(client, version) if version else aliased_version(client, PRODUCTION)
+        production = aliased_version(client, PRODUCTION)
+        current = find_asked(client, version) if version else production
         found = None if current is None else version_meaning(client, current)
         why_not = explain_no_scores(current, found, source, json.loads(meaning.read_text()), branch)
-        production = aliased_version(client, PRODUCTION)
         content: dict[str, Any] = {
             "drop": meaning.stem,
             "production_version": None if production is None else str(production.version),
         }
         if current is None or why_not:
+            if scores.exists():
+                why_not += f" {scores} is of an earlier run."
             write_json(content | {"model_version": None, "reason": why_not, "users": 0, "files": {}}, receipt)
             print(f"No scores: {why_not}")
             return
@@ -128,10 +130,11 @@ def explain_no_scores(
     """
     if version is None:
         return (
-            "no version is in Production. The candidate failed a gate (reports/release/evaluation.json says which), or "
-            'this branch does not promote. To decide yourself: make promote VERSION=1 WHY="..."'
+            "no version is in Production; reports/release/promote_model.json says why the candidate is not. To decide "
+            'yourself: make promote VERSION=... WHY="..."'
         )
     if meaning is None:
+        print(f"WARNING: version {version.version} has no run, so nobody knows which features it was trained on.")
         return ""
     if meaning.source == DEMO != source:
         return f"version {version.version} in Production is the demo's, and these are users of your own."

@@ -9,8 +9,8 @@ Writes
 import argparse
 
 from churn.base.command import run_command
-from churn.release.hold import change_hold
-from churn.release.ledger import HOLD, require_reason
+from churn.release.hold import begin_hold
+from churn.release.ledger import require_reason
 from churn.release.registry import open_registry
 
 
@@ -20,12 +20,12 @@ def hold(why: str) -> None:
     Raises
     ------
     UserError
-        When no reason is given, no version is in Production, someone else changes the ledger at the same time, or
+        When no reason is given, no version is registered, someone else changes the ledger at the same time, or
         MLflow does not answer.
     """
     why = require_reason(why, "make hold", "the audit ends on Friday")
     with open_registry() as client:
-        before = change_hold(client, HOLD, why)
+        before = begin_hold(client, why)
     if before:
         print(f"Promotions are held already, by entry {before.number} ({before.action} by {before.who}: {before.why})")
     else:

@@ -40,7 +40,7 @@ def describe_entry(entry: Entry) -> tuple[str, ...]:
         f"{entry.when:%Y-%m-%d %H:%M:%S}",
         entry.action,
         entry.from_version or "-",
-        entry.to_version,
+        entry.to_version or "-",
         entry.who,
         entry.git_commit[:7],
         ". ".join(text for text in (entry.remark, entry.why) if text),

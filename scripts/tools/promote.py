@@ -10,8 +10,7 @@ Writes
 import argparse
 
 from churn.base.command import UserError, run_command
-from churn.release.hold import find_hold
-from churn.release.ledger import PROMOTE, Move, finish_last_entry, move_production, require_reason
+from churn.release.ledger import PROMOTE, Move, find_hold, finish_last_entry, move_production, require_reason
 from churn.release.names import model_name
 from churn.release.registry import PRODUCTION, aliased_version, find_versions, open_registry, retry_once
 
@@ -41,13 +40,15 @@ def promote(number: str, why: str) -> None:
             raise UserError(f"{model_name()} has no version {number!r}. {others}")
         current = aliased_version(client, PRODUCTION)
         before = "" if current is None else str(current.version)
-        if before != number:
-            move = Move(PROMOTE, before, number, previous_version=before, why=why)
-            move_production(client, move, last, advice="See what is in Production now: make ledger")
+        if before == number:
+            print(f"Version {number} is in Production already: make ledger says since when, and why.")
+            return
+        move = Move(PROMOTE, before, number, previous_version=before, why=why)
+        move_production(client, move, last, advice="See what is in Production now: make ledger")
         for tag, value in {"decision": PROMOTE, "reason": why}.items():
             retry_once(client.set_model_version_tag, model_name(), number, tag, value)
         held = find_hold(client)
-    replaced = f" It replaces version {before}." if before not in ("", number) else ""
+    replaced = f" It replaces version {before}." if before else ""
     print(f"Production is version {number}.{replaced} To score the users with it: make run")
     if held:
         print(f"Runs still promote nothing: entry {held.number} ({held.action}) holds them until make release-hold.")

@@ -9,8 +9,8 @@ Writes
 import argparse
 
 from churn.base.command import run_command
-from churn.release.hold import change_hold
-from churn.release.ledger import RELEASE_HOLD, require_reason
+from churn.release.hold import end_hold
+from churn.release.ledger import require_reason
 from churn.release.registry import open_registry
 
 
@@ -20,12 +20,12 @@ def release_hold(why: str) -> None:
     Raises
     ------
     UserError
-        When no reason is given, no version is in Production, someone else changes the ledger at the same time, or
+        When no reason is given, no version is registered, someone else changes the ledger at the same time, or
         MLflow does not answer.
     """
     why = require_reason(why, "make release-hold", "the calls were counted twice; that is fixed")
     with open_registry() as client:
-        before = change_hold(client, RELEASE_HOLD, why)
+        before = end_hold(client, why)
     if before:
         print(f"Promotions are released; entry {before.number} held them. To promote a candidate that waits: make run")
     else:

@@ -11,7 +11,16 @@ import argparse
 from typing import TYPE_CHECKING
 
 from churn.base.command import UserError, run_command
-from churn.release.ledger import ROLLBACK, Entry, Move, finish_last_entry, move_production, require_reason
+from churn.release.ledger import (
+    BEGIN,
+    ROLLBACK,
+    Entry,
+    Move,
+    finish_last_entry,
+    last_move,
+    move_production,
+    require_reason,
+)
 from churn.release.names import model_name
 from churn.release.registry import PREVIOUS, PRODUCTION, aliased_version, open_registry
 
@@ -31,10 +40,12 @@ def rollback(why: str) -> None:
     why = require_reason(why, "make rollback", "calls went up in Lima")
     with open_registry() as client:
         last = finish_last_entry(client)
+        move: Move | None = last_move(client)
         # After a kill, the same command must not undo its own rollback.
-        if last is None or last.action != ROLLBACK or (last.done and last.why != why):
-            last = swap_aliases(client, why, last)
-    print(f"Production is version {last.to_version}. Version {last.from_version} was rolled back: {last.why}")
+        killed = last is not None and not last.done and last.action == ROLLBACK
+        if move is None or move.action != ROLLBACK or (move.why != why and not killed):
+            move = swap_aliases(client, why, last)
+    print(f"Production is version {move.to_version}. Version {move.from_version} was rolled back: {move.why}")
     print('Promotions are held until: make release-hold WHY="..."')
     print("To score the users with it: make run")
     print('To undo this, roll back again with another reason: make rollback WHY="..."')
@@ -51,7 +62,7 @@ def swap_aliases(client: "MlflowClient", why: str, last: Entry | None) -> Move:
             f"{PREVIOUS!r}: there is no version to go back to. Set the alias on a version in MLflow, then roll back."
         )
     taken_out, put_back = str(production.version), str(previous.version)
-    move = Move(ROLLBACK, taken_out, put_back, previous_version=taken_out, why=why)
+    move = Move(ROLLBACK, taken_out, put_back, previous_version=taken_out, why=why, hold=BEGIN)
     move_production(client, move, last, advice="See what is in Production now: make ledger")
     return move
 

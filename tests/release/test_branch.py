@@ -58,6 +58,8 @@ def test_a_remote_that_was_added_by_hand(tmp_path, remote, monkeypatch):
     run("git", "commit", "--quiet", "--allow-empty", "--message", "Ours", cwd=tmp_path)
     run("git", "remote", "add", "hub", remote, cwd=tmp_path)
     assert explain_other_branch("auto") == "", "nothing was fetched or pushed"
+    run("git", "fetch", "--quiet", "hub", cwd=tmp_path)
+    assert "its default is not known here. Run git remote set-head hub --auto" in explain_other_branch("auto")
     run("git", "branch", "main", "feature", cwd=remote)
     run("git", "fetch", "--quiet", "hub", cwd=tmp_path)
     assert "only the branch main promotes" in explain_other_branch("auto")
@@ -77,3 +79,18 @@ def test_on_another_branch_the_comparison_ends_the_run(client, clone, tmp_path, 
     assert moves(client) == []
     promote_model(write_evaluation(1, None), receipt, "feature")
     assert json.loads(receipt.read_text())["production_version"] == "1"
+
+
+def test_a_clone_of_one_branch_does_not_promote_it(tmp_path, remote, monkeypatch):
+    run("git", "clone", "--quiet", "--single-branch", "--branch", "feature", remote, tmp_path / "one", cwd=tmp_path)
+    monkeypatch.chdir(tmp_path / "one")
+    assert explain_other_branch("auto"), "the default branch is trunk"
+    assert explain_other_branch("feature") == ""
+
+
+def test_a_tag_with_the_name_of_the_branch_changes_nothing(clone):
+    run("git", "tag", "trunk", cwd=clone)
+    assert explain_other_branch("auto") == ""
+    run("git", "switch", "--quiet", "--detach", "refs/heads/trunk", cwd=clone)
+    run("git", "remote", "remove", "origin", cwd=clone)
+    assert explain_other_branch("trunk") == ""

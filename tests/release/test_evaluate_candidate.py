@@ -47,7 +47,7 @@ def failed(decision: dict) -> list[str]:
 def test_the_first_good_candidate_is_promoted(rows):
     decision = decide(rows, blurred(rows, 0), None, PARAMS)
     assert decision["decision"] == "promote" and decision["gain"] is None
-    assert decision["reason"].startswith("There is no Production yet; the candidate's ROC AUC is 0.8")
+    assert decision["reason"].startswith("There is no Production yet. The candidate's ROC AUC is 0.8")
 
 
 def test_a_gain_is_promoted_and_a_loss_is_not(rows):

@@ -11,7 +11,7 @@ from conftest import ROOT
 
 from churn.base.command import UserError
 from churn.release.candidate import save_scorer
-from churn.release.meaning import MEANING_TAG, Meaning
+from churn.release.meaning import MEANING_TAG, Meaning, version_meaning
 from churn.release.registry import open_registry
 from evaluate_candidate import evaluate_candidate
 from promote_model import promote_model
@@ -106,7 +106,7 @@ def test_equal_meanings_are_compared(store):
         ({"label": "other"}, "another definition of churn"),
         ({"features": {"active_days": "edited", "payments_sum": "same"}}, "another definition of active_days"),
         ({"features": {"gone": "same"}}, "features that no longer exist (gone)"),
-        ({"source": "demo"}, "counts as none"),
+        ({"source": "demo"}, "is the demo's; for a candidate of own data it counts as none. The candidate's ROC AUC"),
         ({"training_dates": ["2025-11-01", "2025-12-20"]}, "trained on rows of 2025-12-20"),
     ],
 )
@@ -128,7 +128,23 @@ def test_another_meaning_is_not_compared_and_production_stays(store, changed, sa
 def test_a_candidate_of_the_demo_never_replaces_a_model_of_own_data(store):
     store.today["source"] = "demo"
     found = store.evaluate()
-    assert found["decision"] == "not comparable" and "own drops, now demo drops" in found["reason"]
+    assert found["decision"] == "not comparable" and "the candidate is the demo's" in found["reason"]
+    assert "make promote" not in found["reason"], "nobody should"
+
+
+def test_a_production_that_nobody_knows_is_not_compared(store):
+    store.evaluate()
+    store.client.delete_model_version_tag("churn-model", "1", MEANING_TAG)
+    paths = Path("candidate.json"), store.candidate.holdout, Path("today.json"), Path("evaluation.json")
+    evaluate_candidate(*paths, PARAMS)
+    found = json.loads(paths[-1].read_text())
+    assert found["decision"] == "not comparable" and "no run that says what it was trained for" in found["reason"]
+
+
+def test_what_a_later_version_of_this_project_stores_is_ignored(store):
+    meaning = json.loads(store.production.to_json()) | {"a later field": 1}
+    store.client.set_model_version_tag("churn-model", "1", MEANING_TAG, json.dumps(meaning))
+    assert version_meaning(store.client, store.client.get_model_version("churn-model", "1")) == store.production
 
 
 def test_a_training_date_whose_label_ends_at_the_holdouts_date_is_fair(store):
@@ -157,7 +173,8 @@ def test_a_holdout_counts_the_candidates_that_it_judges(store):
         found = store.evaluate()
         assert found["candidates_judged"] == int(number) - 2
     assert "has judged 2 candidates before" in found["reason"]
-    assert store.client.get_model_version("churn-model", "4").tags["holdout"] == "2026-01-05 + 30 days"
+    Path("candidate.json").write_text(json.dumps({"version": "2"}))
+    assert store.evaluate()["candidates_judged"] == 0, "it was the first, and stays the first"
 
 
 def test_users_are_scored_only_on_features_of_the_same_meaning(store):

@@ -20,7 +20,7 @@ rule send_alert:
                     "reports/release/publish_drift_report.json",
                     "metrics/detect_drift.json",
                     f"metrics/build_features/{DROPS[-1]}.json",
-                    f"reports/release/score_users/{DROPS[-1]}.json",
+                    f"reports/release/score_users/{SCORED}.json",
                     "scripts/send_alert.py",
                     "scripts/churn/alerts",
                     "scripts/churn/base",

@@ -5,12 +5,14 @@ from churn.release.lookup import knows_version
 from churn.release.moved import production_moved, scores_outdated
 
 RECEIPTS = "reports/release"
+EVALUATION = f"{RECEIPTS}/evaluation.json"
 PROMOTION, SCORES = f"{RECEIPTS}/promote_model.json", f"{RECEIPTS}/score_users"
 REGISTRY = {
     "MLFLOW_TRACKING_URI": tracking_uri(),
     "model": params["release"]["model"],
     "experiment": params["release"]["experiment"],
 }
+BRANCH = {"other branch": explain_other_branch(params["release"]["branch"])}
 # `make score` names a drop, and perhaps a version; a run scores the newest drop with Production.
 SCORED, VERSION = str(config.get("drop", DROPS[-1])), str(config.get("version", ""))
 if SCORED not in DROPS:
@@ -86,7 +88,7 @@ rule evaluate_candidate:
                     "CHURN_PROMOTION_MIN_DELTA", ""
                 ),
             },
-            lost=lambda: production_moved(Path(PROMOTION)),
+            lost=lambda: production_moved(Path(PROMOTION), Path(EVALUATION)),
         ),
     output:
         report(
@@ -123,11 +125,8 @@ rule promote_model:
                 "scripts/churn/release",
             ],
             makes=["reports/release/promote_model.json"],
-            settings=REGISTRY
-            | {
-                "other branch": explain_other_branch(params["release"]["branch"]),
-            },
-            lost=lambda: production_moved(Path(PROMOTION)),
+            settings=REGISTRY | BRANCH,
+            lost=lambda: production_moved(Path(PROMOTION), Path(EVALUATION)),
         ),
     output:
         update("reports/release/promote_model.json"),
@@ -161,7 +160,7 @@ rule score_users:
                 "scripts/churn/scoring",
             ],
             makes=[f"{SCORES}/{SCORED}.json"],
-            settings=REGISTRY | {"version": VERSION},
+            settings=REGISTRY | BRANCH | {"version": VERSION},
             lost=lambda: scores_outdated(Path(f"{SCORES}/{SCORED}.json"), VERSION),
         ),
     output:

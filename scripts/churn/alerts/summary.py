@@ -1,12 +1,10 @@
 """Summarise the result of a run in a few lines."""
 
 import json
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 from churn.base.command import UserError
-from churn.base.drops import read_drops
 from churn.drift.verdict import describe_drift
 from churn.evaluation.gains import describe_gains
 from churn.release.lookup import read_aliases
@@ -33,7 +31,7 @@ def summarize_run(root: Path) -> list[str]:
         read_result(root / "reports/release/promote_model.json"),
     )
     published = read_result(root / "reports/release/publish_drift_report.json")
-    newest = read_drops(root / "data/drops.yaml")[-1]
+    newest = drift["current_drop"]
     scores = read_result(root / f"reports/release/score_users/{newest}.json")
     production, store = evaluation["production"], tracking_uri()
     rows = [
@@ -105,7 +103,7 @@ def describe_drift_and_alarms(drift: dict[str, Any]) -> str:
     return f"{describe_drift(drift)}; {alarms}"
 
 
-def describe_rows(root: Path, drop: date) -> str:
+def describe_rows(root: Path, drop: str) -> str:
     """Return how many rows of a drop's files were kept, and the most common reasons for rejecting the others."""
     stages = ("clean_payments", "build_user_base")
     files = [file for stage in stages for file in read_result(root / f"metrics/{stage}/{drop}.json").items()]

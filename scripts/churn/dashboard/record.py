@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from churn.base.command import UserError
 from churn.release.causes import hide_logins
-from churn.release.ledger import Entry, created_at, read_entries
+from churn.release.ledger import MOVES, Entry, created_at, read_entries
 from churn.release.names import experiment_name, model_name
 from churn.release.registry import (
     DIGEST_TAG,
@@ -88,7 +88,7 @@ class Record:
     @property
     def promotion(self) -> Entry | None:
         """The ledger entry of the version in Production; None when the alias was moved by hand."""
-        last = next((entry for entry in reversed(self.entries) if entry.valid), None)
+        last = next((entry for entry in reversed(self.entries) if entry.valid and entry.action in MOVES), None)
         return last if last and self.production and last.to_version == self.production.number else None
 
 

@@ -10,6 +10,8 @@ from churn.base.files import write_whole
 from churn.deliveries.folders import MADE, STAGES, folder_md5, held_md5s, pointer_of, tracked_md5
 from churn.deliveries.run_lock import no_run
 
+SCORES = "reports/release/score_users"
+
 
 def withdraw_drop(drop: date, root: Path) -> None:
     """Remove a drop from the list, with its data and everything made from it.
@@ -39,7 +41,8 @@ def withdraw_drop(drop: date, root: Path) -> None:
         ignore(root / ".dvcignore", [f"/{folder}/{drop}" for folder in MADE])
         for path in [*(root / folder / str(drop) for folder in (*MADE, "data/scores")), raw]:
             shutil.rmtree(path, ignore_errors=True)
-        for path in [*(root / "metrics" / name / f"{drop}.json" for name in STAGES), pointer_of(raw)]:
+        receipts = [root / name / f"{drop}.json" for name in (*(f"metrics/{stage}" for stage in STAGES), SCORES)]
+        for path in [*receipts, pointer_of(raw)]:
             path.unlink(missing_ok=True)
 
 

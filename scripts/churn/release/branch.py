@@ -19,9 +19,15 @@ def explain_other_branch(setting: str) -> str:
     wanted = _default_branch(remote) if setting == AUTO else setting
     if wanted == ANY:
         return ""
-    here = run_git("symbolic-ref", "--quiet", "--short", "HEAD").stdout.strip()
+    if not wanted:
+        return (
+            f"which branch of the remote {remote} is its default is not known here. Run git remote set-head {remote} "
+            "--auto, or name the branch that promotes: release.branch in params.yaml"
+        )
+    here = run_git("symbolic-ref", "--quiet", "HEAD").stdout.strip().removeprefix("refs/heads/")
     # A CI checkout may be at the newest commit of a branch without being on it.
-    if here == wanted or (not here and _commit("HEAD") == _commit(f"refs/remotes/{remote}/{wanted}")):
+    newest = {_commit(f"refs/heads/{wanted}"), _commit(f"refs/remotes/{remote}/{wanted}")}
+    if here == wanted or (not here and _commit("HEAD") in newest - {""}):
         return ""
     where = f"this is {here}" if here else "no branch is checked out"
     return f"only the branch {wanted} promotes (release.branch in params.yaml), and {where}"
@@ -33,16 +39,15 @@ def _find_remote() -> str:
 
 
 def _default_branch(remote: str) -> str:
-    """Return a remote's default branch as this clone knows it; any if there is no remote, or nothing was fetched."""
-    if not remote:
+    """Return a remote's default branch, any if there is no remote or nothing was fetched, "" if it is not known."""
+    head = run_git("symbolic-ref", "--quiet", f"refs/remotes/{remote}/HEAD").stdout.strip()
+    if remote and head:
+        return head.removeprefix(f"refs/remotes/{remote}/")
+    if not remote or not run_git("for-each-ref", "refs/remotes").stdout.strip():
         return ANY
-    head = run_git("symbolic-ref", "--quiet", "--short", f"refs/remotes/{remote}/HEAD").stdout.strip()
-    if head:
-        return head.removeprefix(f"{remote}/")
-    # A remote that was added by hand: git has not recorded its default.
-    known = run_git("for-each-ref", "--format=%(refname:lstrip=3)", f"refs/remotes/{remote}").stdout.split()
-    return next((name for name in (*USUAL, *known) if name in known), ANY)
+    # A clone of one branch, a CI checkout, or a remote added by hand: git has not recorded the default.
+    return next((name for name in USUAL if _commit(f"refs/remotes/{remote}/{name}")), "")
 
 
 def _commit(name: str) -> str:
-    return run_git("rev-parse", "--verify", "--quiet", name).stdout.strip() or name
+    return run_git("rev-parse", "--verify", "--quiet", name).stdout.strip()

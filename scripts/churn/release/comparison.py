@@ -16,9 +16,6 @@ from churn.release.registry import PRODUCTION, find_versions, load_version, retr
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-# Which holdout has judged a version: it may be one of several that the same holdout judges.
-HOLDOUT_TAG = "holdout"
-
 
 def score_version(version: str, rows: pa.Table) -> NDArray[np.float64]:
     """Return each row's probability of churn, by the scorer of a registered version.
@@ -64,11 +61,13 @@ def read_min_delta(params: dict[str, Any]) -> float:
 
 
 def join_holdout(client: "MlflowClient", version: str, as_of: date, horizon_days: int) -> int:
-    """Tag a version with the holdout that judges it; return how many earlier versions that holdout has judged.
+    """Return how many other versions a holdout had judged when it first judged this one; a tag remembers it.
 
     The holdout is named by its as-of date and its horizon: a few corrected rows do not make it another one.
     """
-    holdout = f"{as_of} + {horizon_days} days"
-    retry_once(client.set_model_version_tag, model_name(), version, HOLDOUT_TAG, holdout)
-    judged = find_versions(client, model_name(), f"tags.`{HOLDOUT_TAG}` = '{holdout}'")
-    return sum(int(one.version) < int(version) for one in judged)
+    tag = f"holdout_{as_of}_{horizon_days}d"
+    before = client.get_model_version(model_name(), version).tags.get(tag)
+    if before is None:
+        before = str(len(find_versions(client, model_name(), f"tags.`{tag}` LIKE '%'")))
+        retry_once(client.set_model_version_tag, model_name(), version, tag, before)
+    return int(before)

@@ -12,6 +12,7 @@ from churn.evaluation.delong import CONFIDENCE, gain_interval
 from churn.evaluation.metrics import calibration_error, chance_calibration_error, roc_auc
 from churn.evaluation.segments import MIN_USERS, find_segments, has_enough
 
+NO_PRODUCTION = "There is no Production yet."
 # Beyond seven standard errors an interval says nothing more, and rounding turns the level into 1, an endless interval.
 HIGHEST_CONFIDENCE = 1 - 1e-12
 
@@ -62,7 +63,7 @@ def decide(
     ]
     content: dict[str, Any] = {"gain": None, "gain_low": None, "gain_high": None}
     if production is None:
-        opening = f"There is no Production yet; the candidate's ROC AUC is {auc:.4f}."
+        opening = f"{NO_PRODUCTION} The candidate's ROC AUC is {auc:.4f}."
     else:
         gain, low, high = gain_interval(label, candidate, production, confidence)
         content |= {"gain": gain, "gain_low": low, "gain_high": high}

@@ -9,9 +9,6 @@ A rollback lasts: it holds promotions, as an entry `hold` does, until an entry `
 it.
 """
 
-import getpass
-import os
-import socket
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 from churn.base.command import UserError
 from churn.release.names import ledger_name, model_name
-from churn.release.provenance import current_commit
+from churn.release.provenance import current_commit, current_user
 from churn.release.registry import (
     HOLD_ALIAS,
     PREVIOUS,
@@ -34,22 +31,32 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 PROMOTE, ROLLBACK, HOLD, RELEASE_HOLD = "promote", "rollback", "hold", "release-hold"
+# The entries that put a version into Production.
+MOVES = (PROMOTE, ROLLBACK)
+BEGIN, END = "begin", "end"
 # When an entry copied from another store was created: MLflow only knows the date of the copy.
 CREATED_TAG = "migrated_created"
 
 
 @dataclass(frozen=True)
 class Move:
-    """A planned entry; the versions are those of the model, "" for none. A hold changes no version."""
+    """A planned entry; the versions are those of the model, "" for none.
+
+    Attributes
+    ----------
+    hold : str
+        begin if promotions are held from this entry on, end if no longer, "" if it changes nothing in that.
+    """
 
     action: str
     from_version: str
     to_version: str
     previous_version: str
     why: str
+    hold: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Entry(Move):
     """A move in the ledger.
 
@@ -110,7 +117,10 @@ def created_at(version: "ModelVersion") -> datetime:
 
 
 def _parse_entry(version: "ModelVersion", head: int) -> Entry:
-    texts = ("action", "from_version", "to_version", "previous_version", "why", "after", "who", "git_commit", "writer")
+    texts = (
+        *("action", "from_version", "to_version", "previous_version", "why", "hold"),
+        *("after", "who", "git_commit", "writer"),
+    )
     return Entry(
         number=int(version.version),
         head=head,
@@ -124,6 +134,34 @@ def _parse_entry(version: "ModelVersion", head: int) -> Entry:
 def last_entry(client: "MlflowClient") -> Entry | None:
     """Return the last valid entry, None when there is none."""
     return next((entry for entry in reversed(read_entries(client)) if entry.valid), None)
+
+
+def last_move(client: "MlflowClient") -> Entry | None:
+    """Return the last valid entry that put a version into Production, None when there is none."""
+    return next((one for one in reversed(read_entries(client)) if one.valid and one.action in MOVES), None)
+
+
+def find_hold(client: "MlflowClient") -> Entry | None:
+    """Return the entry that holds promotions, None if nothing does; rollbacks of before 2026-11-27 do not."""
+    last = next((one for one in reversed(read_entries(client)) if one.valid and one.hold), None)
+    return last if last is not None and last.hold == BEGIN else None
+
+
+def show_hold(client: "MlflowClient") -> bool:
+    """Set or delete the alias `hold` as the ledger says; return whether promotions are held.
+
+    It is on the version in Production, or on the newest without one. Snakemake asks for it, and it is seen in MLflow.
+    """
+    aliases = client.get_registered_model(model_name()).aliases
+    if find_hold(client) is None:
+        if HOLD_ALIAS in aliases:
+            client.delete_registered_model_alias(model_name(), HOLD_ALIAS)
+        return False
+    newest = str(find_versions(client, model_name())[-1].version) if PRODUCTION not in aliases else ""
+    target = str(aliases.get(PRODUCTION, newest))
+    if str(aliases.get(HOLD_ALIAS)) != target:
+        retry_once(client.set_registered_model_alias, model_name(), HOLD_ALIAS, target)
+    return True
 
 
 def require_reason(why: str, command: str, example: str) -> str:
@@ -176,11 +214,14 @@ def move_production(client: "MlflowClient", move: Move, last: Entry | None, advi
 
 def _write_entry(client: "MlflowClient", move: Move, after: int, writer: str) -> None:
     create_ledger(client)
-    version = client.get_model_version(model_name(), move.to_version)
-    tags = vars(move) | {"after": str(after), "who": _who(), "git_commit": current_commit(), "writer": writer}
-    # MLflow returns a source with every version, though its annotation allows None.
-    source = cast(str, version.source)
-    client.create_model_version(ledger_name(), source, version.run_id or None, tags, description=explain_move(move))
+    tags = vars(move) | {"after": str(after), "who": current_user(), "git_commit": current_commit(), "writer": writer}
+    # A hold is about no version; an entry is never loaded, so any address does.
+    source, run_id = f"{move.action}:/{ledger_name()}", None
+    if move.action in MOVES:
+        version = client.get_model_version(model_name(), move.to_version)
+        # MLflow returns a source with every version, though its annotation allows None.
+        source, run_id = cast(str, version.source), version.run_id or None
+    client.create_model_version(ledger_name(), source, run_id, tags, description=explain_move(move))
 
 
 def create_ledger(client: "MlflowClient") -> None:
@@ -209,12 +250,13 @@ def apply_entry(client: "MlflowClient", entry: Entry) -> None:
     UserError
         When a version that the entry names has been deleted.
     """
-    while True:
+    while entry.action in MOVES:
         _set_aliases(client, entry)
-        newest = last_entry(client)
+        newest = last_move(client)
         if newest is None or newest.number == entry.number:
             break
         entry = newest
+    show_hold(client)
     retry_once(client.set_model_version_tag, ledger_name(), str(entry.number), "done", "true")
 
 
@@ -225,15 +267,10 @@ def _set_aliases(client: "MlflowClient", entry: Entry) -> None:
         if entry.action == ROLLBACK:
             # Before the aliases: a version that has left Production must already be marked.
             retry_once(client.set_model_version_tag, model_name(), entry.from_version, ROLLED_BACK_TAG, entry.why)
-        if entry.action in (PROMOTE, ROLLBACK):
-            retry_once(client.delete_model_version_tag, model_name(), entry.to_version, ROLLED_BACK_TAG)
+        retry_once(client.delete_model_version_tag, model_name(), entry.to_version, ROLLED_BACK_TAG)
         if entry.previous_version:
             retry_once(client.set_registered_model_alias, model_name(), PREVIOUS, entry.previous_version)
         retry_once(client.set_registered_model_alias, model_name(), PRODUCTION, entry.to_version)
-        if entry.action in (ROLLBACK, HOLD):
-            retry_once(client.set_registered_model_alias, model_name(), HOLD_ALIAS, entry.to_version)
-        elif entry.action == RELEASE_HOLD:
-            client.delete_registered_model_alias(model_name(), HOLD_ALIAS)
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
@@ -246,8 +283,8 @@ def _set_aliases(client: "MlflowClient", entry: Entry) -> None:
 
 def describe_move(move: Move) -> str:
     """Return a move in a few words."""
-    if move.action in (HOLD, RELEASE_HOLD):
-        return f"{move.action}: version {move.to_version} stays"
+    if move.action not in MOVES:
+        return f"{move.action}: Production stays"
     replaced = f" replaces version {move.from_version}" if move.from_version else ""
     return f"{move.action}: version {move.to_version}{replaced}"
 
@@ -255,12 +292,3 @@ def describe_move(move: Move) -> str:
 def explain_move(move: Move) -> str:
     """Return a move with its reason: an entry's description in MLflow."""
     return f"{describe_move(move)}. {move.why}"
-
-
-def _who() -> str:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        # In a container, the user id may have no name.
-        user = f"user {os.getuid()}"
-    return f"{user}@{socket.gethostname()}"

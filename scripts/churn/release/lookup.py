@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import sqlite3
+import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -66,10 +67,12 @@ def _ask_server(uri: str, kind: str, **query: str) -> dict[str, Any] | None:
         return None
     address, login = _split_login(uri)
     request = urllib.request.Request(f"{address}/api/2.0/mlflow/{kind}/get?{urllib.parse.urlencode(query)}")
-    if login:
+    if token := os.environ.get("MLFLOW_TRACKING_TOKEN"):
+        request.add_header("Authorization", f"Bearer {token}")
+    elif login:
         request.add_header("Authorization", f"Basic {base64.b64encode(login.encode()).decode()}")
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS, context=_tls()) as response:
             answer = json.load(response)
     except urllib.error.HTTPError as error:
         with error:
@@ -77,6 +80,15 @@ def _ask_server(uri: str, kind: str, **query: str) -> dict[str, Any] | None:
     except (OSError, HTTPException, ValueError):
         return None
     return answer if isinstance(answer, dict) else None
+
+
+def _tls() -> ssl.SSLContext:
+    """Return how MLflow's own variables say that a server's certificate is checked."""
+    bundle = os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or os.environ.get("REQUESTS_CA_BUNDLE")
+    context = ssl.create_default_context(cafile=bundle)
+    if os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in ("true", "1"):
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def _split_login(uri: str) -> tuple[str, str]:

@@ -5,7 +5,7 @@ The features' digests come from the stages, which compile the expressions (churn
 
 import ast
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from churn.base.drops import parse_drop
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import RunData
     from mlflow.entities.model_registry import ModelVersion
 
 MEANING_TAG = "meaning"
@@ -106,11 +107,13 @@ def candidate_meaning(training_set: Path, trained: Path) -> Meaning:
 def version_meaning(client: "MlflowClient", version: "ModelVersion") -> Meaning | None:
     """Return what a registered version means; what a version of before 2026-11-27 did not store is unknown.
 
-    None for a version that somebody made by hand.
+    None if nothing is known: for a version that somebody made by hand, or whose run is gone.
     """
     if text := version.tags.get(MEANING_TAG):
-        return Meaning(**json.loads(text))
-    run = client.get_run(version.run_id).data if version.run_id else None
+        # A later version of this project may store more.
+        known = {one.name for one in fields(Meaning)}
+        return Meaning(**{name: value for name, value in json.loads(text).items() if name in known})
+    run = _find_run(client, version)
     if run is None or "build_training_set.horizon_days" not in run.params:
         return None
     dates = sorted(name.split(".")[1] for name in run.metrics if name.startswith("as_of.") and name.endswith(".rows"))
@@ -127,10 +130,21 @@ def version_meaning(client: "MlflowClient", version: "ModelVersion") -> Meaning 
 
 def read_run(client: "MlflowClient", version: "ModelVersion") -> tuple[dict[str, Any], dict[str, float]]:
     """Return the parameters that a version was trained with, nested names with dots, and its metrics."""
+    data = _find_run(client, version)
+    return ({name: _parse(text) for name, text in data.params.items()}, data.metrics) if data else ({}, {})
+
+
+def _find_run(client: "MlflowClient", version: "ModelVersion") -> "RunData | None":
+    from mlflow.exceptions import MlflowException
+
     if not version.run_id:
-        return {}, {}
-    data = client.get_run(version.run_id).data
-    return {name: _parse(text) for name, text in data.params.items()}, data.metrics
+        return None
+    try:
+        return client.get_run(version.run_id).data
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
 
 
 def _parse(text: str) -> Any:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 from churn.release.identity import choose_version
-from churn.release.ledger import CREATED_TAG, Move, create_ledger, explain_move, last_entry
+from churn.release.ledger import CREATED_TAG, Move, create_ledger, explain_move, last_move, show_hold
 from churn.release.local_store import PARENT_TAG, Store
 from churn.release.names import experiment_name, ledger_name, model_name
 from churn.release.registry import (
@@ -214,6 +214,7 @@ class Migration:
                 retry_once(self.client.set_registered_model_alias, model_name(), alias, number)
                 self._count(self.copied, "aliases")
         self._copy_ledger(there)
+        show_hold(self.client)
         return None
 
     def _has_own_production(
@@ -222,7 +223,7 @@ class Migration:
         """Return whether the server has ledger entries or aliases that do not come from the store."""
         if there.keys() - {describe_origin(entry) for entry in self.store.entries}:
             return True
-        last = last_entry(self.client)
+        last = last_move(self.client)
         by_ledger = {PRODUCTION: last.to_version, PREVIOUS: last.previous_version} if last else {}
         return any(
             aliases.get(alias) not in (wanted.get(alias), by_ledger.get(alias) or None)

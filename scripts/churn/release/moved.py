@@ -8,23 +8,34 @@ from churn.release.lookup import read_aliases
 from churn.release.registry import HOLD_ALIAS, PRODUCTION
 
 
-def production_moved(promotion: Path) -> str:
-    """Return how the registry differs from what promote_model left; "" if it does not, or does not answer.
+def production_moved(promotion: Path, evaluation: Path) -> str:
+    """Return how the registry differs from what the last run left; "" if it does not, or does not answer.
 
     Parameters
     ----------
     promotion : Path
         Receipt of promote_model.
+    evaluation : Path
+        The evaluation.json of evaluate_candidate.
     """
     aliases = _read_once()
-    if aliases is None or not promotion.exists():
+    if aliases is None:
         return ""
-    left, now = json.loads(promotion.read_text()), aliases.get(PRODUCTION)
-    if now != left["production_version"]:
-        return f"Production was {_name(left['production_version'])} and is {_name(now)}"
-    held = HOLD_ALIAS in aliases
-    if held != left.get("held", False):
-        return "promotions are held" if held else "promotions are no longer held"
+    now = aliases.get(PRODUCTION)
+    if promotion.exists():
+        left = json.loads(promotion.read_text())
+        if now != left["production_version"]:
+            return f"Production was {_name(left['production_version'])} and is {_name(now)}"
+        held = HOLD_ALIAS in aliases
+        # A receipt of before 2026-11-27 says nothing of holds; there were none.
+        if held != left.get("held", False):
+            return "promotions are held" if held else "promotions are no longer held"
+    if evaluation.exists():
+        content = json.loads(evaluation.read_text())
+        compared = content["production"] and content["production"]["version"]
+        # After a promotion, the candidate itself is in Production.
+        if now not in (compared, content["candidate"]["version"]):
+            return f"the candidate was compared with {_name(compared)}, and Production is {_name(now)}"
     return ""
 
 

@@ -1,6 +1,9 @@
-"""A candidate's provenance: the git commit, DVC's lock file and the raw files, as tags."""
+"""Where a candidate or an entry of the ledger comes from: the user, the git commit, DVC's lock file, the raw files."""
 
+import getpass
 import hashlib
+import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +51,16 @@ def raw_tags(lock: Path) -> dict[str, str]:
 def current_commit() -> str:
     """Return the commit that is checked out, "none" outside of git."""
     return run_git("rev-parse", "--verify", "--quiet", "HEAD").stdout.strip() or "none"
+
+
+def current_user() -> str:
+    """Return who runs this, as user@host."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        # In a container, the user id may have no name.
+        user = f"user {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"
 
 
 def _stages(lock: Path) -> list[dict[str, Any]]:

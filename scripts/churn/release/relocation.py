@@ -27,7 +27,7 @@ TIMEOUT_SECONDS = 30
 
 def artifact_folder(database: Path) -> Path:
     """Return the folder in which an embedded store keeps its artifacts; one, however links lead to the store."""
-    return database.parent.resolve() / ARTIFACTS
+    return database.resolve().parent / ARTIFACTS
 
 
 def relocate_store(database: Path) -> None:
