@@ -107,7 +107,7 @@ def test_equal_meanings_are_compared(store):
         ({"features": {"active_days": "edited", "payments_sum": "same"}}, "another definition of active_days"),
         ({"features": {"gone": "same"}}, "features that no longer exist (gone)"),
         ({"source": "demo"}, "is the demo's; for a candidate of own data it counts as none. The candidate's ROC AUC"),
-        ({"training_dates": ["2025-11-01", "2025-12-20"]}, "trained on rows of 2025-12-20"),
+        ({"training_dates": ["2025-11-01", "2025-12-20"]}, "training rows of 2025-12-20, whose labels need days after"),
     ],
 )
 def test_another_meaning_is_not_compared_and_production_stays(store, changed, said):
