@@ -186,7 +186,10 @@ def test_users_with_text_ids_are_scored_and_found(repository, page, tmp_path):
     text = shutil.copytree(repository, tmp_path / "repository", symlinks=True)
     features, target = (text / f"data/{name}/{DROP}" for name in ("features", "scores"))
     write_text_ids(features / "churn_features.parquet", features / "churn_features.parquet")
-    paths = ("--features", features / "churn_features.parquet", "--scores", target / "scores.parquet")
+    paths = (
+        *("--features", features / "churn_features.parquet", "--scores", target / "scores.parquet"),
+        *("--meaning", f"metrics/build_features/{DROP}.json", "--drops", "data/drops.yaml", "--receipt", "scores.json"),
+    )
     run(sys.executable, ROOT / "scripts/score_users.py", *paths, cwd=text)
     # The decile of users with the same probability depends on the order of the rows.
     found, expected = scores(text).drop_columns("decile"), with_text_ids(scores(repository)).sort_by("user_id")

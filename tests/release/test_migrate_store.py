@@ -44,14 +44,15 @@ def fill_store(client) -> None:
     register_candidate(receipt, {"train_model": {"family": "logistic_regression"}})
     release(receipt)
     first = client.get_model_version(model_name(), "1")
-    client.create_model_version(model_name(), first.source, first.run_id)
+    meaning = {"meaning": first.tags["meaning"]}
+    client.create_model_version(model_name(), first.source, first.run_id, tags=meaning)
     # Somebody moves the alias by hand, and the candidate comes back.
     client.set_registered_model_alias(model_name(), "production", "2")
     release(receipt)
     client.delete_model_version(model_name(), "2")
     client.create_model_version(ledger_name(), "created by hand")
     shutil.copytree(first.source.removeprefix("file://"), "elsewhere")
-    client.create_model_version(model_name(), Path("elsewhere").absolute().as_uri(), tags={"made": "by hand"})
+    client.create_model_version(model_name(), Path("elsewhere").absolute().as_uri(), tags={"made": "by hand"} | meaning)
     client.set_registered_model_alias(model_name(), "production", "3")
     release(receipt)
     rollback("calls went up in Lima")
@@ -65,7 +66,7 @@ def fill_store(client) -> None:
 
 
 def release(receipt: Path) -> None:
-    evaluate_candidate(receipt, HOLDOUT, RELEASE / "evaluation.json", GATES)
+    evaluate_candidate(receipt, HOLDOUT, Path("metrics/build_training_set.json"), RELEASE / "evaluation.json", GATES)
     promote_model(RELEASE / "evaluation.json", RELEASE / "promote_model.json")
 
 
@@ -157,7 +158,9 @@ def check_server(repository: Path, server: str) -> None:
         assert version.run_id == client.get_run(version.run_id).info.run_id
     assert client.get_run(first.run_id).data.tags["migrated_from"] == store.get_model_version(model_name(), "1").run_id
     aliases = client.get_registered_model(model_name()).aliases
-    assert {alias: str(number) for alias, number in aliases.items()} == {"production": "2", "previous": "1"}
+    assert {alias: str(number) for alias, number in aliases.items()} == {
+        **{"production": "2", "previous": "1", "hold": "2"}
+    }
     assert describe_ledger(server) == describe_ledger(address(repository))
     assert [(one.from_version, one.to_version, one.previous_version) for one in read_entries(client)] == [
         ("", "1", ""),
@@ -198,7 +201,7 @@ def test_everything_is_copied_once_and_the_old_folder_is_no_longer_needed(reposi
     elsewhere.rename(repository / "elsewhere")
     assert MlflowClient(server, server).get_experiment_by_name(experiment_name()) is None
     (summary,) = migrate(address(repository), capsys)
-    assert summary == "Copied: 5 runs, 2 versions, 2 aliases, 5 ledger entries. Already there: nothing."
+    assert summary == "Copied: 5 runs, 2 versions, 3 aliases, 5 ledger entries. Already there: nothing."
     check_server(repository, server)
     rows = pq.read_table(repository / HOLDOUT)
     before = [predict(address(repository), version, rows) for version in ("1", "3")]
@@ -213,7 +216,7 @@ def test_everything_is_copied_once_and_the_old_folder_is_no_longer_needed(reposi
     finally:
         away.rename(repository)
     (summary,) = migrate(address(repository), capsys)
-    assert summary == "Copied: nothing. Already there: 5 runs, 2 versions, 2 aliases, 5 ledger entries."
+    assert summary == "Copied: nothing. Already there: 5 runs, 2 versions, 3 aliases, 5 ledger entries."
     _, *table = show_ledger()
     assert len(table) == 5 and "lost" not in "".join(table)
 
@@ -236,7 +239,7 @@ def test_a_store_can_be_copied_again_until_the_server_has_its_own_production(
     source, client = address(tmp_path), MlflowClient(server, server)
     shutil.copyfile(repository / "mlflow.db", tmp_path / "mlflow.db")
     (summary,) = migrate(source, capsys)
-    assert summary == "Copied: 5 runs, 1 versions, 2 aliases, 5 ledger entries. Already there: 1 versions."
+    assert summary == "Copied: 5 runs, 1 versions, 3 aliases, 5 ledger entries. Already there: 1 versions."
     assert [version.tags.get("migrated_version") for version in find_versions(client, model_name())] == [None, "3"]
     assert client.get_model_version(model_name(), "1").tags["rolled_back"] == "calls went up in Lima"
     with monkeypatch.context() as patch:

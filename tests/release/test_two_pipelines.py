@@ -49,10 +49,16 @@ def test_two_names_share_a_server_and_loading_leaves_no_files(demo, tmp_path, mo
         assert "Copied: nothing" in copied
         # Production is loaded from the server.
         receipt.write_text(json.dumps({"version": "1"}))
-        evaluate = ("--evaluation", "evaluation.json", "--holdout", "data/training/holdout.parquet")
+        evaluate = (
+            *("--evaluation", "evaluation.json", "--holdout", "data/training/holdout.parquet"),
+            *("--training-set", "metrics/build_training_set.json"),
+        )
         step("here", "scripts/evaluate_candidate.py", "--candidate", str(receipt), *evaluate)
         drop = next(path for path in sorted((folders["here"] / "data/features").iterdir(), reverse=True))
-        features = ("--features", str(drop / "churn_features.parquet"))
+        features = (
+            *("--features", str(drop / "churn_features.parquet"), "--drops", "data/drops.yaml"),
+            *("--meaning", f"metrics/build_features/{drop.name}.json", "--receipt", "scores.json"),
+        )
         step("here", "scripts/score_users.py", *features, "--scores", "scores.parquet")
         assert (
             "version 1 of churn-model can be loaded"
