@@ -26,6 +26,7 @@ from promote_model import promote_model
 from register_candidate import register_candidate
 from tools.ledger import show_ledger
 from tools.migrate_store import migrate_store
+from tools.release_hold import release_hold
 from tools.rollback import rollback
 
 # What a copy has beside the tags of what it was made from, and what it names otherwise.
@@ -246,7 +247,12 @@ def test_a_store_can_be_copied_again_until_the_server_has_its_own_production(
         patch.setenv("MLFLOW_TRACKING_URI", source)
         rollback("the calls were counted twice")
     (summary,) = migrate(source, capsys)
-    assert summary.startswith("Copied: 2 aliases, 1 ledger entries.")
+    assert summary.startswith("Copied: 3 aliases, 1 ledger entries.")
+    assert aliases(client) == {"production": "1", "previous": "2", "hold": "1"}
+    with monkeypatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", source)
+        release_hold("the calls were counted twice")
+    migrate(source, capsys)
     assert aliases(client) == {"production": "1", "previous": "2"}
     assert "rolled_back" not in client.get_model_version(model_name(), "1").tags
     assert client.get_model_version(model_name(), "2").tags["rolled_back"] == "the calls were counted twice"
@@ -254,8 +260,8 @@ def test_a_store_can_be_copied_again_until_the_server_has_its_own_production(
     kept, summary = migrate(source, capsys)
     assert kept.startswith("The server keeps its own Production: version 2.")
     assert "it is version 1 (by the server's numbers)" in kept and "Copied: nothing." in summary
-    assert aliases(client) == {"production": "2", "previous": "1"}
-    assert len(read_entries(client)) == 7
+    assert aliases(client) == {"production": "2", "previous": "1", "hold": "2"}
+    assert len(read_entries(client)) == 8
 
 
 def aliases(client) -> dict[str, str]:
