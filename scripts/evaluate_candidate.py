@@ -121,8 +121,9 @@ def explain_obstacles(
     if sources[1] == DEMO:
         return {"decision": NOT_COMPARABLE, "reason": " ".join([f"{reason}: the candidate is the demo's.", *failed])}
     ways = (
-        f"that has {'; '.join(obstacles)}. Two ways on: train Production's own parameters on today's rows and compare "
-        f'with that (make rematch), or decide yourself: make promote VERSION={version} WHY="..."'
+        f"that has {'; '.join(obstacles)}. To see what the change is worth: make compare BASE=<commit of version "
+        f"{production}>. To compare with Production's own parameters, trained on today's rows: make rematch. To decide "
+        f'yourself: make promote VERSION={version} WHY="..."'
     )
     return {"decision": NOT_COMPARABLE, "reason": " ".join([f"{reason}: {ways}", *failed])}
 

@@ -29,7 +29,8 @@ from churn.base.drops import read_list
 from churn.base.files import write_json, write_whole
 from churn.base.params import read_section
 from churn.release.branch import explain_other_branch
-from churn.release.meaning import DEMO, Meaning, version_meaning
+from churn.release.fit_to_score import is_demos, other_features
+from churn.release.meaning import Meaning, version_meaning
 from churn.release.names import model_name
 from churn.release.registry import PRODUCTION, aliased_version, find_versions, load_version, open_registry
 from churn.scoring.deciles import deciles
@@ -43,7 +44,14 @@ REASONS = 3
 
 
 def score_users(
-    features: Path, meaning: Path, drops: Path, scores: Path, receipt: Path, branch: str, version: str = ""
+    features: Path,
+    meaning: Path,
+    drops: Path,
+    scores: Path,
+    receipt: Path,
+    branch: str,
+    version: str = "",
+    promotion: Path = Path("reports/release/promote_model.json"),
 ) -> None:
     """Write each user's probability of churn, with reasons; without a model that can score them, only the receipt.
 
@@ -63,6 +71,8 @@ def score_users(
         release.branch of params.yaml: on other branches features may differ from those of Production.
     version : str, optional
         The version that scores; "" for Production.
+    promotion : Path, optional
+        Receipt of promote_model: its reason is part of the message if nobody can be scored.
 
     Raises
     ------
@@ -71,11 +81,14 @@ def score_users(
         MLflow does not answer.
     """
     table, source = pq.read_table(features), read_list(drops)[0]
+    decision = "" if version or not promotion.exists() else json.loads(promotion.read_text())["reason"]
     with open_registry() as client:
         production = aliased_version(client, PRODUCTION)
         current = find_asked(client, version) if version else production
         found = None if current is None else version_meaning(client, current)
-        why_not = explain_no_scores(current, found, source, json.loads(meaning.read_text()), branch)
+        why_not = explain_no_scores(
+            current, found, source, json.loads(meaning.read_text()), branch, asked=bool(version), decision=decision
+        )
         content: dict[str, Any] = {
             "drop": meaning.stem,
             "production_version": None if production is None else str(production.version),
@@ -119,7 +132,14 @@ def find_asked(client: "MlflowClient", version: str) -> "ModelVersion":
 
 
 def explain_no_scores(
-    version: "ModelVersion | None", meaning: Meaning | None, source: str, features: dict[str, Any], branch: str
+    version: "ModelVersion | None",
+    meaning: Meaning | None,
+    source: str,
+    features: dict[str, Any],
+    branch: str,
+    *,
+    asked: bool,
+    decision: str,
 ) -> str:
     """Return why no users are scored, "" if they are.
 
@@ -129,29 +149,22 @@ def explain_no_scores(
         When the features have another meaning than those of the version, on the branch that promotes.
     """
     if version is None:
-        return (
-            "no version is in Production; reports/release/promote_model.json says why the candidate is not. To decide "
-            'yourself: make promote VERSION=... WHY="..."'
-        )
+        return f"no version is in Production. {decision}".rstrip()
     if meaning is None:
         print(f"WARNING: version {version.version} has no run, so nobody knows which features it was trained on.")
         return ""
-    if meaning.source == DEMO != source:
+    if is_demos(meaning, source):
         return f"version {version.version} in Production is the demo's, and these are users of your own."
-    differences = meaning.feature_differences(features["lookback_days"], features["feature_digests"])
-    if not differences:
-        return ""
-    what = (
-        f"version {version.version} was trained on features of another meaning: it has {'; '.join(differences)}. It "
-        "would score them as if they were the same."
-    )
-    if explain_other_branch(branch):
+    what = other_features(version, meaning, features)
+    if not what or explain_other_branch(branch):
         return what
-    raise UserError(
-        f"No users are scored: {what} Two ways out: restore these features (git log -p params.yaml "
-        "scripts/churn/features), or put a version into Production that was trained on the new ones: make promote "
-        'VERSION=... WHY="...". Until then the scores of earlier runs stay.'
+    ways = (
+        "restore these features, or name a version that was trained on the new ones."
+        if asked
+        else "restore these features (git log -p params.yaml scripts/churn/features), or put a version into Production "
+        "that was trained on the new ones: make promote. The scores of earlier runs stay."
     )
+    raise UserError(f"No users are scored: {what} Two ways out: {ways} {decision}".rstrip())
 
 
 def strongest_reasons(explanation: Explanation) -> dict[str, NDArray[Any]]:

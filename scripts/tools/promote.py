@@ -10,6 +10,7 @@ Writes
 import argparse
 
 from churn.base.command import UserError, run_command
+from churn.release.fit_to_score import warn_if_unfit
 from churn.release.ledger import PROMOTE, Move, find_hold, finish_last_entry, move_production, require_reason
 from churn.release.names import model_name
 from churn.release.registry import PRODUCTION, aliased_version, find_versions, open_registry, retry_once
@@ -31,6 +32,8 @@ def promote(number: str, why: str) -> None:
         When no reason is given, there is no such version, someone else changes Production at the same time, or MLflow
         does not answer.
     """
+    if not number:
+        raise UserError('Name the version: make promote VERSION=7 WHY="...". make ledger and MLflow list them.')
     why = require_reason(why, f"make promote VERSION={number}", "agreed on 2 May: new horizon of 60 days")
     with open_registry() as client:
         last = finish_last_entry(client)
@@ -47,9 +50,10 @@ def promote(number: str, why: str) -> None:
         move_production(client, move, last, advice="See what is in Production now: make ledger")
         for tag, value in {"decision": PROMOTE, "reason": why}.items():
             retry_once(client.set_model_version_tag, model_name(), number, tag, value)
-        held = find_hold(client)
+        held, warnings = find_hold(client), warn_if_unfit(client, number, model_name())
     replaced = f" It replaces version {before}." if before else ""
     print(f"Production is version {number}.{replaced} To score the users with it: make run")
+    print("\n".join(warnings), end="\n" * bool(warnings))
     if held:
         print(f"Runs still promote nothing: entry {held.number} ({held.action}) holds them until make release-hold.")
 

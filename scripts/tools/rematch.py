@@ -32,6 +32,7 @@ from churn.release.registry import PRODUCTION, aliased_version, open_registry
 from churn.scoring.scorer import load_scorer
 
 ROWS = Path("metrics/build_training_set.json")
+CANDIDATE = Path("models/candidate/scorer.onnx")
 TRAIN, HOLDOUT = Path("data/training/train.parquet"), Path("data/training/holdout.parquet")
 
 
@@ -69,12 +70,19 @@ def rematch(evaluation: Path, folder: Path, params: dict[str, Any]) -> str:
     train_reference(params | {"train_model": section}, folder)
     reference = load_scorer(folder / "model" / "scorer.onnx").score(rows)
     gates = params["evaluate_candidate"]
-    content = decide(rows, scores, reference, gates | {"min_delta": read_min_delta(gates)}, judged)
+    content = decide(rows, scores, reference, gates | {"min_delta": read_min_delta(gates)}, judged, "the reference")
     content |= {
         "candidate": {"version": candidate} | measure_scores(rows, scores),
         "reference": {"production_version": str(current.version)} | measure_scores(rows, reference),
     }
     write_json(content, folder / "rematch.json")
+    if (folder / "model/scorer.onnx").read_bytes() == CANDIDATE.read_bytes():
+        return (
+            f"The reference is the candidate: version {current.version} has today's parameters, so trained on today's "
+            f"rows it is the same model. What the other features or the other question are worth, this cannot say. Try "
+            f"make compare BASE=<commit of version {current.version}>, or decide yourself: make promote "
+            f'VERSION={candidate} WHY="..."'
+        )
     better = "would be promoted" if content["decision"] == "promote" else "would not be promoted"
     return (
         f"Against version {current.version}'s parameters ({section['family']}), trained on today's rows, version "
@@ -114,6 +122,11 @@ def own_parameters(
     own = {name: found[f"train_model.{name}"] for name in today if f"train_model.{name}" in found}
     if "family" not in own:
         raise UserError("Production's run does not name the parameters of its training, so it cannot be repeated.")
+    if own["family"] not in today["grids"]:
+        raise UserError(
+            f"Production is of the family {own['family']}, which this version of the project does not have (grids of "
+            "train_model in params.yaml), so it cannot be repeated."
+        )
     start = f"train_model.grids.{own['family']}."
     grid = {name.removeprefix(start): values for name, values in found.items() if name.startswith(start)}
     point = {name: measured.get(f"best_params.{name}") for name in grid}

@@ -11,6 +11,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from churn.base.command import UserError, run_command
+from churn.release.fit_to_score import warn_if_unfit
 from churn.release.ledger import (
     BEGIN,
     ROLLBACK,
@@ -45,9 +46,11 @@ def rollback(why: str) -> None:
         killed = last is not None and not last.done and last.action == ROLLBACK
         if move is None or move.action != ROLLBACK or (move.why != why and not killed):
             move = swap_aliases(client, why, last)
+        warnings = warn_if_unfit(client, move.to_version, model_name())
     print(f"Production is version {move.to_version}. Version {move.from_version} was rolled back: {move.why}")
     print('Promotions are held until: make release-hold WHY="..."')
     print("To score the users with it: make run")
+    print("\n".join(warnings), end="\n" * bool(warnings))
     print('To undo this, roll back again with another reason: make rollback WHY="..."')
 
 

@@ -47,6 +47,8 @@ def score(drop: str, version: str = "", cores: str = "all") -> None:
     found = json.loads(Path(receipt).read_text())
     if found["model_version"] is None:
         raise UserError(f"Drop {drop} was not scored: {found['reason']}")
+    if found["model_version"] != found["production_version"] and drop == str(drops[-1]):
+        print("These are not the scores of Production; the next run writes those again.")
     by, files = found["model_version"], ", ".join(found["files"])
     print(f"{found['users']:,} users of drop {drop} scored with version {by}: {files}")
 

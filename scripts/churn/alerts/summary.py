@@ -8,7 +8,7 @@ from churn.base.command import UserError
 from churn.drift.verdict import describe_drift
 from churn.evaluation.gains import describe_gains
 from churn.release.lookup import read_aliases
-from churn.release.registry import PRODUCTION, tracking_uri
+from churn.release.registry import HOLD_ALIAS, PRODUCTION, tracking_uri
 
 
 def summarize_run(root: Path) -> list[str]:
@@ -56,8 +56,9 @@ def summarize_run(root: Path) -> list[str]:
 
 def describe_model(model: dict[str, Any]) -> str:
     """Return a version and its ROC AUC in words."""
-    auc = "not compared" if model["roc_auc"] is None else f"ROC AUC {model['roc_auc']:.4f}"
-    return f"version {model['version']}, {auc}"
+    if model["roc_auc"] is None:
+        return f"version {model['version']} (not compared)"
+    return f"version {model['version']}, ROC AUC {model['roc_auc']:.4f}"
 
 
 def describe_production(promotion: dict[str, Any]) -> str:
@@ -66,7 +67,8 @@ def describe_production(promotion: dict[str, Any]) -> str:
     now = promotion["production_version"] if aliases is None else aliases.get(PRODUCTION)
     known = "" if aliases is not None else " when the run ended; MLflow does not answer"
     changed = "" if now == promotion["production_version"] else "; it has changed since the run: make run"
-    return f"version {now} now{known}{changed}" if now else f"none now{known}{changed}"
+    held = "; promotions are held: make ledger" if aliases and HOLD_ALIAS in aliases else ""
+    return f"version {now} now{held}{known}{changed}" if now else f"none now{held}{known}{changed}"
 
 
 def describe_scores(scores: dict[str, Any]) -> str:

@@ -34,6 +34,7 @@ def decide(
     production: NDArray[np.float64] | None,
     params: dict[str, Any],
     candidates_judged: int = 0,
+    rival: str = "Production",
 ) -> dict[str, Any]:
     """Decide whether to promote a candidate.
 
@@ -47,6 +48,8 @@ def decide(
         Section evaluate_candidate of params.yaml.
     candidates_judged : int
         How many other candidates were compared with Production on this holdout before this one.
+    rival : str
+        What the second model is called in the reason.
 
     Returns
     -------
@@ -68,7 +71,7 @@ def decide(
         gain, low, high = gain_interval(label, candidate, production, confidence)
         content |= {"gain": gain, "gain_low": low, "gain_high": high}
         opening = (
-            f"On the same holdout the candidate's ROC AUC is {auc:.4f} and Production's "
+            f"On the same holdout the candidate's ROC AUC is {auc:.4f} and {rival}'s "
             f"{roc_auc(label, production):.4f}, a gain of {gain:+.4f} ({percent(confidence)} interval {low:+.4f} to "
             f"{high:+.4f})."
         )
