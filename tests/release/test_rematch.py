@@ -25,7 +25,7 @@ def test_the_parameters_are_those_of_production_and_the_grid_is_its_point():
     }
     assert own_parameters(found, {"best_params.maxDepth": 8.0}, TODAY, FEATURES) == {
         **{"family": "random_forest", "folds": 2, "leave_out": ["active_days"], "log_features": ["payments_sum"]},
-        # What is no number is not among a run's metrics: all its values are tried again.
+        # A run's metrics are numbers only: of other parameters all values are tried again.
         "grids": {"random_forest": {"maxDepth": [8], "featureSubsetStrategy": ["auto", "all"]}},
     }
 
