@@ -23,6 +23,9 @@ from churn.release.names import model_name
 from churn.release.provenance import current_commit
 from churn.release.registry import tracking_uri
 
+# The decisions after which a person has something to decide.
+WAITING = ("held", "not comparable")
+
 
 def send_alert(root: Path, inbox: Path, receipt: Path) -> None:
     """Send what is new, or resend what a service did not accept last time; write the receipt.
@@ -75,11 +78,11 @@ def describe_outcome(results: dict[str, Any]) -> dict[str, Any]:
         "drop": drift["current_drop"],
         "candidate_version": promotion["candidate_version"],
         "production_version": promotion["production_version"],
-        # Not promote or skip: the next run finds the candidate in Production, which is no news.
-        "waits": promotion["decision"] if promotion["decision"] in ("held", "not comparable") else None,
         "drift_detected": drift.get("drift_detected"),
         "drifted_columns": drift.get("drifted_columns"),
         "alarms": drift.get("alarms", []),
+        # Only these: after a promotion the next run finds the candidate in Production, which is no news.
+        **({"waits": promotion["decision"]} if promotion["decision"] in WAITING else {}),
     }
 
 

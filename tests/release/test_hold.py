@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import run_script
+from conftest import ROOT, run, run_script
+from mlflow_server import run_server
 from test_promotion import client, filled_store, moves, promote, write_evaluation  # noqa: F401
 
 from churn.base.command import UserError
@@ -187,3 +188,27 @@ def test_a_rollback_is_repeated_only_with_another_reason_even_after_a_hold_was_r
     assert read_aliases()["production"] == "1"
     rollback("calls went down")
     assert read_aliases()["production"] == "2"
+
+
+@pytest.mark.slow
+def test_holds_and_a_promotion_by_a_person_are_the_same_at_a_server(client):  # noqa: F811
+    with run_server(Path("mlflow.db").absolute()) as address:
+
+        def do(name: str, *arguments: object) -> str:
+            command = (ROOT / "scripts" / f"{name}.py",) if name == "promote_model" else (ROOT / "scripts", name)
+            return run("python", *command, *arguments, cwd=Path.cwd(), MLFLOW_TRACKING_URI=address).stdout
+
+        def release(candidate: int, production: int | None) -> str:
+            receipt = ("--receipt", "receipt.json")
+            do("promote_model", "--evaluation", write_evaluation(candidate, production), *receipt)
+            return json.loads(Path("receipt.json").read_text())["decision"]
+
+        assert [release(1, None), release(2, 1)] == ["promote", "promote"]
+        do("rollback", "--why", "calls went up")
+        assert release(3, 1) == "held"
+        do("promote", "3", "--why", "Lima has confirmed it")
+        assert read_aliases() == {"production": "3", "previous": "1", "hold": "3"}
+        do("release_hold", "--why", "it was not the model")
+        assert release(2, 3) == "skip", "it was rolled back"
+        actions = [line.split()[3] for line in do("ledger").splitlines()[1:]]
+        assert actions == ["promote", "promote", "rollback", "promote", "release-hold"]

@@ -5,6 +5,7 @@ import json
 import socket
 import stat
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -143,6 +144,17 @@ def test_the_drift_report_is_published_once_as_a_web_page(ran_stack, stack, tmp_
     # The bucket keeps every version of an object.
     versions = stack.s3().list_object_versions(Bucket=ARTIFACT_BUCKET, Prefix=key)["Versions"]
     assert len(versions) == 1 and read(tmp_path, "1.json") == read(tmp_path, "2.json")
+    look = "import sys, pathlib, publish_drift_report as p; print(p.explain_loss(pathlib.Path(sys.argv[1])))"
+    ask = ("python", "-c", look, tmp_path / "1.json")
+    assert stack.run(*ask, PYTHONPATH="scripts").stdout.strip() == ""
+    stack.s3().delete_object(Bucket=ARTIFACT_BUCKET, Key=key)
+    assert stack.run(*ask, PYTHONPATH="scripts").stdout.strip() == f"s3://{ARTIFACT_BUCKET}/{key} is gone"
+    began = time.monotonic()
+    nobody = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}
+    assert stack.run(*ask, PYTHONPATH="scripts", **nobody).stdout.strip() == "", "without an answer nothing is known"
+    assert time.monotonic() - began < 20
+    stack.run(*command, tmp_path / "1.json", DRIFT_REPORT_URI=f"s3://{ARTIFACT_BUCKET}/drift-reports")
+    assert stack.s3().get_object(Bucket=ARTIFACT_BUCKET, Key=key)["Body"].read() == page.read_bytes()
 
 
 def test_up_again_changes_nothing(ran_stack, stack):
