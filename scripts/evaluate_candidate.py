@@ -3,16 +3,17 @@
 Reads
     register_candidate.json, data/training/holdout.parquet, metrics/build_training_set.json, the registry
 Writes
-    evaluation.json: candidate and production (version, roc_auc, ece), gain with its interval (null unless another
-    version is in Production), gates (value, limit, passed, message), decision (promote, skip or not comparable), reason
-    the tag `holdout` of the candidate's version, if it is compared: which holdout has judged it
+    evaluation.json: candidate and production (version, roc_auc, ece; null for a Production that was not compared), gain
+    with its interval (null unless another version is compared) and the interval's confidence, candidates_judged on this
+    holdout before, gates (value, limit, passed, message), decision (promote, skip or not comparable), reason
+    a tag of the candidate's version, if it is compared, such as holdout_2026-02-15_30d: which holdout has judged it
 """
 
 import argparse
 import json
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -29,9 +30,6 @@ from churn.release.registry import (
     aliased_version,
     open_registry,
 )
-
-if TYPE_CHECKING:
-    pass
 
 NOT_COMPARABLE = "not comparable"
 

@@ -7,7 +7,7 @@ Reads
     data/training, params.yaml, reports/release/evaluation.json, metrics/build_training_set.json, the registry
 Writes
     reports/rematch: the reference model, its metrics and plots; rematch.json: candidate, reference, gates, decision
-    the tag `holdout` of the candidate's version: which holdout has judged it
+    a tag of the candidate's version, such as holdout_2026-02-15_30d: which holdout has judged it
 """
 
 import argparse
