@@ -22,7 +22,7 @@ from churn.base.files import write_json
 from churn.base.params import read_section
 from churn.release.comparison import join_holdout, measure_scores, read_min_delta, score_version
 from churn.release.gates import NO_PRODUCTION, decide
-from churn.release.meaning import DEMO, Meaning, rows_meaning, version_meaning
+from churn.release.meaning import DEMO, OWN, Meaning, rows_meaning, version_meaning
 from churn.release.names import model_name
 from churn.release.registry import (
     PRODUCTION,
@@ -116,7 +116,7 @@ def explain_obstacles(
         return {"reason": content["reason"].replace(NO_PRODUCTION, opening)}
     failed = [gate["message"] for gate in content["gates"] if not gate["passed"]]
     reason = f"The candidate cannot be compared with version {production}, which stays in Production"
-    if sources[1] == DEMO:
+    if sources == (OWN, DEMO):
         return {"decision": NOT_COMPARABLE, "reason": " ".join([f"{reason}: the candidate is the demo's.", *failed])}
     ways = (
         f"that has {'; '.join(obstacles)}. To see what the change is worth: make compare BASE=<commit of version "

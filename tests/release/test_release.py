@@ -75,7 +75,8 @@ def test_a_production_that_cannot_score_stops_the_comparison(demo_copy):
     message = run(*command, "other.parquet", cwd=demo_copy, fails=True).stderr
     assert "Version 1 of churn-model at sqlite:///mlflow.db cannot score the holdout" in message and "age" in message
     client = registry(demo_copy)
-    lost = client.create_model_version("churn-model", (demo_copy / "lost").as_uri()).version
+    meaning = {"meaning": client.get_model_version("churn-model", "1").tags["meaning"]}
+    lost = client.create_model_version("churn-model", (demo_copy / "lost").as_uri(), tags=meaning).version
     client.set_registered_model_alias("churn-model", "production", lost)
     message = run(*command, "data/training/holdout.parquet", cwd=demo_copy, fails=True).stderr
     assert f"Version {lost} of churn-model" in message and "Nothing is promoted" in message

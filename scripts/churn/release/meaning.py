@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 MEANING_TAG = "meaning"
-DEMO = "demo"
+DEMO, OWN = "demo", "own"
 
 
 @dataclass(frozen=True)
