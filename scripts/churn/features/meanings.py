@@ -43,7 +43,7 @@ def digest_features() -> dict[str, str]:
 
     An expression is compiled to DuckDB's SQL, whatever the engine, with the same as-of date and lookback.
     """
-    payments, users = ibis.table(_column_types("PAYMENTS.csv")), _users()
+    payments, users = _payments(), _users()
     known = known_payments(payments, FIRST_DAY, LOOKBACK)
     paid = {name: known.group_by(USER).aggregate(value=one.value) for name, one in payment_features(known).items()}
     refunded = {name: known.group_by(USER).aggregate(value=one.value) for name, one in refund_features(known).items()}
@@ -53,8 +53,8 @@ def digest_features() -> dict[str, str]:
 
 def digest_label() -> str:
     """Return a digest of the label's compiled expression."""
-    payments = ibis.table(_column_types("PAYMENTS.csv"))
-    users = ibis.table({"user_id": payments[USER].type()})
+    payments = _payments()
+    users = ibis.table({"user_id": payments[USER].type()}, name="population")
     return _digest(compute_labels([payments], users, FIRST_DAY + timedelta(days=LOOKBACK), HORIZON))
 
 
@@ -69,8 +69,13 @@ def _digest(*expressions: ibis.Table) -> str:
     return hashlib.sha256(compiled.encode()).hexdigest()[:DIGITS]
 
 
+# With names: Ibis numbers tables without one, and the number would be part of the compiled expression.
+def _payments() -> ibis.Table:
+    return ibis.table(_column_types("PAYMENTS.csv"), name="payments")
+
+
 def _users() -> ibis.Table:
-    return ibis.table(_column_types(*USER_FILES))
+    return ibis.table(_column_types(*USER_FILES), name="users")
 
 
 def _column_types(*names: str) -> dict[str, dt.DataType]:
