@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 DEFAULT_URI = "drift-reports"
-IMPATIENT = {"connect_timeout": 3, "read_timeout": 3, "retries": {"max_attempts": 1}}
 
 
 def publish_drift_report(report: Path, receipt: Path) -> None:
@@ -75,7 +74,8 @@ def explain_loss(receipt: Path) -> str:
 
     uri = json.loads(receipt.read_text())["uri"]
     # Asked at the start of each run, which must not wait for a store that is down.
-    impatient = {"config_kwargs": IMPATIENT} if uri.startswith("s3:") else {}
+    timeouts = {"connect_timeout": 3, "read_timeout": 3, "retries": {"max_attempts": 1}}
+    impatient = {"config_kwargs": timeouts} if uri.startswith("s3:") else {}
     try:
         fs, path = fsspec.url_to_fs(uri, **impatient)
         return "" if fs.exists(path) else f"{uri} is gone"

@@ -11,6 +11,8 @@ import pytest
 import yaml
 from conftest import ROOT, call_script, run
 
+from churn.features.meanings import digest_features
+
 DROP = "2024-06-15"
 FILES = {
     "PAYMENTS.csv": [

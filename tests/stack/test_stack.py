@@ -20,6 +20,16 @@ from running_stack import FOUND, clone
 from churn.stack.settings import ARTIFACT_BUCKET, DEFAULTS, DVC_BUCKET, SECRETS, Settings
 from churn.stack.start import write_files
 
+ASK_FOR_THE_REPORT = """
+import sys
+from pathlib import Path
+from dotenv import load_dotenv
+from churn.base.command import ENV_FILE
+from publish_drift_report import explain_loss
+load_dotenv(ENV_FILE)
+print(explain_loss(Path(sys.argv[1])))
+"""
+
 
 @pytest.fixture
 def client(ran_stack, monkeypatch):
@@ -144,8 +154,8 @@ def test_the_drift_report_is_published_once_as_a_web_page(ran_stack, stack, tmp_
     # The bucket keeps every version of an object.
     versions = stack.s3().list_object_versions(Bucket=ARTIFACT_BUCKET, Prefix=key)["Versions"]
     assert len(versions) == 1 and read(tmp_path, "1.json") == read(tmp_path, "2.json")
-    look = "import sys, pathlib, publish_drift_report as p; print(p.explain_loss(pathlib.Path(sys.argv[1])))"
-    ask = ("python", "-c", look, tmp_path / "1.json")
+    # As the Snakefile asks, with the addresses and logins of .env.
+    ask = ("python", "-c", ASK_FOR_THE_REPORT, tmp_path / "1.json")
     assert stack.run(*ask, PYTHONPATH="scripts").stdout.strip() == ""
     stack.s3().delete_object(Bucket=ARTIFACT_BUCKET, Key=key)
     assert stack.run(*ask, PYTHONPATH="scripts").stdout.strip() == f"s3://{ARTIFACT_BUCKET}/{key} is gone"
