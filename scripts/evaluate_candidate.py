@@ -22,7 +22,7 @@ from churn.base.files import write_json
 from churn.base.params import read_section
 from churn.release.comparison import join_holdout, measure_scores, read_min_delta, score_version
 from churn.release.gates import NO_PRODUCTION, decide
-from churn.release.meaning import DEMO, OWN, Meaning, rows_meaning, version_meaning
+from churn.release.meaning import DEMO, OWN, Meaning, rows_meaning, shares_no_drop, version_meaning
 from churn.release.names import model_name
 from churn.release.registry import (
     PRODUCTION,
@@ -67,6 +67,8 @@ def evaluate_candidate(
         rival = None if production in (None, version) else production
         meaning = version_meaning(client, current) if current is not None and rival else None
         obstacles = find_obstacles(meaning, today, holdout_date) if rival else []
+        if meaning is not None and current is not None and not meaning.source and shares_no_drop(client, current):
+            obstacles.append("no drop in common with today's, so it may be the demo's")
         scored = {version, production} - {None} if not obstacles else {version}
         scores = {one: score_version(one, rows) for one in scored}
         judged = 0

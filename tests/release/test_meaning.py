@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from candidates import IGNORE_SOCKETS, shared_candidate
 from conftest import ROOT
 
@@ -162,6 +163,23 @@ def test_a_version_of_before_is_compared_by_what_its_run_knows(store):
     paths = Path("candidate.json"), store.candidate.holdout, Path("today.json"), Path("evaluation.json")
     evaluate_candidate(*paths, PARAMS)
     assert "a lookback of 60 days, now 90" in json.loads(paths[-1].read_text())["reason"]
+
+
+def test_a_version_of_before_without_any_drop_of_today_may_be_the_demos(store):
+    run_id = store.client.get_model_version("churn-model", "1").run_id
+    store.evaluate()
+    store.client.delete_model_version_tag("churn-model", "1", MEANING_TAG)
+    for name, days in {"build_training_set.horizon_days": "30", "build_features.lookback_days": "90"}.items():
+        store.client.log_param(run_id, name, days)
+    store.client.set_tag(run_id, "raw/2026-01-04/PAYMENTS.csv", "a")
+    paths = Path("candidate.json"), store.candidate.holdout, Path("today.json"), Path("evaluation.json")
+    for digest, decision in {"a": "skip", "b": "not comparable"}.items():
+        dep = {"path": "data/raw/2026-01-04/PAYMENTS.csv", "md5": digest}
+        Path("dvc.lock").write_text(yaml.safe_dump({"stages": {"clean_payments@2026-01-04": {"deps": [dep]}}}))
+        evaluate_candidate(*paths, PARAMS)
+        found = json.loads(paths[-1].read_text())
+        assert found["decision"] == decision, found["reason"]
+    assert "no drop in common with today's, so it may be the demo's" in found["reason"]
 
 
 def test_a_holdout_counts_the_candidates_that_it_judges(store):

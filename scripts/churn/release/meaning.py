@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from churn.base.drops import parse_drop
+from churn.release.provenance import LOCK, raw_tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -126,6 +127,16 @@ def version_meaning(client: "MlflowClient", version: "ModelVersion") -> Meaning 
         # The newest is the holdout's.
         training_dates=dates[:-1],
     )
+
+
+def shares_no_drop(client: "MlflowClient", version: "ModelVersion") -> bool:
+    """Return whether no drop that a version was trained on is among today's with the same content: a demo's, perhaps.
+
+    False if either is not known.
+    """
+    run = _find_run(client, version)
+    then = {tag for tag in run.tags.items() if tag[0].startswith("raw/")} if run else set()
+    return bool(then) and LOCK.exists() and then.isdisjoint(raw_tags(LOCK).items())
 
 
 def read_run(client: "MlflowClient", version: "ModelVersion") -> tuple[dict[str, Any], dict[str, float]]:
