@@ -94,3 +94,10 @@ def test_a_tag_with_the_name_of_the_branch_changes_nothing(clone):
     run("git", "switch", "--quiet", "--detach", "refs/heads/trunk", cwd=clone)
     run("git", "remote", "remove", "origin", cwd=clone)
     assert explain_other_branch("trunk") == ""
+
+
+def test_a_repository_that_git_refuses_to_read_does_not_promote(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".git").write_text("gitdir: /nowhere\n")
+    assert "git cannot say which branch this is (fatal: not a git repository: /nowhere" in explain_other_branch("auto")
+    assert explain_other_branch("any") == ""

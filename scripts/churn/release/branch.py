@@ -1,5 +1,7 @@
 """Which branch promotes: an experiment on another branch must not reach Production."""
 
+from pathlib import Path
+
 from churn.base.git import run_git
 
 ANY, AUTO = "any", "auto"
@@ -15,6 +17,12 @@ def explain_other_branch(setting: str) -> str:
         release.branch of params.yaml: a branch; any; or auto, the remote's default branch as this clone knows it, and
         any branch without a remote.
     """
+    if setting == ANY:
+        return ""
+    answer = run_git("rev-parse", "--git-dir")
+    # A folder that is no repository has no branches; one that git refuses to read may have any.
+    if answer.returncode and Path(".git").exists():
+        return f"git cannot say which branch this is ({' '.join(answer.stderr.split())})"
     remote = _find_remote()
     wanted = _default_branch(remote) if setting == AUTO else setting
     if wanted == ANY:
