@@ -21,6 +21,7 @@ from churn.base.command import run_command
 from churn.base.files import write_json
 from churn.base.params import read_section
 from churn.release.comparison import join_holdout, measure_scores, read_min_delta, score_version
+from churn.release.fit_to_score import is_demos
 from churn.release.gates import NO_PRODUCTION, decide
 from churn.release.meaning import DEMO, OWN, Meaning, rows_meaning, shares_no_drop, version_meaning
 from churn.release.names import model_name
@@ -112,13 +113,12 @@ def explain_obstacles(
     today: Meaning,
 ) -> dict[str, Any]:
     """Return the decision and the reason for two models that are not compared."""
-    sources = (meaning.source if meaning else "", today.source)
-    if sources[0] == DEMO != sources[1]:
+    if is_demos(meaning, today.source):
         opening = f"Version {production} in Production is the demo's; for a candidate of own data it counts as none."
         return {"reason": content["reason"].replace(NO_PRODUCTION, opening)}
     failed = [gate["message"] for gate in content["gates"] if not gate["passed"]]
     reason = f"The candidate cannot be compared with version {production}, which stays in Production"
-    if sources == (OWN, DEMO):
+    if meaning is not None and (meaning.source, today.source) == (OWN, DEMO):
         return {"decision": NOT_COMPARABLE, "reason": " ".join([f"{reason}: the candidate is the demo's.", *failed])}
     ways = (
         f"that has {'; '.join(obstacles)}. To see what the change is worth: make compare BASE=<commit of version "

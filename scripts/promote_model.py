@@ -18,7 +18,7 @@ from churn.base.command import UserError, run_command
 from churn.base.files import write_json
 from churn.base.params import read_section
 from churn.release.branch import ANY, explain_other_branch
-from churn.release.ledger import PROMOTE, Entry, Move, find_hold, finish_last_entry, move_production, show_hold
+from churn.release.ledger import PROMOTE, Entry, Move, finish_last_entry, move_production, show_hold
 from churn.release.names import model_name
 from churn.release.registry import PREVIOUS, PRODUCTION, ROLLED_BACK_TAG, aliased_version, open_registry, retry_once
 
@@ -51,7 +51,8 @@ def promote_model(evaluation: Path, receipt: Path, branch: str = ANY) -> None:
     candidate, decision, reason = content["candidate"]["version"], content["decision"], content["reason"]
     with open_registry() as client:
         last = finish_last_entry(client)
-        hold = find_hold(client)
+        # The alias, too: somebody may have deleted it by hand, or the version that had it.
+        hold = show_hold(client)
         if decision == PROMOTE and version_number(client, PRODUCTION) != candidate:
             compared = content["production"] and content["production"]["version"]
             check_comparison(client, candidate, compared)
@@ -65,14 +66,12 @@ def promote_model(evaluation: Path, receipt: Path, branch: str = ANY) -> None:
                 move = Move(PROMOTE, compared or "", candidate, previous_version=compared or "", why=reason)
                 move_production(client, move, last, advice=f"Compare with the new Production: {COMPARE_AGAIN}")
         tag_version(client, candidate, content | {"decision": decision, "reason": reason})
-        # Also if somebody deleted the alias by hand, or the version that had it.
-        held = show_hold(client)
         production, previous = version_number(client, PRODUCTION), version_number(client, PREVIOUS)
     write_json(
         {
             "decision": decision,
             "reason": reason,
-            "held": held,
+            "held": hold is not None,
             "candidate_version": candidate,
             "production_version": production,
             "previous_version": previous,

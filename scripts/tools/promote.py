@@ -50,7 +50,7 @@ def promote(number: str, why: str) -> None:
         move_production(client, move, last, advice="See what is in Production now: make ledger")
         for tag, value in {"decision": PROMOTE, "reason": why}.items():
             retry_once(client.set_model_version_tag, model_name(), number, tag, value)
-        held, warnings = find_hold(client), warn_if_unfit(client, number, model_name())
+        held, warnings = find_hold(client), warn_if_unfit(client, number)
     replaced = f" It replaces version {before}." if before else ""
     print(f"Production is version {number}.{replaced} To score the users with it: make run")
     print("\n".join(warnings), end="\n" * bool(warnings))

@@ -46,7 +46,7 @@ def rollback(why: str) -> None:
         killed = last is not None and not last.done and last.action == ROLLBACK
         if move is None or move.action != ROLLBACK or (move.why != why and not killed):
             move = swap_aliases(client, why, last)
-        warnings = warn_if_unfit(client, move.to_version, model_name())
+        warnings = warn_if_unfit(client, move.to_version)
     print(f"Production is version {move.to_version}. Version {move.from_version} was rolled back: {move.why}")
     print('Promotions are held until: make release-hold WHY="..."')
     print("To score the users with it: make run")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from churn.base.drops import read_list
 from churn.release.meaning import DEMO, Meaning, version_meaning
+from churn.release.names import model_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -36,7 +37,7 @@ def other_features(version: "ModelVersion", meaning: Meaning | None, features: d
     return f"version {version.version} was trained on features of another meaning: it has {'; '.join(found)}."
 
 
-def warn_if_unfit(client: "MlflowClient", number: str, name: str) -> list[str]:
+def warn_if_unfit(client: "MlflowClient", number: str) -> list[str]:
     """Return a warning if a version that goes into Production cannot score the newest drop of this folder.
 
     Parameters
@@ -44,14 +45,12 @@ def warn_if_unfit(client: "MlflowClient", number: str, name: str) -> list[str]:
     client : MlflowClient
     number : str
         The version.
-    name : str
-        The registered model.
     """
     source, drops = read_list(DROPS)
     path = FEATURES / f"{drops[-1] if drops else ''}.json"
     if not path.exists():
         return []
-    version = client.get_model_version(name, number)
+    version = client.get_model_version(model_name(), number)
     meaning = version_meaning(client, version)
     if is_demos(meaning, source):
         return [f"WARNING: version {number} is the demo's, so it does not score users of your own."]

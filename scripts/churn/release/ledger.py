@@ -147,21 +147,21 @@ def find_hold(client: "MlflowClient") -> Entry | None:
     return last if last is not None and last.hold == BEGIN else None
 
 
-def show_hold(client: "MlflowClient") -> bool:
-    """Set or delete the alias `hold` as the ledger says; return whether promotions are held.
+def show_hold(client: "MlflowClient") -> Entry | None:
+    """Set or delete the alias `hold` as the ledger says; return the entry that holds promotions.
 
     It is on the version in Production, or on the newest without one. Snakemake asks for it, and it is seen in MLflow.
     """
-    aliases = client.get_registered_model(model_name()).aliases
-    if find_hold(client) is None:
+    aliases, hold = client.get_registered_model(model_name()).aliases, find_hold(client)
+    if hold is None:
         if HOLD_ALIAS in aliases:
             client.delete_registered_model_alias(model_name(), HOLD_ALIAS)
-        return False
+        return None
     newest = str(find_versions(client, model_name())[-1].version) if PRODUCTION not in aliases else ""
     target = str(aliases.get(PRODUCTION, newest))
     if str(aliases.get(HOLD_ALIAS)) != target:
         retry_once(client.set_registered_model_alias, model_name(), HOLD_ALIAS, target)
-    return True
+    return hold
 
 
 def require_reason(why: str, command: str, example: str) -> str:

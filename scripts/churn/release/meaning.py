@@ -5,7 +5,8 @@ The features' digests come from the stages, which compile the expressions (churn
 
 import ast
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,10 +75,13 @@ class Meaning:
             found.append(f"a lookback of {self.lookback_days} days, now {lookback_days}")
         if gone := [name for name in self.features if name not in digests]:
             found.append(f"features that no longer exist ({', '.join(gone)})")
-        edited = [name for name, digest in self.features.items() if digest and digests.get(name, digest) != digest]
-        if edited:
+        if edited := self.edited_features(digests):
             found.append(f"another definition of {', '.join(edited)}")
         return found
+
+    def edited_features(self, digests: dict[str, str]) -> list[str]:
+        """Return its features that have another digest now; one that either side lacks counts as equal."""
+        return [name for name, digest in self.features.items() if digest and digests.get(name, digest) != digest]
 
     def trained_on(self, holdout_date: date) -> str | None:
         """Return the newest training date whose label needs days after the holdout's as-of date; None without one."""
@@ -86,23 +90,36 @@ class Meaning:
         return late[-1] if late else None
 
 
+def meaning_of(rows: dict[str, Any], features: Iterable[str]) -> Meaning:
+    """Return what rows mean with some of their features; what an older build_training_set did not write is unknown.
+
+    Parameters
+    ----------
+    rows : dict
+        The metrics of build_training_set.
+    features : iterable of str
+    """
+    digests = rows.get("feature_digests", {})
+    return Meaning(
+        source=rows.get("source", ""),
+        horizon_days=rows["horizon_days"],
+        lookback_days=rows["lookback_days"],
+        label=rows.get("label_digest", ""),
+        features={name: digests.get(name, "") for name in features},
+        training_dates=rows.get("training_dates", []),
+    )
+
+
 def rows_meaning(training_set: Path) -> Meaning:
     """Return what today's rows mean, with all their features, from the metrics of build_training_set."""
     rows = json.loads(training_set.read_text())
-    return Meaning(
-        source=rows["source"],
-        horizon_days=rows["horizon_days"],
-        lookback_days=rows["lookback_days"],
-        label=rows["label_digest"],
-        features=rows["feature_digests"],
-        training_dates=rows["training_dates"],
-    )
+    return meaning_of(rows, rows["feature_digests"])
 
 
 def candidate_meaning(training_set: Path, trained: Path) -> Meaning:
     """Return what the candidate means, from the metrics of build_training_set and of train_model."""
-    today, used = rows_meaning(training_set), json.loads(trained.read_text())["features"]
-    return replace(today, features={name: today.features.get(name, "") for name in sorted(used)})
+    rows, model = (json.loads(path.read_text()) for path in (training_set, trained))
+    return meaning_of(rows, sorted(model["features"]))
 
 
 def version_meaning(client: "MlflowClient", version: "ModelVersion") -> Meaning | None:

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Any
 
-from churn.release.meaning import Meaning
+from churn.release.meaning import Meaning, meaning_of
 from churn.revisions.revision import Revision
 
 TRAINING_SET, TRAINED = "metrics/build_training_set.json", "metrics/train_model.json"
@@ -71,12 +71,10 @@ def list_other_features(older: Revision, newer: Revision) -> list[str]:
     if has_same_date(older, newer):
         return []
     then, now = read_meaning(older), read_training_set(newer)
-    digests = now.get("feature_digests", {})
     found = []
     if then.lookback_days != now["lookback_days"]:
         found.append(f"a lookback of {now['lookback_days']} days against {then.lookback_days}")
-    # A digest that either of them lacks counts as equal.
-    if edited := [name for name, digest in then.features.items() if digest and digests.get(name, digest) != digest]:
+    if edited := then.edited_features(now.get("feature_digests", {})):
         found.append(f"another definition of {', '.join(edited)}")
     return found
 
@@ -88,12 +86,4 @@ def read_training_set(revision: Revision) -> dict[str, Any]:
 
 def read_meaning(revision: Revision) -> Meaning:
     """Return what a revision's model means, from its metrics; "" for what it did not store."""
-    rows, digests = read_training_set(revision), read_training_set(revision).get("feature_digests", {})
-    return Meaning(
-        source=rows.get("source", ""),
-        horizon_days=rows["horizon_days"],
-        lookback_days=rows["lookback_days"],
-        label=rows.get("label_digest", ""),
-        features={name: digests.get(name, "") for name in revision.read_json(TRAINED).get("features", [])},
-        training_dates=rows.get("training_dates", []),
-    )
+    return meaning_of(read_training_set(revision), revision.read_json(TRAINED).get("features", []))
