@@ -6,12 +6,14 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from churn.base.command import UserError
+from churn.stack.postgres import set_up_statements
 from churn.stack.services import SERVICES, Service
 from churn.stack.settings import MARK, Settings, read_settings, stopped_by
 
@@ -35,6 +37,8 @@ PYTHON_IMAGES = {
 MAX_RESTARTS = 10
 # An unreachable Docker would otherwise be waited for without end.
 ANSWER_SECONDS = 20
+# For PostgreSQL to make its volume at the first start.
+SET_UP_SECONDS = 60
 
 
 class Containers:
@@ -101,8 +105,11 @@ class Containers:
 
     def start(self, services: Iterable[Service], settings: Settings) -> None:
         """Start those of the services that do not run."""
-        names = [service.name for service in services]
-        compose("up", "--detach", "--no-build", *names, environment=compose_environment(settings))
+        names, environment = [service.name for service in services], compose_environment(settings)
+        if "postgres" in names:
+            compose("up", "--detach", "--no-build", "postgres", environment=environment)
+            set_up_database(settings["CHURN_POSTGRES_PASSWORD"], environment)
+        compose("up", "--detach", "--no-build", *names, environment=environment)
         self._restarts = {service_of(container): container["RestartCount"] for container in own_containers()}
 
     def stop(self) -> bool:
@@ -193,20 +200,43 @@ def compose_environment(settings: Settings) -> dict[str, str]:
     return {"CHURN_USER": f"{os.getuid()}:{os.getgid()}"} | settings.environment | {"PWD": str(Path.cwd())}
 
 
-def compose(*arguments: str, environment: dict[str, str]) -> str:
+def set_up_database(password: str, environment: dict[str, str]) -> None:
+    """Give MLflow a role of its own in the running PostgreSQL, and take the password from the superuser.
+
+    Raises
+    ------
+    UserError
+        When PostgreSQL does not take it in time.
+    """
+    # Not by its Unix socket: the image first starts a server there that it stops again.
+    client = ("psql", "--host=127.0.0.1", "--username=postgres", "--no-password", "--quiet", "--set=ON_ERROR_STOP=1")
+    statements = "".join(f"{statement};\n" for statement in set_up_statements(password))
+    deadline = time.monotonic() + SET_UP_SECONDS
+    while True:
+        try:
+            compose("exec", "--no-TTY", "postgres", *client, environment=environment, text=statements)
+            return
+        except UserError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+
+
+def compose(*arguments: str, environment: dict[str, str], text: str = "") -> str:
     """Run `docker compose`, and return what it prints."""
-    return run_docker("compose", *arguments, environment=environment)
+    return run_docker("compose", *arguments, environment=environment, text=text)
 
 
-def run_docker(*arguments: str, environment: dict[str, str]) -> str:
-    """Run `docker`, and return what it prints.
+def run_docker(*arguments: str, environment: dict[str, str], text: str = "") -> str:
+    """Run `docker` with a text as its input, and return what it prints.
 
     Raises
     ------
     UserError
         When it fails, with the end of its messages.
     """
-    answer = subprocess.run(["docker", *arguments], env=environment, capture_output=True, text=True, check=False)
+    command = ["docker", *arguments]
+    answer = subprocess.run(command, env=environment, input=text, capture_output=True, text=True, check=False)
     if answer.returncode:
         said = "\n".join(f"    {line}" for line in (answer.stdout + answer.stderr).strip().splitlines()[-15:])
         what = " ".join(["docker", *arguments[:2]])
