@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from churn.base.command import UserError
+from churn.stack.docker import ask_docker, compose, inspect_image, reason_of, run_docker
 from churn.stack.postgres import set_up_statements
 from churn.stack.services import SERVICES, Service
 from churn.stack.settings import MARK, Settings, read_settings, stopped_by
@@ -35,8 +36,6 @@ PYTHON_IMAGES = {
 }
 # Docker restarts a service that ends; after so many restarts, it will not become healthy.
 MAX_RESTARTS = 10
-# An unreachable Docker would otherwise be waited for without end.
-ANSWER_SECONDS = 20
 # For PostgreSQL to make its volume at the first start.
 SET_UP_SECONDS = 60
 
@@ -222,28 +221,6 @@ def set_up_database(password: str, environment: dict[str, str]) -> None:
             time.sleep(0.5)
 
 
-def compose(*arguments: str, environment: dict[str, str], text: str = "") -> str:
-    """Run `docker compose`, and return what it prints."""
-    return run_docker("compose", *arguments, environment=environment, text=text)
-
-
-def run_docker(*arguments: str, environment: dict[str, str], text: str = "") -> str:
-    """Run `docker` with a text as its input, and return what it prints.
-
-    Raises
-    ------
-    UserError
-        When it fails, with the end of its messages.
-    """
-    command = ["docker", *arguments]
-    answer = subprocess.run(command, env=environment, input=text, capture_output=True, text=True, check=False)
-    if answer.returncode:
-        said = "\n".join(f"    {line}" for line in (answer.stdout + answer.stderr).strip().splitlines()[-15:])
-        what = " ".join(["docker", *arguments[:2]])
-        raise UserError(f"{what} failed; the end of its messages:\n{said}\nFix that and run again, or: make up")
-    return answer.stdout
-
-
 def own_containers(*options: str) -> list[dict[str, Any]]:
     """Return what Docker knows of the stack's containers that were started from this folder.
 
@@ -274,22 +251,6 @@ def list_containers(label: str, *options: str) -> list[dict[str, Any]]:
     return json.loads(ask_docker("inspect", *found).stdout or "[]") if found else []
 
 
-def ask_docker(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run a `docker` command that only asks; it fails when Docker is missing or does not answer in time."""
-    command = ["docker", *arguments]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=ANSWER_SECONDS)
-    except FileNotFoundError:
-        return subprocess.CompletedProcess(command, 127, "", "Docker is not installed.")
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 124, "", f"no answer in {ANSWER_SECONDS} s.")
-
-
-def reason_of(answer: "subprocess.CompletedProcess[str]") -> str:
-    """Return the last line of what `docker` says about its failure."""
-    return (answer.stderr.strip().splitlines() or ["no answer"])[-1]
-
-
 def project_name() -> str:
     """Return the name of the Compose project, with which its containers, volumes and image begin."""
     return os.environ.get("COMPOSE_PROJECT_NAME") or PROJECT
@@ -298,9 +259,3 @@ def project_name() -> str:
 def image_name() -> str:
     """Return the name of the image that is built here."""
     return f"{project_name()}:{IMAGE_VERSION}"
-
-
-def inspect_image(name: str) -> dict[str, Any] | None:
-    """Return what Docker knows of an image, None if it is not on this machine."""
-    answer = ask_docker("image", "inspect", name)
-    return json.loads(answer.stdout)[0] if answer.returncode == 0 else None
