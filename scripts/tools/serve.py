@@ -1,7 +1,7 @@
-"""Run one service of the stack in the foreground: the command of its container.
+"""Run one service of the stack in the foreground, as `make up` and its container do, or check that it is healthy.
 
 Reads
-    .env and the environment
+    .stack/services/NAME.json: the variables of this service, which `make up` and `make up-containers` write
 """
 
 import argparse
@@ -9,32 +9,39 @@ import os
 
 from churn.base.command import UserError, run_command
 from churn.stack.services import SERVICES, make_service
-from churn.stack.settings import FOLDER, SECRETS, read_settings
+from churn.stack.settings import FOLDER
+from churn.stack.variables import machine_variables, read_variables
 
 
 def serve(name: str) -> None:
-    """Become the process of a service: the same command and environment as in the native stack.
+    """Become the process of a service, with its own variables and no others.
 
     Raises
     ------
     UserError
         When the stack was never started here, or the program is missing.
     """
-    settings = read_settings()
-    if any(not settings.variables.get(secret) for secret in SECRETS) or not (FOLDER / "mlflow_auth.ini").exists():
-        raise UserError("The stack has not been set up here. Start it once: make up, or make up-containers")
-    service = make_service(name, settings, FOLDER.absolute())
+    service = make_service(name, read_variables(name, FOLDER), FOLDER.absolute())
     try:
-        os.execvpe(service.command[0], service.command, settings.environment | service.environment)
+        os.execvpe(service.command[0], service.command, machine_variables() | service.environment)
     except FileNotFoundError:
         raise UserError(f"{name} is not installed. To install it, start it once with: make up") from None
+
+
+def check(name: str) -> None:
+    """Raise `UserError` when a service is not healthy."""
+    service = make_service(name, read_variables(name, FOLDER), FOLDER.absolute())
+    if problem := service.check():
+        raise UserError(f"{name} at {service.address}: {problem}")
 
 
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", choices=SERVICES)
-    serve(parser.parse_args().name)
+    parser.add_argument("--check", action="store_true", help="only say whether it is healthy")
+    arguments = parser.parse_args()
+    (check if arguments.check else serve)(arguments.name)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -16,14 +17,16 @@ from packaging.requirements import Requirement
 from running_stack import FOUND
 
 from churn.stack.containers import INPUTS, PYTHON_IMAGES, Containers, image_name
-from churn.stack.services import SERVICES, list_names, list_services
+from churn.stack.services import SERVICES, list_names, list_services, make_service
 from churn.stack.settings import ADDRESSES, DEFAULTS, SECRETS, Settings
+from churn.stack.variables import have_changed, read_variables, write_variables
 
 TEXT = (ROOT / "compose.yaml").read_text()
 COMPOSE = yaml.safe_load(TEXT)
 CONTAINERS = COMPOSE["services"]
 IMAGE = COMPOSE["x-churn"]["image"]
 VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?::-([^}]*)|:\?[^}]*)?\}")
+MISSING = "start the containers with make up-containers}"
 AWS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"}
 # What Compose knows of a service, of that which we use: https://docs.docker.com/reference/compose-file/services/
 KNOWN = {
@@ -62,16 +65,51 @@ def test_published_ports_are_the_same_and_closed_to_the_network_by_default(setti
         assert {bind for bind, _ in ports} == {("CHURN_BIND_ADDRESS", "127.0.0.1")}
 
 
-def test_variables_and_their_defaults_are_the_same():
-    given = CONTAINERS["mlflow"]["environment"]
-    assert {name for name, value in given.items() if value} == {*DEFAULTS, *SECRETS, *ADDRESSES, *AWS}
+def test_each_container_gets_only_its_own_password_and_ours_get_none_from_docker():
+    passwords = {name: set(SECRETS) & set(container["environment"]) for name, container in CONTAINERS.items()}
+    assert passwords.pop("minio") == {"MINIO_ROOT_PASSWORD"} and not any(passwords.values())
+    given = {name: container["environment"] for name, container in CONTAINERS.items()}
+    assert given["postgres"] == {"POSTGRES_PASSWORD": "${CHURN_POSTGRES_PASSWORD:?" + MISSING}
+    assert all(given[name] == {"PYTHON_DOTENV_DISABLED": "1"} for name in set(SERVICES) - {"minio", "postgres"})
     named = set(VARIABLE.findall(TEXT))
-    others = {("COMPOSE_PROJECT_NAME", COMPOSE["name"]), ("AWS_DEFAULT_REGION", "us-east-1")}
-    assert {item for item in named if item[1]} == {item for item in DEFAULTS.items() if item[1]} | others
-    others = {"PWD", "CHURN_USER", "COMPOSE_PROJECT_NAME"}
-    assert {name for name, _ in named} == {*DEFAULTS, *SECRETS, *ADDRESSES, *AWS, *others}
-    required = set(re.findall(r"\$\{(\w+):\?start the containers with make up-containers\}", TEXT))
-    assert required == {*SECRETS, "CHURN_USER"}
+    others = {("COMPOSE_PROJECT_NAME", COMPOSE["name"])}
+    assert {item for item in named if item[1]} <= {item for item in DEFAULTS.items() if item[1]} | others
+    assert set(re.findall(r"\$\{(\w+):\?" + re.escape(MISSING), TEXT)) == {
+        *("MINIO_ROOT_PASSWORD", "CHURN_POSTGRES_PASSWORD", "CHURN_USER")
+    }
+
+
+def test_each_service_may_see_only_the_variables_that_it_needs(settings, tmp_path, monkeypatch):
+    monkeypatch.setenv("CHURN_NOTIFY_URLS", "slack://token")
+    for name in SERVICES:
+        write_variables(name, settings, tmp_path)
+        file = tmp_path / "services" / f"{name}.json"
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600 and "token" not in file.read_text()
+        seen = {secret for secret in SECRETS if f"secret {secret}" in file.read_text()}
+        assert seen == {
+            "minio": {"MINIO_ROOT_PASSWORD"},
+            "mlflow": {"CHURN_POSTGRES_PASSWORD", "CHURN_S3_MLFLOW_PASSWORD", "MLFLOW_FLASK_SERVER_SECRET_KEY"},
+            "dashboard": {"MLFLOW_TRACKING_PASSWORD"},
+        }.get(name, set())
+        # What starts from the file is what the full settings describe.
+        assert make_service(name, read_variables(name, tmp_path), tmp_path).command == (
+            make_service(name, settings, tmp_path).command
+        )
+    assert not have_changed(SERVICES, settings, tmp_path)
+    for name in SECRETS[0], "CHURN_S3_MLFLOW_PASSWORD", "CHURN_SPARK_PORT":
+        assert have_changed(SERVICES, Settings(dict(settings.variables) | {name: "7"}), tmp_path)
+
+
+def test_a_server_of_your_own_gets_its_login_where_it_is_used(tmp_path, monkeypatch):
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "own token")
+    own = {"AWS_ENDPOINT_URL": "https://s3.example.com", "AWS_SECRET_ACCESS_KEY": "own secret"}
+    settings = Settings(DEFAULTS | dict.fromkeys(SECRETS, "x") | own)
+    started = make_service("mlflow", settings, tmp_path).environment
+    assert {"AWS_SESSION_TOKEN": "own token", **own}.items() <= started.items()
+    assert "AWS_SECRET_ACCESS_KEY" not in make_service("dashboard", settings, tmp_path).environment
+    login = {"MLFLOW_TRACKING_URI": "https://mlflow.example.com", "MLFLOW_TRACKING_TOKEN": "other token"}
+    started = make_service("dashboard", Settings(dict(settings.variables) | login), tmp_path).environment
+    assert {**login, **own}.items() <= started.items()
 
 
 def test_compose_accepts_the_file():
@@ -123,7 +161,7 @@ def versions(name: str) -> dict[str, str]:
 def test_the_example_has_every_variable():
     example = dotenv_values(ROOT / ".env.example")
     others = {"SPARK_EVENT_LOG_DIR", "PYSPARK_PYTHON", "CHURN_INBOX", "CHURN_NOTIFY_URLS", "CHURN_PULL"}
-    others |= {"COMPOSE_PROJECT_NAME"}
+    others |= {"COMPOSE_PROJECT_NAME", "SPARK_PROPERTIES_FILE"}
     assert set(example) == {*DEFAULTS, *SECRETS, *ADDRESSES, *AWS, *others}
     assert {name: example[name] for name in DEFAULTS} == DEFAULTS
     assert not any(example[name] for name in SECRETS)

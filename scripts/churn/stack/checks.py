@@ -1,8 +1,12 @@
 """Health checks of the services. Each returns None when all is well, or else the problem in a few words."""
 
+import base64
+import configparser
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
 
 import psycopg2
 
@@ -12,6 +16,15 @@ TIMEOUT_SECONDS = 5.0
 def check_page(url: str) -> str | None:
     """Check that a page answers with status 200."""
     return _get(url)[1]
+
+
+def check_mlflow(url: str, login_file: Path) -> str | None:
+    """Check that the MLflow server accepts the login in its settings and reads its database."""
+    parser = configparser.ConfigParser()
+    parser.read(login_file)
+    login = f"{parser['mlflow']['admin_username']}:{parser['mlflow']['admin_password']}"
+    headers = {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
+    return _get(f"{url}/api/2.0/mlflow/experiments/search?max_results=1", headers)[1]
 
 
 def check_workers(url: str, number: int) -> str | None:
@@ -32,9 +45,10 @@ def check_login(uri: str) -> str | None:
     return None
 
 
-def _get(url: str) -> tuple[str, str | None]:
+def _get(url: str, headers: Mapping[str, str] | None = None) -> tuple[str, str | None]:
+    request = urllib.request.Request(url, headers=dict(headers or {}))
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
             return response.read().decode(), None
     except urllib.error.HTTPError as error:
         with error:

@@ -6,12 +6,15 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from churn.base.command import UserError
+from churn.stack.docker import ask_docker, compose, inspect_image, reason_of, run_docker
+from churn.stack.postgres import set_up_statements
 from churn.stack.services import SERVICES, Service
 from churn.stack.settings import MARK, Settings, read_settings, stopped_by
 
@@ -33,8 +36,8 @@ PYTHON_IMAGES = {
 }
 # Docker restarts a service that ends; after so many restarts, it will not become healthy.
 MAX_RESTARTS = 10
-# An unreachable Docker would otherwise be waited for without end.
-ANSWER_SECONDS = 20
+# For PostgreSQL to make its volume at the first start.
+SET_UP_SECONDS = 60
 
 
 class Containers:
@@ -101,8 +104,11 @@ class Containers:
 
     def start(self, services: Iterable[Service], settings: Settings) -> None:
         """Start those of the services that do not run."""
-        names = [service.name for service in services]
-        compose("up", "--detach", "--no-build", *names, environment=compose_environment(settings))
+        names, environment = [service.name for service in services], compose_environment(settings)
+        if "postgres" in names:
+            compose("up", "--detach", "--no-build", "postgres", environment=environment)
+            set_up_database(settings["CHURN_POSTGRES_PASSWORD"], environment)
+        compose("up", "--detach", "--no-build", *names, environment=environment)
         self._restarts = {service_of(container): container["RestartCount"] for container in own_containers()}
 
     def stop(self) -> bool:
@@ -193,25 +199,26 @@ def compose_environment(settings: Settings) -> dict[str, str]:
     return {"CHURN_USER": f"{os.getuid()}:{os.getgid()}"} | settings.environment | {"PWD": str(Path.cwd())}
 
 
-def compose(*arguments: str, environment: dict[str, str]) -> str:
-    """Run `docker compose`, and return what it prints."""
-    return run_docker("compose", *arguments, environment=environment)
-
-
-def run_docker(*arguments: str, environment: dict[str, str]) -> str:
-    """Run `docker`, and return what it prints.
+def set_up_database(password: str, environment: dict[str, str]) -> None:
+    """Give MLflow a role of its own in the running PostgreSQL, and take the password from the superuser.
 
     Raises
     ------
     UserError
-        When it fails, with the end of its messages.
+        When PostgreSQL does not take it in time.
     """
-    answer = subprocess.run(["docker", *arguments], env=environment, capture_output=True, text=True, check=False)
-    if answer.returncode:
-        said = "\n".join(f"    {line}" for line in (answer.stdout + answer.stderr).strip().splitlines()[-15:])
-        what = " ".join(["docker", *arguments[:2]])
-        raise UserError(f"{what} failed; the end of its messages:\n{said}\nFix that and run again, or: make up")
-    return answer.stdout
+    # Not by its Unix socket: the image first starts a server there that it stops again.
+    client = ("psql", "--host=127.0.0.1", "--username=postgres", "--no-password", "--quiet", "--set=ON_ERROR_STOP=1")
+    statements = "".join(f"{statement};\n" for statement in set_up_statements(password))
+    deadline = time.monotonic() + SET_UP_SECONDS
+    while True:
+        try:
+            compose("exec", "--no-TTY", "postgres", *client, environment=environment, text=statements)
+            return
+        except UserError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
 
 
 def own_containers(*options: str) -> list[dict[str, Any]]:
@@ -244,22 +251,6 @@ def list_containers(label: str, *options: str) -> list[dict[str, Any]]:
     return json.loads(ask_docker("inspect", *found).stdout or "[]") if found else []
 
 
-def ask_docker(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run a `docker` command that only asks; it fails when Docker is missing or does not answer in time."""
-    command = ["docker", *arguments]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=ANSWER_SECONDS)
-    except FileNotFoundError:
-        return subprocess.CompletedProcess(command, 127, "", "Docker is not installed.")
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 124, "", f"no answer in {ANSWER_SECONDS} s.")
-
-
-def reason_of(answer: "subprocess.CompletedProcess[str]") -> str:
-    """Return the last line of what `docker` says about its failure."""
-    return (answer.stderr.strip().splitlines() or ["no answer"])[-1]
-
-
 def project_name() -> str:
     """Return the name of the Compose project, with which its containers, volumes and image begin."""
     return os.environ.get("COMPOSE_PROJECT_NAME") or PROJECT
@@ -268,9 +259,3 @@ def project_name() -> str:
 def image_name() -> str:
     """Return the name of the image that is built here."""
     return f"{project_name()}:{IMAGE_VERSION}"
-
-
-def inspect_image(name: str) -> dict[str, Any] | None:
-    """Return what Docker knows of an image, None if it is not on this machine."""
-    answer = ask_docker("image", "inspect", name)
-    return json.loads(answer.stdout)[0] if answer.returncode == 0 else None

@@ -3,12 +3,13 @@
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
-from hashlib import sha256
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from xmlrpc.client import Fault, ServerProxy
@@ -22,7 +23,10 @@ from churn.stack.minio import install_minio
 from churn.stack.postgres import prepare_postgres
 from churn.stack.services import Service
 from churn.stack.settings import Settings
+from churn.stack.variables import machine_variables
 
+# The folder of `python scripts serve NAME`.
+PROGRAMS = Path(__file__).parents[2]
 STOP_TIMEOUT_SECONDS = 60.0
 
 
@@ -36,9 +40,8 @@ class Manager:
         self.folder = folder.absolute()
         self._configuration = self.folder / "supervisord.conf"
         self._pid_file = self.folder / "supervisord.pid"
-        # Not in the folder: the path of a socket is limited to about 100 characters.
-        name = sha256(str(self.folder).encode()).hexdigest()[:12]
-        self._socket = Path(tempfile.gettempdir(), f"churn-{name}.sock")
+        # A link to the folder of the socket, because the path of a socket is limited to about 100 characters.
+        self._sockets = self.folder / "sockets"
 
     @property
     def process(self) -> psutil.Process | None:
@@ -48,6 +51,11 @@ class Manager:
             return process if str(self._configuration) in process.cmdline() else None
         except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
             return None
+
+    @property
+    def _socket(self) -> Path:
+        """The socket by which supervisor is asked; nobody else may enter its folder, nor foresee its name."""
+        return self._sockets.resolve() / "supervisor.sock"
 
     def is_running(self) -> bool:
         """Return whether supervisor is running."""
@@ -66,11 +74,13 @@ class Manager:
             return
         if any(service.name == "postgres" for service in services):
             prepare_postgres(self.folder / "postgres", settings["CHURN_POSTGRES_PASSWORD"])
+        self._make_socket_folder()
         with write_whole(self._configuration) as path:
             path.write_text(self._configure(services))
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._configuration)]
-        # The services get secrets from supervisor's environment, never from its file.
-        result = subprocess.run(command, env=settings.environment, capture_output=True, text=True, check=False)
+        # No secrets: `serve` gives each service its own. Nor may it read those of .env.
+        environment = machine_variables() | {"PYTHON_DOTENV_DISABLED": "1"}
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if result.returncode:
             raise UserError(f"Supervisor did not start: {(result.stderr or result.stdout).strip()}")
 
@@ -99,6 +109,7 @@ class Manager:
         for process in alive:
             process.kill()
         psutil.wait_procs(alive, timeout=10)
+        self._remove_socket_folder()
         return True
 
     def states(self) -> dict[str, str]:
@@ -132,6 +143,17 @@ class Manager:
         """Return nothing: clients need no more than addresses."""
         return {}
 
+    def _make_socket_folder(self) -> None:
+        self._remove_socket_folder()
+        # Random, and mode 700: nobody can foresee it or wait in it with a socket of their own.
+        self._sockets.symlink_to(tempfile.mkdtemp(prefix="churn-"))
+
+    def _remove_socket_folder(self) -> None:
+        if self._sockets.is_symlink():
+            with suppress(FileNotFoundError):
+                shutil.rmtree(self._sockets.readlink())
+            self._sockets.unlink()
+
     def _log(self, name: str) -> Path:
         return self.folder / "logs" / f"{name}.log"
 
@@ -146,6 +168,8 @@ class Manager:
             "[supervisord]",
             f"pidfile={folder / self._pid_file.name}",
             f"logfile={folder / 'logs' / 'supervisord.log'}",
+            "logfile_maxbytes=5MB",
+            "logfile_backups=2",
             "umask=077",
             *(["user=root"] if os.geteuid() == 0 else []),
             "[unix_http_server]",
@@ -157,12 +181,12 @@ class Manager:
             "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
         ]
         for service in services:
-            # Not by `environment=`: supervisor cannot read a value with quotes.
-            environment = [f"{name}={value}" for name, value in service.environment.items()]
             lines += [
                 f"[program:{service.name}]",
-                f"command={_join(['env', *environment, *service.command])}",
+                f"command={_join([sys.executable, str(PROGRAMS), 'serve', service.name])}",
                 f"stdout_logfile={folder / 'logs' / self._log(service.name).name}",
+                "stdout_logfile_maxbytes=10MB",
+                "stdout_logfile_backups=3",
                 "redirect_stderr=true",
                 "startsecs=2",
                 "stopasgroup=true",

@@ -4,22 +4,35 @@ import importlib.util
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pyspark
-
 from churn.base.command import UserError
-from churn.engines.spark.java import find_java
-from churn.engines.spark.session import CONF, JAVA_HOME
 from churn.stack import checks
 from churn.stack.minio import find_minio
 from churn.stack.postgres import postgres_command
-from churn.stack.settings import ARTIFACT_BUCKET, Settings
+from churn.stack.settings import ARTIFACT_BUCKET, MLFLOW_USER, REGION, SPARK_LOGIN, Settings
+from churn.stack.variables import CHECKSUMS, NETWORK, list_variables
 
 WORKERS = ("spark-worker-1", "spark-worker-2")
 WORKER_MEMORY = "2g"
+# Without it, the work folder of every application and the output of every executor stay for ever.
+DAY = 24 * 60 * 60
+SPARK_LIMITS = {
+    "spark.worker.cleanup.enabled": "true",
+    "spark.worker.cleanup.interval": str(DAY // 24),
+    "spark.worker.cleanup.appDataTtl": str(7 * DAY),
+    "spark.executor.logs.rolling.strategy": "size",
+    "spark.executor.logs.rolling.maxSize": str(5_000_000),
+    "spark.executor.logs.rolling.maxRetainedFiles": "3",
+}
+# Spark's pages have no login: they show, and do nothing.
+SPARK_PAGES = {
+    "spark.ui.killEnabled": "false",
+    "spark.master.ui.decommission.allow.mode": "DENY",
+    "spark.master.rest.enabled": "false",
+}
 
 
 @dataclass(frozen=True)
@@ -32,6 +45,7 @@ class Service:
     # Returns None when the service is healthy, else the problem.
     check: Callable[[], str | None]
     ports: dict[str, str] = field(default_factory=dict)  # by the variable that sets the port
+    # All that it gets, besides what any program needs of the machine (churn.stack.variables).
     environment: dict[str, str] = field(default_factory=dict)
 
 
@@ -83,7 +97,7 @@ def _minio(settings: Settings, folder: Path) -> Service:
         address,
         lambda: checks.check_page(f"{address}/minio/health/ready"),
         ports,
-        {"MINIO_UPDATE": "off"},
+        settings.select("MINIO_*") | {"MINIO_UPDATE": "off"},
     )
 
 
@@ -117,15 +131,19 @@ def _mlflow(settings: Settings, folder: Path) -> Service:
         settings["CHURN_MLFLOW_PORT"],
         settings.addresses["MLFLOW_TRACKING_URI"],
     )
+    login = folder / "mlflow_auth.ini"
     command = [sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth", "--workers", "1"]
     return Service(
         "mlflow",
         [*command, "--host", bind, "--port", port, "--artifacts-destination", f"s3://{ARTIFACT_BUCKET}"],
         address,
-        lambda: checks.check_page(f"{address}/health"),
+        lambda: checks.check_mlflow(address, login),
         {"CHURN_MLFLOW_PORT": port},
         {
-            "MLFLOW_AUTH_CONFIG_PATH": str(folder / "mlflow_auth.ini"),
+            **settings.select("MLFLOW_SERVER_*", "MLFLOW_FLASK_SERVER_SECRET_KEY", *NETWORK),
+            **_mlflow_s3(settings),
+            "MLFLOW_BACKEND_STORE_URI": settings.postgres_uri,
+            "MLFLOW_AUTH_CONFIG_PATH": str(login),
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             # Few retries: the clients of the server retry as well.
@@ -135,12 +153,29 @@ def _mlflow(settings: Settings, folder: Path) -> Service:
     )
 
 
+def _mlflow_s3(settings: Settings) -> dict[str, str]:
+    """Return how the MLflow server reaches S3: as MinIO's user for its bucket, or with your own login."""
+    if not settings.is_managed("AWS_ENDPOINT_URL"):
+        return settings.select("AWS_*")
+    return settings.select(*CHECKSUMS) | {
+        "AWS_ENDPOINT_URL": settings.addresses["AWS_ENDPOINT_URL"],
+        "AWS_ACCESS_KEY_ID": MLFLOW_USER,
+        "AWS_SECRET_ACCESS_KEY": settings["CHURN_S3_MLFLOW_PASSWORD"],
+        "AWS_DEFAULT_REGION": REGION,
+    }
+
+
 def _spark_page(settings: Settings) -> str:
     return f"http://{settings.host}:{settings['CHURN_SPARK_UI_PORT']}"
 
 
 def _spark(program: str) -> tuple[list[str], dict[str, str]]:
     """Return the start of the command line of one of Spark's programs, and its environment."""
+    import pyspark
+
+    from churn.engines.spark.java import find_java
+    from churn.engines.spark.session import CONF, JAVA_HOME
+
     home = Path(pyspark.__file__).parent
     environment = {
         "CHURN_JAVA": str(find_java()),
@@ -151,7 +186,14 @@ def _spark(program: str) -> tuple[list[str], dict[str, str]]:
         # Not the rest of the caller's PATH: from another shell, the settings would seem to have changed.
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.defpath)),
     }
-    return [str(home / "bin" / "spark-class"), f"org.apache.spark.deploy.{program}"], environment
+    # A secret on the command line could be read by every user of the machine.
+    login = ["--properties-file", str(SPARK_LOGIN.absolute())]
+    return [str(home / "bin" / "spark-class"), f"org.apache.spark.deploy.{program}", *login], environment
+
+
+def _spark_options(options: Mapping[str, str]) -> str:
+    """Return Java options; Spark splits them as a shell does."""
+    return shlex.join([f"-D{name}={value}" for name, value in options.items()])
 
 
 def _spark_master(settings: Settings, folder: Path) -> Service:
@@ -159,17 +201,22 @@ def _spark_master(settings: Settings, folder: Path) -> Service:
     ports = {name: settings[name] for name in ("CHURN_SPARK_PORT", "CHURN_SPARK_UI_PORT")}
     port, ui = ports.values()
     page = _spark_page(settings)
-    # Spark splits these options as a shell does. After a restart, the master remembers its workers and applications.
-    recovery = shlex.join(
-        ["-Dspark.deploy.recoveryMode=FILESYSTEM", f"-Dspark.deploy.recoveryDirectory={folder / 'spark' / 'recovery'}"]
-    )
+    # After a restart, the master remembers its workers and applications.
+    recovery = {
+        "spark.deploy.recoveryMode": "FILESYSTEM",
+        "spark.deploy.recoveryDirectory": str(folder / "spark" / "recovery"),
+    }
     return Service(
         "spark-master",
         [*start, "--host", settings.host, "--port", port, "--webui-port", ui],
         page,
         lambda: checks.check_page(f"{page}/json/"),
         ports,
-        environment | {"SPARK_LOCAL_IP": settings["CHURN_BIND_ADDRESS"], "SPARK_MASTER_OPTS": recovery},
+        environment
+        | {
+            "SPARK_LOCAL_IP": settings["CHURN_BIND_ADDRESS"],
+            "SPARK_MASTER_OPTS": _spark_options(recovery | SPARK_PAGES),
+        },
     )
 
 
@@ -179,13 +226,14 @@ def _spark_worker(name: str, settings: Settings, folder: Path) -> Service:
     cores = max(1, (os.cpu_count() or 1) // len(WORKERS))
     size = ["--host", settings.host, "--cores", str(cores), "--memory", WORKER_MEMORY, "--webui-port", "0"]
     work = folder / "spark" / name.removeprefix("spark-")
+    limits = SPARK_LIMITS | SPARK_PAGES
     return Service(
         name,
         [*start, *size, "--work-dir", str(work), master],
         master,
         lambda: checks.check_workers(f"{page}/json/", len(WORKERS)),
         {},
-        environment | {"SPARK_LOCAL_IP": settings["CHURN_BIND_ADDRESS"]},
+        environment | {"SPARK_LOCAL_IP": settings["CHURN_BIND_ADDRESS"], "SPARK_WORKER_OPTS": _spark_options(limits)},
     )
 
 
@@ -198,6 +246,8 @@ def _dashboard(settings: Settings, _: Path) -> Service:
         address,
         lambda: checks.check_page(f"{address}/_stcore/health"),
         {"CHURN_DASHBOARD_PORT": port},
+        # It would read the other passwords from .env.
+        settings.select(*list_variables("dashboard", settings)) | {"PYTHON_DOTENV_DISABLED": "1"},
     )
 
 

@@ -5,9 +5,11 @@ import itertools
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
+from urllib.parse import quote
 
 from dotenv import dotenv_values
 
@@ -19,6 +21,12 @@ FOLDER = Path(".stack")
 # Starts the part of `.env` that is there only while the stack is up.
 MARK = "# While the stack is up"
 DVC_BUCKET, ARTIFACT_BUCKET = "churn-dvc", "mlflow-artifacts"
+# The users of MinIO besides root, which only sets it up, and the role of PostgreSQL that owns MLflow's tables.
+PIPELINE_USER, MLFLOW_USER, READER_USER = "churn-pipeline", "churn-mlflow", "churn-reader"
+DATABASE_ROLE = "mlflow"
+REGION = "us-east-1"
+# With Spark's own secret; the driver reads it too.
+SPARK_LOGIN = FOLDER / "spark" / "login.conf"
 DEFAULTS = {
     "CHURN_BIND_ADDRESS": "127.0.0.1",
     "CHURN_MINIO_PORT": "9000",
@@ -38,6 +46,9 @@ SECRETS = (
     "MLFLOW_TRACKING_PASSWORD",
     "MLFLOW_FLASK_SERVER_SECRET_KEY",
     "CHURN_POSTGRES_PASSWORD",
+    "CHURN_S3_PIPELINE_PASSWORD",
+    "CHURN_S3_MLFLOW_PASSWORD",
+    "CHURN_S3_READER_PASSWORD",
 )
 # A user can set these to use another server instead of the stack's.
 ADDRESSES = ("AWS_ENDPOINT_URL", "MLFLOW_TRACKING_URI", "SPARK_MASTER")
@@ -78,12 +89,30 @@ class Settings:
         if "MLFLOW_TRACKING_URI" in variables:
             variables["MLFLOW_TRACKING_USERNAME"] = self["MLFLOW_TRACKING_USERNAME"]
         if "AWS_ENDPOINT_URL" in variables:
-            variables["AWS_ACCESS_KEY_ID"] = self["MINIO_ROOT_USER"]
-            variables["AWS_SECRET_ACCESS_KEY"] = self["MINIO_ROOT_PASSWORD"]
-            variables["AWS_DEFAULT_REGION"] = "us-east-1"
+            variables["AWS_ACCESS_KEY_ID"] = PIPELINE_USER
+            variables["AWS_SECRET_ACCESS_KEY"] = self["CHURN_S3_PIPELINE_PASSWORD"]
+            variables["AWS_DEFAULT_REGION"] = REGION
         if "SPARK_MASTER" in variables:
             variables["SPARK_EVENT_LOG_DIR"] = str((FOLDER / "spark" / "events").absolute())
+            variables["SPARK_PROPERTIES_FILE"] = str(SPARK_LOGIN.absolute())
         return variables
+
+    @property
+    def s3_owner(self) -> dict[str, str]:
+        """The variables by which set-up reaches the S3 server: as MinIO's root, or with the user's own login."""
+        if not self.is_managed("AWS_ENDPOINT_URL"):
+            return self.environment
+        return {
+            "AWS_ENDPOINT_URL": self.addresses["AWS_ENDPOINT_URL"],
+            "AWS_ACCESS_KEY_ID": self["MINIO_ROOT_USER"],
+            "AWS_SECRET_ACCESS_KEY": self["MINIO_ROOT_PASSWORD"],
+            "AWS_DEFAULT_REGION": REGION,
+        }
+
+    def select(self, *patterns: str) -> dict[str, str]:
+        """Return the variables, also of this process, whose names match patterns like `AWS_*` and that have a value."""
+        known = os.environ | dict(self.variables)
+        return {name: value for name, value in known.items() if value and matches(name, patterns)}
 
     @property
     def postgres_uri(self) -> str:
@@ -91,12 +120,17 @@ class Settings:
         if own := self["CHURN_POSTGRES_URI"]:
             return own
         password, port = self["CHURN_POSTGRES_PASSWORD"], self["CHURN_POSTGRES_PORT"]
-        return f"postgresql://postgres:{password}@{self.host}:{port}/postgres"
+        return f"postgresql://{DATABASE_ROLE}:{quote(password, safe='')}@{self.host}:{port}/postgres"
 
     @property
     def environment(self) -> dict[str, str]:
         """The environment of this process plus all variables of the stack, secrets included."""
-        return os.environ | dict(self.variables) | {"MLFLOW_BACKEND_STORE_URI": self.postgres_uri} | self.clients
+        return os.environ | dict(self.variables) | self.clients
+
+
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    """Return whether a name is one of these, or fits a pattern like `LC_*`."""
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def read_settings(path: Path = ENV_FILE) -> Settings:

@@ -12,17 +12,21 @@ from churn.base.command import UserError
 from churn.stack.buckets import make_buckets
 from churn.stack.private_files import write_private_ini
 from churn.stack.remote import configure_dvc, reset_dvc
+from churn.stack.s3_users import make_users
 from churn.stack.services import Service, list_names, list_services
 from churn.stack.settings import (
     ARTIFACT_BUCKET,
     DVC_BUCKET,
     FOLDER,
+    SPARK_LOGIN,
     Settings,
     read_settings,
     remove_addresses,
     write_addresses,
     write_secrets,
 )
+from churn.stack.spark_login import write_spark_login
+from churn.stack.variables import have_changed, write_variables
 
 START_TIMEOUT_SECONDS = 120.0
 # How PostgreSQL says that a password is wrong.
@@ -91,13 +95,19 @@ def start_stack(runner: Runner, other: Runner) -> list[Service]:
     runner.install(list_names(settings))
     services = list_services(settings, FOLDER.absolute())
     ran = runner.runs(services)
+    if ran and have_changed([service.name for service in services], settings, FOLDER):
+        raise UserError(f"The settings have changed since the stack was started. Run: {runner.down}; then: {runner.up}")
     if not ran:
         check_ports(settings["CHURN_BIND_ADDRESS"], services)
         write_files(settings, FOLDER)
+        for service in services:
+            write_variables(service.name, settings, FOLDER)
     try:
         runner.start(services, settings)
         wait(runner, services)
-        make_buckets([DVC_BUCKET, ARTIFACT_BUCKET], settings.environment)
+        make_buckets([DVC_BUCKET, ARTIFACT_BUCKET], settings.s3_owner)
+        if settings.is_managed("AWS_ENDPOINT_URL"):
+            make_users(settings)
     except BaseException:
         if not ran:
             # The first error is the one to show.
@@ -154,6 +164,7 @@ def write_files(settings: Settings, folder: Path) -> None:
     shutil.rmtree(folder / "spark" / "recovery", ignore_errors=True)
     for place in "logs", "spark/events":
         (folder / place).mkdir(parents=True, exist_ok=True)
+    write_spark_login(settings.addresses["SPARK_MASTER"], folder / SPARK_LOGIN.relative_to(FOLDER))
     login = {
         # Users may read, but not change, what others have created.
         "default_permission": "READ",

@@ -1,6 +1,7 @@
 """Start a Spark session whose results do not depend on the machine's Java, cores or Spark settings."""
 
 import os
+import shlex
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from pyspark.sql import SparkSession
 from churn.base.command import UserError
 from churn.engines.spark.cluster import CLUSTER, ClusterWatch, check_master, find_reason
 from churn.engines.spark.java import find_java
+from churn.engines.spark.login import bound_events, find_login
 
 # A JAVA_HOME whose `java` starts the real one (CHURN_JAVA), and the Log4j settings.
 JAVA_HOME, CONF = (Path(__file__).parent / name for name in ("jdk", "conf"))
@@ -56,7 +58,8 @@ def start_spark(master: str, settings: dict[str, str] | None = None) -> Iterator
     ----------
     master : str
         Where to run, such as `local[2]`: on this machine, with two threads. SPARK_MASTER in the environment overrides
-        it, and SPARK_EVENT_LOG_DIR sets a folder for Spark's event log: neither changes the results.
+        it, SPARK_EVENT_LOG_DIR sets a folder for Spark's event log, and SPARK_PROPERTIES_FILE has the cluster's secret:
+        none changes the results.
     settings : dict of str, optional
         Spark settings that override `SETTINGS`, which suit small data.
 
@@ -79,10 +82,14 @@ def start_spark(master: str, settings: dict[str, str] | None = None) -> Iterator
         SparkSession.builder.master(master).appName("churn").config(map={**SETTINGS, **folders, **(settings or {})})
     )
     java = find_java()
+    login = None
     if master.startswith(CLUSTER):
         check_master(master)
+        login = find_login(master)
+    if login and events:
+        bound_events(login, Path(events))
     try:
-        with _environment(java, master):
+        with _environment(java, master, login):
             session = _create(builder, master)
         watch = ClusterWatch(session, master) if master.startswith(CLUSTER) else None
         try:
@@ -134,10 +141,13 @@ def python_version() -> str:
 
 
 @contextmanager
-def _environment(java: Path, master: str) -> Iterator[None]:
+def _environment(java: Path, master: str, login: Path | None) -> Iterator[None]:
     """Set the environment for this package's Spark and Java, and ignore any other Spark that the user has set up."""
     before = os.environ.copy()
     os.environ.pop("PYSPARK_SUBMIT_ARGS", None)
+    if login:
+        # Not as a setting of the session, which would be on the command line of its Java.
+        os.environ["PYSPARK_SUBMIT_ARGS"] = shlex.join(["--properties-file", str(login), "pyspark-shell"])
     # The executors of a cluster have their own Python, on their PATH, and rarely the path of this one.
     usual = "python3" if master.startswith(CLUSTER) else sys.executable
     os.environ["PYSPARK_PYTHON"] = os.environ.get("PYSPARK_PYTHON") or usual

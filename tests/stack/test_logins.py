@@ -1,0 +1,291 @@
+"""Each user of the servers may do its own work and no more, and no service has another's password."""
+
+import json
+import re
+import stat
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import closing, suppress
+from io import BytesIO
+from pathlib import Path
+
+import boto3
+import psutil
+import psycopg2
+import pytest
+from botocore.client import Config
+from botocore.exceptions import ClientError
+from conftest import ROOT
+from minio.credentials.providers import StaticProvider
+from minio.error import MinioAdminException
+from minio.minioadmin import MinioAdmin
+from running_stack import TIMEOUT_SECONDS
+
+from churn.stack.postgres import _run, postgres_command, prepare_postgres
+from churn.stack.settings import ARTIFACT_BUCKET, DVC_BUCKET, SECRETS
+
+SPARK_SECRET = "spark.authenticate.secret"
+# What each service has to know.
+OWN = {
+    "minio": {"MINIO_ROOT_PASSWORD"},
+    "mlflow": {"CHURN_POSTGRES_PASSWORD", "CHURN_S3_MLFLOW_PASSWORD", "MLFLOW_FLASK_SERVER_SECRET_KEY"},
+    "dashboard": {"MLFLOW_TRACKING_PASSWORD"},
+    "spark-worker-1": {SPARK_SECRET},
+    "spark-worker-2": {SPARK_SECRET},
+}
+OUR_DRIVER = """
+import sys, time
+from pathlib import Path
+from dotenv import load_dotenv
+from churn.engines.spark.session import start_spark
+load_dotenv(".env")
+def wait(number):
+    while not Path(STOP).exists():
+        time.sleep(0.1)
+    return number
+STOP = sys.argv[1]
+with start_spark("local[2]") as session:
+    print(session.sparkContext.parallelize([1, 2], 2).map(wait).sum())
+"""
+# As someone else on this machine would try, with the same Spark and Java.
+THEIR_DRIVER = """
+import sys
+from churn.engines.spark import session
+from churn.engines.spark.java import find_java
+with session._environment(find_java(), sys.argv[1], None):
+    builder = session.SparkSession.builder.master(sys.argv[1]).appName("stranger")
+    spark = builder.config("spark.driver.host", "localhost").config("spark.ui.enabled", "false").getOrCreate()
+    print("LET IN", spark.sparkContext.parallelize([1]).map(lambda _: __import__("os").getuid()).collect())
+"""
+
+
+def secrets_of(stack) -> dict[str, str]:
+    login = (stack.repository / ".stack/spark/login.conf").read_text()
+    found = re.search(rf"{re.escape(SPARK_SECRET)} (\S+)", login)
+    return {name: stack.variables[name] for name in SECRETS} | {SPARK_SECRET: found[1]}
+
+
+def master_page(stack) -> dict:
+    with urllib.request.urlopen(f"http://127.0.0.1:{stack.variables['CHURN_SPARK_UI_PORT']}/json/") as page:
+        return json.load(page)
+
+
+def families(stack) -> dict[str, list[psutil.Process]]:
+    """Return the processes of each service, and supervisor's own."""
+    supervisor = stack.manager.process
+    pids = {state["pid"]: state["name"] for state in stack.manager._rpc("getAllProcessInfo")}
+    services = {pids[process.pid]: process for process in supervisor.children()}
+    return {"supervisor": [supervisor]} | {
+        name: [process, *process.children(recursive=True)] for name, process in services.items()
+    }
+
+
+def read_process(process: psutil.Process, file: str) -> bytes:
+    with suppress(OSError):
+        return Path(f"/proc/{process.pid}/{file}").read_bytes()
+    return b""
+
+
+@pytest.mark.slow
+def test_no_process_has_a_password_that_is_not_its_own(stack, tmp_path):
+    secrets, stop = secrets_of(stack), tmp_path / "stop"
+    driver = stack.open(sys.executable, "-c", OUR_DRIVER, stop, PYTHONPATH=str(ROOT / "scripts"))
+    try:
+        # With Spark's executors and their Pythons, as they run.
+        while not any("pyspark.daemon" in process.cmdline() for process in families(stack)["spark-worker-1"]):
+            assert driver.poll() is None, driver.communicate()[0]
+            time.sleep(0.3)
+        found = families(stack)
+        assert found.keys() == {"supervisor", *stack.manager.states()}
+        for service, processes in found.items():
+            environment = b"\0".join(read_process(process, "environ") for process in processes)
+            assert b"PATH=" in environment
+            has = {name for name, secret in secrets.items() if secret.encode() in environment}
+            assert has == OWN.get(service, set()), service
+        for process in psutil.process_iter():
+            arguments = read_process(process, "cmdline")
+            assert not [name for name, secret in secrets.items() if secret.encode() in arguments], process
+    finally:
+        stop.touch()
+    printed, _ = driver.communicate(timeout=TIMEOUT_SECONDS)
+    assert printed.strip().endswith("3"), printed
+    events = [path for path in (stack.repository / ".stack/spark").rglob("*") if path.is_file()]
+    holders = {path.name for path in events if secrets[SPARK_SECRET].encode() in path.read_bytes()}
+    assert holders == {"login.conf"}
+    assert stat.S_IMODE((stack.repository / ".stack/spark/login.conf").stat().st_mode) == 0o600
+
+
+@pytest.mark.slow
+def test_spark_runs_nothing_of_a_driver_without_its_secret(stack):
+    before, log = master_page(stack), stack.repository / ".stack/logs/spark-master.log"
+    refused = log.read_text().count("SASL") + log.read_text().count("Unknown challenge")
+    driver = stack.open(
+        sys.executable, "-c", THEIR_DRIVER, stack.variables["SPARK_MASTER"], PYTHONPATH=str(ROOT / "scripts")
+    )
+    try:
+        while log.read_text().count("SASL") + log.read_text().count("Unknown challenge") == refused:
+            assert driver.poll() is None, driver.communicate()[0]
+            time.sleep(0.2)
+    finally:
+        driver.kill()
+    assert "LET IN" not in driver.communicate()[0]
+    after = master_page(stack)
+    for kind in "activeapps", "completedapps":
+        assert [app["id"] for app in after[kind]] == [app["id"] for app in before[kind]]
+
+
+def test_sparks_page_stops_nothing_and_hides_the_secret(stack):
+    page = f"http://127.0.0.1:{stack.variables['CHURN_SPARK_UI_PORT']}"
+    workers = [worker["id"] for worker in master_page(stack)["workers"]]
+    for path in "/workers/kill/?host=127.0.0.1", "/v1/submissions/create", f"/app/kill/?id={workers[0]}&terminate=true":
+        with suppress(urllib.error.HTTPError):
+            urllib.request.urlopen(urllib.request.Request(page + path, data=b"", method="POST")).close()
+    alive = [worker["id"] for worker in master_page(stack)["workers"] if worker["state"] == "ALIVE"]
+    assert alive == workers and len(alive) == 2
+    for path in "/", "/environment/", "/logPage/?logType=out":
+        with suppress(urllib.error.HTTPError), urllib.request.urlopen(page + path) as answer:
+            assert secrets_of(stack)[SPARK_SECRET].encode() not in answer.read()
+
+
+def s3_of(stack, user: str, secret: str):
+    return boto3.client(
+        "s3",
+        endpoint_url=stack.variables["AWS_ENDPOINT_URL"],
+        aws_access_key_id=user,
+        aws_secret_access_key=stack.variables[secret],
+        region_name="us-east-1",
+        config=Config(retries={"max_attempts": 1}),
+    )
+
+
+def refused(call, *arguments, **options) -> bool:
+    with pytest.raises(ClientError) as error:
+        call(*arguments, **options)
+    return error.value.response["Error"]["Code"] == "AccessDenied"
+
+
+def test_users_of_s3_may_do_their_work_and_no_more(stack):
+    pipeline, mlflow, reader = (
+        s3_of(stack, f"churn-{name.lower()}", f"CHURN_S3_{name}_PASSWORD") for name in ("PIPELINE", "MLFLOW", "READER")
+    )
+    assert stack.variables["AWS_ACCESS_KEY_ID"] == "churn-pipeline"
+    for bucket in DVC_BUCKET, ARTIFACT_BUCKET:
+        first = pipeline.put_object(Bucket=bucket, Key="trial/key", Body=b"first")["VersionId"]
+        pipeline.upload_fileobj(BytesIO(bytes(9_000_000)), bucket, "trial/key")
+        # Whoever has this key may hide what is stored, and cannot destroy it.
+        assert refused(pipeline.delete_object, Bucket=bucket, Key="trial/key", VersionId=first)
+        several = {"Objects": [{"Key": "trial/key", "VersionId": first}]}
+        assert pipeline.delete_objects(Bucket=bucket, Delete=several)["Errors"][0]["Code"] == "AccessDenied"
+        assert refused(pipeline.put_bucket_versioning, Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+        rule = {"ID": "x", "Status": "Enabled", "Filter": {}, "NoncurrentVersionExpiration": {"NoncurrentDays": 1}}
+        expiry = {"Rules": [rule]}
+        assert refused(pipeline.put_bucket_lifecycle_configuration, Bucket=bucket, LifecycleConfiguration=expiry)
+        force_delete(pipeline, bucket, "trial/key")
+        force_delete(pipeline, bucket, "trial/")
+        assert refused(pipeline.delete_bucket, Bucket=bucket)
+        assert refused(pipeline.put_bucket_policy, Bucket=bucket, Policy="{}")
+        pipeline.delete_object(Bucket=bucket, Key="trial/key")
+        old = pipeline.get_object(Bucket=bucket, Key="trial/key", VersionId=first)
+        assert old["Body"].read() == b"first"
+    mlflow.put_object(Bucket=ARTIFACT_BUCKET, Key="trial/mlflow", Body=b"model")
+    assert mlflow.get_object(Bucket=ARTIFACT_BUCKET, Key="trial/mlflow")["Body"].read() == b"model"
+    mlflow.delete_object(Bucket=ARTIFACT_BUCKET, Key="trial/mlflow")
+    pipeline.put_object(Bucket=DVC_BUCKET, Key="trial/data", Body=b"data")
+    assert refused(mlflow.get_object, Bucket=DVC_BUCKET, Key="trial/data")
+    assert refused(mlflow.list_objects_v2, Bucket=DVC_BUCKET)
+    assert reader.get_object(Bucket=DVC_BUCKET, Key="trial/data")["Body"].read() == b"data"
+    assert reader.list_objects_v2(Bucket=DVC_BUCKET, Prefix="trial/")["KeyCount"] == 1
+    assert refused(reader.put_object, Bucket=DVC_BUCKET, Key="trial/data", Body=b"")
+    assert refused(reader.delete_object, Bucket=DVC_BUCKET, Key="trial/data")
+    assert refused(reader.list_objects_v2, Bucket=ARTIFACT_BUCKET)
+    for client in mlflow, reader:
+        assert refused(client.create_bucket, Bucket="another")
+    assert refused(pipeline.create_bucket, Bucket="another")
+    pipeline.delete_object(Bucket=DVC_BUCKET, Key="trial/data")
+
+
+def force_delete(client, bucket: str, key: str) -> None:
+    """Try MinIO's own way to remove all versions at once."""
+
+    def add(request, **_):
+        request.headers["x-minio-force-delete"] = "true"
+
+    client.meta.events.register("before-sign.s3.DeleteObject", add)
+    try:
+        assert refused(client.delete_object, Bucket=bucket, Key=key)
+    finally:
+        client.meta.events.unregister("before-sign.s3.DeleteObject", add)
+
+
+def test_no_user_of_s3_administers_the_server(stack):
+    address = stack.variables["AWS_ENDPOINT_URL"].removeprefix("http://")
+    for name in "PIPELINE", "MLFLOW", "READER":
+        login = StaticProvider(f"churn-{name.lower()}", stack.variables[f"CHURN_S3_{name}_PASSWORD"])
+        admin = MinioAdmin(endpoint=address, credentials=login, secure=False)
+        for attempt in (
+            lambda admin=admin: admin.user_add("intruder", "intruder-password"),
+            lambda admin=admin: admin.policy_set("consoleAdmin", user="churn-pipeline"),
+            lambda admin=admin: admin.user_list(),
+        ):
+            with pytest.raises(MinioAdminException, match="AccessDenied"):
+                attempt()
+
+
+def test_mlflow_logs_in_to_postgresql_with_few_rights_and_the_superuser_not_at_all(stack):
+    variables = stack.variables
+    login = {"host": "127.0.0.1", "port": variables["CHURN_POSTGRES_PORT"], "dbname": "postgres"}
+    password = variables["CHURN_POSTGRES_PASSWORD"]
+    for database in "postgres", "template1":
+        with pytest.raises(psycopg2.OperationalError, match="no pg_hba"):
+            psycopg2.connect(**login | {"dbname": database}, user="postgres", password=password)
+    with closing(psycopg2.connect(**login, user="mlflow", password=password)) as connection:
+        connection.autocommit = True
+        cursor = connection.cursor()
+        cursor.execute("SELECT count(*) FROM experiments")
+        for forbidden in (
+            "SELECT * FROM pg_authid",
+            "COPY experiments TO PROGRAM 'cat'",
+            "CREATE ROLE intruder SUPERUSER",
+            "ALTER ROLE mlflow SUPERUSER",
+            "CREATE DATABASE other",
+            "SELECT pg_read_file('/etc/passwd')",
+        ):
+            with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                cursor.execute(forbidden)
+
+
+def test_tables_of_before_become_those_of_mlflows_role(tmp_path):
+    """An older stack has its registry in tables of the superuser."""
+    folder = tmp_path / "postgres"
+    _run("initdb", "--auth=trust", "--no-sync", "--encoding=utf8", "--username=postgres", "-D", str(folder))
+    old = "CREATE TABLE versions (id serial PRIMARY KEY, name text)"
+    _run("postgres", "--single", "-F", "-D", str(folder), "postgres", statements=[old])
+    for password in "first", "it's $2 \\ \"":
+        prepare_postgres(folder, password)
+    asked = "SELECT relname, pg_get_userbyid(relowner) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+    command = postgres_command("postgres", "--single", "-F", "-D", str(folder), "postgres")
+    answer = subprocess.run(command, input=asked, text=True, capture_output=True, check=True).stdout
+    owners = re.findall(r'pg_get_userbyid = "(\w+)"', answer)
+    assert 'relname = "versions"' in answer and 'relname = "versions_id_seq"' in answer and set(owners) == {"mlflow"}
+
+
+def test_with_postgresql_stopped_mlflow_is_reported(stack):
+    check = (sys.executable, ROOT / "scripts", "serve", "mlflow", "--check")
+    stack.run(*check)
+    with stack.without("postgres"):
+        said = stack.run(*check, fails=True).stderr
+        assert f"mlflow at {stack.variables['MLFLOW_TRACKING_URI']}" in said
+        # The server itself still answers.
+        urllib.request.urlopen(f"{stack.variables['MLFLOW_TRACKING_URI']}/health").close()
+        doctor = stack.run(sys.executable, ROOT / "scripts", "doctor", fails=True).stdout
+        assert re.search(r"^MLflow +FAULT", doctor, re.MULTILINE)
+
+
+def test_only_its_owner_reaches_supervisor(stack):
+    sockets = (stack.repository / ".stack/sockets").readlink()
+    assert stat.S_IMODE(sockets.stat().st_mode) == 0o700 and [path.name for path in sockets.iterdir()] == [
+        "supervisor.sock"
+    ]
