@@ -24,11 +24,11 @@ from churn.base.command import ENV_FILE, UserError, run_command
 from churn.engines.spark.cluster import CLUSTER, check_master
 from churn.engines.spark.java import find_java, java_version
 from churn.release.causes import explain_cause, hide_logins
+from churn.release.loading import load_version
 from churn.release.names import model_name
 from churn.release.registry import (
     PRODUCTION,
     aliased_version,
-    load_version,
     open_registry,
     sqlite_file,
     tracking_uri,

@@ -79,6 +79,7 @@ rule evaluate_candidate:
                 "scripts/churn/features/categories.py",
                 "scripts/churn/features/table.py",
                 "scripts/churn/release",
+                "scripts/churn/scoring/scorer.py",
             ],
             makes=["reports/release/evaluation.json"],
             settings=REGISTRY
