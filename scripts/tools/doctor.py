@@ -142,7 +142,7 @@ def check_remote() -> str:
     if len(missing) == number:
         return "nothing was pushed yet: make push"
     if missing:
-        found = f"{len(missing)} of the last commit's {number} objects are missing: {describe(missing)}"
+        found = f"{len(missing)} of the last commit's {number} objects are missing or changed: {describe(missing)}"
         raise FaultError(found, "make push, in a clone that has them")
     return f"all {number} objects of the last commit"
 

@@ -188,4 +188,4 @@ rule score_users:
         "python -m workflow.freshness release score_users@{wildcards.drop} python scripts/score_users.py"
         " --features data/features/{wildcards.drop}/churn_features.parquet"
         " --meaning metrics/build_features/{wildcards.drop}.json --drops data/drops.yaml"
-        " --scores data/scores/{wildcards.drop}/scores.parquet --receipt {output} --version {params.version:q} > {log} 2>&1"
+        " --scores data/scores/{wildcards.drop}/scores.parquet --receipt {output} --version={params.version:q} > {log} 2>&1"
