@@ -15,8 +15,11 @@ PAYERS ?= 1350
 HIDDEN_COLUMNS := ^(?!Experiment|State|roc_auc$$|pr_auc$$|log_loss$$|ece$$|drift_share$$|engine|(clean|build|train|explain|detect)_\w+\.)
 AT ?= 06:00
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-# As it was written: make would replace a $ in it.
-override export WHY := $(value WHY)
+# What a user gives, as it was written: make would run a $(shell ...) in it, and a recipe that had it in its text any `...`.
+# So recipes have only the name, "$$DROP", and the shell finds the value in the environment.
+GIVEN := USERS ENGINE ROWS FAMILY BASE HEAD KEEP WEEKS PAYERS CORES AT WHY NAME SOURCE DROP VERSION PART
+FLAGS := ACCEPT COMMIT PUSH INSTALL REMOVE
+$(foreach one,$(GIVEN) $(FLAGS),$(eval override export $(one) := $$(value $(one))))
 
 .PHONY: help install install-test install-docs install-notebook minio summary try-alert up down up-containers down-containers serve push pull prune withdraw migrate-store doctor dashboard notebook run demo check ingest inbox update-drops schedule scheduled-run clear-demo why experiments plots compare report ledger rollback hold release-hold promote rematch score reproduce test test-all bench bench-model bench-drift bench-freshness bench-years bench-promotions try-containers lint docs words site rulegraph lock
 
@@ -35,7 +38,7 @@ install install-test install-docs install-notebook:
 
 run: install ## generate demo drops if no drops exist, run whatever is stale, print the result
 	@python scripts demo --if-missing
-	@snakemake --cores $(CORES)
+	@snakemake --cores "$$CORES"
 	@python scripts summary
 
 up: install ## start MinIO, MLflow, Spark and the dashboard on this machine; later commands use them
@@ -51,7 +54,7 @@ down-containers: install ## stop the containers
 	@python scripts down_containers
 
 serve: install ## NAME=mlflow: run one of these servers in the foreground, as its container does
-	@python scripts serve "$(NAME)"
+	@python scripts serve -- "$$NAME"
 
 summary: install ## print the result of the last run again
 	@python scripts summary
@@ -72,23 +75,23 @@ push: install ## send drops, artifacts and the run cache to the DVC remote
 	@python scripts push
 
 pull: install ## [DROP=2026-03-29]: get them from there, so that a fresh clone has nothing to compute; or only a drop
-	@python scripts pull $(if $(DROP),--drop $(DROP))
+	@python scripts pull $(if $(DROP),--drop="$$DROP")
 
 prune: install ## KEEP=26: drop from this clone what only weeks before the newest 26 need, once the remote holds it
-	@python scripts prune $(KEEP)
+	@python scripts prune -- "$$KEEP"
 
 demo: install ## generate the twelve demo drops
 	@python scripts demo
 
 check: install ## SOURCE=folder with five CSV files [ACCEPT=1]: look at a delivery; propose how to read it, or accept the proposal
-	@test -n "$(SOURCE)" || { echo "ERROR: set SOURCE to the folder with the five CSV files: make check SOURCE=<folder>" >&2; exit 1; }
-	@python scripts check "$(SOURCE)" $(if $(ACCEPT),--accept)
+	@test -n "$$SOURCE" || { echo "ERROR: set SOURCE to the folder with the five CSV files: make check SOURCE=<folder>" >&2; exit 1; }
+	@python scripts check $(if $(ACCEPT),--accept) -- "$$SOURCE"
 
 ingest: install ## SOURCE=folder with five CSV files [DROP=2026-03-29]: check them and add them as a drop
-	@python scripts ingest "$(SOURCE)" $(if $(DROP),--drop $(DROP))
+	@python scripts ingest $(if $(DROP),--drop="$$DROP") -- "$$SOURCE"
 
 withdraw: install ## DROP=2026-03-29: remove a drop that should never have been delivered, and all made from it
-	@python scripts withdraw $(DROP)
+	@python scripts withdraw -- "$$DROP"
 
 update-drops: install ## write data/drops.yaml again after you edited it by hand
 	@python scripts update_drops
@@ -97,7 +100,7 @@ inbox: install ## [COMMIT=1 or PUSH=1]: ingest each complete delivery in inbox/,
 	@python scripts inbox $(if $(COMMIT),--commit) $(if $(PUSH),--push)
 
 schedule: install ## [AT=06:00] [INSTALL=1 or REMOVE=1]: print, install or remove a daily run
-	@python scripts schedule --at "$(AT)" $(if $(INSTALL),--install) $(if $(REMOVE),--remove)
+	@python scripts schedule --at="$$AT" $(if $(INSTALL),--install) $(if $(REMOVE),--remove)
 
 scheduled-run: install ## the command of the schedule: ingest the inbox, run whatever is stale, log to logs/schedule.log
 	@python scripts scheduled_run
@@ -117,10 +120,10 @@ experiments: install ## list the DVC experiments on this commit, with the metric
 	@dvc exp show --md --only-changed --drop '$(HIDDEN_COLUMNS)'
 
 plots: install ## BASE=main [HEAD=experiment]: draw the curves of both in one HTML page that works offline
-	@python scripts plots "$(BASE)" $(if $(HEAD),"$(HEAD)")
+	@python scripts plots -- "$$BASE" $(if $(HEAD),"$$HEAD")
 
 compare: install ## BASE=main [HEAD=experiment]: what changed, and is the model better? Writes to reports/compare
-	@python scripts compare "$(BASE)" $(if $(HEAD),--head "$(HEAD)")
+	@python scripts compare $(if $(HEAD),--head="$$HEAD") -- "$$BASE"
 
 report: install ## write Snakemake's report of the last run, with figures and tables: reports/pipeline_report.html
 	@snakemake --report reports/pipeline_report.html --quiet
@@ -129,51 +132,52 @@ ledger: install ## list who promoted or rolled back which version, when and why
 	@python scripts ledger
 
 rollback: install ## WHY="calls went up in Lima": put the previous version back into Production
-	@python scripts rollback --why "$$WHY"
+	@python scripts rollback --why="$$WHY"
 
 hold: install ## WHY="the audit ends on Friday": let no run promote anything until make release-hold
-	@python scripts hold --why "$$WHY"
+	@python scripts hold --why="$$WHY"
 
 release-hold: install ## WHY="the audit is over": let runs promote again, after make hold or make rollback
-	@python scripts release_hold --why "$$WHY"
+	@python scripts release_hold --why="$$WHY"
 
 promote: install ## VERSION=7 WHY="a horizon of 60 days from May": put a version into Production by your own decision
-	@python scripts promote "$(VERSION)" --why "$$WHY"
+	@python scripts promote --why="$$WHY" -- "$$VERSION"
 
 rematch: install ## train the parameters of Production on today's rows, and compare the candidate with that
 	@python scripts rematch
 
 score: install ## DROP=2026-01-04 [VERSION=3]: score the users of a drop, with Production or another version
-	@python scripts score "$(DROP)" $(if $(VERSION),--version "$(VERSION)") --cores "$(CORES)"
+	@python scripts score $(if $(VERSION),--version="$$VERSION") --cores="$$CORES" -- "$$DROP"
 
 reproduce: install ## VERSION=3: rebuild a registered version from its commit and data, and compare the results
-	@python scripts reproduce "$(VERSION)"
+	@python scripts reproduce -- "$$VERSION"
 
 minio: install ## build MinIO into .tools/ if it is not installed (needs Go)
 	@python scripts minio
 
 test: install-test install-docs install-notebook ## [PART=drift]: the tests but the slow ones, or those of one folder
-	@test -z "$(PART)" || test -d tests/$(PART) || test -d workflow/$(PART)/tests || { echo "ERROR: no tests in tests/$(PART)" >&2; exit 1; }
-	@python -m pytest -m "not slow" $(if $(PART),$(wildcard tests/$(PART) workflow/$(PART)/tests))
+	@set -- -m "not slow"; for one in $(if $(PART),"tests/$$PART" "workflow/$$PART/tests"); do test ! -d "$$one" || set -- "$$@" "$$one"; done; \
+	  test -z "$$PART" || test $$# -gt 2 || { echo "ERROR: no tests in tests/$$PART" >&2; exit 1; }; \
+	  python -m pytest "$$@"
 
 test-all: install-test install-docs install-notebook ## all tests, as CI runs them
 	@python scripts minio
 	@python -m pytest
 
 bench: install ## USERS=1000000 ENGINE=duckdb: speed and memory of the data stages, compared with plain pandas
-	@python benchmarks/data_layer.py --users $(USERS) --engine $(ENGINE)
+	@python benchmarks/data_layer.py --users="$$USERS" --engine="$$ENGINE"
 
 bench-model: install ## ROWS=20000 FAMILY=logistic_regression: training compared with a bare PySpark script, and scoring
-	@python benchmarks/model.py --rows $(ROWS) --family $(FAMILY)
+	@python benchmarks/model.py --rows="$$ROWS" --family="$$FAMILY"
 
 bench-drift: install ## USERS=1000000: measure drift over nine weekly drops
-	@python benchmarks/drift.py --users $(USERS)
+	@python benchmarks/drift.py --users="$$USERS"
 
 bench-freshness: install ## the overhead of the bridge, compared with DVC and Snakemake alone
 	@PYTHONPATH=. python benchmarks/freshness.py
 
 bench-years: install ## [WEEKS=104 PAYERS=1350]: measure a first run, one more week and nothing to do after so many weeks
-	@python benchmarks/years.py $(WEEKS) --users $(PAYERS)
+	@python benchmarks/years.py --users="$$PAYERS" -- "$$WEEKS"
 
 bench-promotions: install ## simulate years of weekly candidates: how often luck promotes, how soon a better model is (minutes)
 	@python benchmarks/promotions.py

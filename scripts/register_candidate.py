@@ -4,8 +4,8 @@ Reads
     models/candidate, data/training, metrics, plots, reports/explainability and model_card.md, params.yaml, dvc.lock
 Writes
     a run in the experiment with a child run for each grid point, and a version of the model with the model card as its
-    description; both are tagged with the candidate's digest, identity and meaning. section `release` of params.yaml
-    names the experiment and the model
+    description; both are tagged with the candidate's digest, identity and meaning, and the version also with the
+    SHA-256 of its files. section `release` of params.yaml names the experiment and the model
     register_candidate.json: version, run_id, digest, identity, tracking_uri
 """
 
@@ -24,6 +24,7 @@ from churn.base.params import read_params
 from churn.release.candidate import CANDIDATE, CARD, METRICS, PLOTS, TRAINING, save_dataset, save_scorer
 from churn.release.flatten import flatten
 from churn.release.identity import IDENTITY_TAG, Identity, choose_version, read_identity
+from churn.release.model_files import files_tag
 from churn.release.names import experiment_name, model_name
 from churn.release.provenance import collect_tags
 from churn.release.registry import (
@@ -69,9 +70,9 @@ def register_candidate(receipt: Path, params: dict[str, Any]) -> None:
         run = client.get_run(version.run_id) if version else find_or_start_run(client, candidate)
         if version is None:
             log_training(client, run.info.run_id)
-            log_contents(client, run, params)
+            files = log_contents(client, run, params)
             log_grid(client, run)
-            version = create_version(client, run, candidate)
+            version = create_version(client, run, candidate.tags | files)
         log_drift(client, run.info.run_id)
         if run.info.status != "FINISHED":
             client.set_terminated(run.info.run_id)
@@ -107,8 +108,8 @@ def find_or_start_run(client: "MlflowClient", candidate: Identity) -> "Run":
     return client.create_run(experiment.experiment_id, tags=tags, run_name=f"candidate {tags['git_commit'][:7]}")
 
 
-def log_contents(client: "MlflowClient", run: "Run", params: dict[str, Any]) -> None:
-    """Log parameters, training data, explanation, plots, the Spark model and the scorer."""
+def log_contents(client: "MlflowClient", run: "Run", params: dict[str, Any]) -> dict[str, str]:
+    """Log parameters, training data, explanation, plots, the Spark model and the scorer; return the files' tag."""
     from mlflow.entities import Param
 
     run_id = run.info.run_id
@@ -123,6 +124,7 @@ def log_contents(client: "MlflowClient", run: "Run", params: dict[str, Any]) -> 
         client.log_artifact(run_id, str(folder / CARD.name))
         for path in sorted(path for path in folder.iterdir() if path.is_dir()):
             client.log_artifacts(run_id, str(path), path.name)
+        return files_tag(folder / "model")
 
 
 def copy_outputs(folder: Path) -> None:
@@ -161,7 +163,7 @@ def log_grid(client: "MlflowClient", run: "Run") -> None:
         client.set_terminated(child.info.run_id)
 
 
-def create_version(client: "MlflowClient", run: "Run", candidate: Identity) -> "ModelVersion":
+def create_version(client: "MlflowClient", run: "Run", tags: dict[str, str]) -> "ModelVersion":
     """Create the version with its tags in one call, so that a kill leaves a whole version or none."""
     if not client.search_registered_models(f"name = '{model_name()}'"):
         client.create_registered_model(
@@ -171,7 +173,7 @@ def create_version(client: "MlflowClient", run: "Run", candidate: Identity) -> "
     if len(card) > LONGEST_DESCRIPTION:
         card = card[: LONGEST_DESCRIPTION - len(cut)] + cut
     source, run_id = f"{run.info.artifact_uri}/model", run.info.run_id
-    return client.create_model_version(model_name(), source, run_id=run_id, tags=candidate.tags, description=card)
+    return client.create_model_version(model_name(), source, run_id=run_id, tags=tags, description=card)
 
 
 def main() -> None:

@@ -30,9 +30,10 @@ from churn.base.files import write_json, write_whole
 from churn.base.params import read_section
 from churn.release.branch import explain_other_branch
 from churn.release.fit_to_score import is_demos, other_features
+from churn.release.loading import load_version
 from churn.release.meaning import Meaning, version_meaning
 from churn.release.names import model_name
-from churn.release.registry import PRODUCTION, aliased_version, find_versions, load_version, open_registry
+from churn.release.registry import PRODUCTION, aliased_version, find_versions, open_registry
 from churn.scoring.deciles import deciles
 from churn.scoring.explanation import Explanation, explain_rows
 
@@ -77,8 +78,8 @@ def score_users(
     Raises
     ------
     UserError
-        When the version does not exist, was trained on features of another meaning or on one that no longer exists, or
-        MLflow does not answer.
+        When the version does not exist, was trained on features of another meaning or on one that no longer exists, its
+        files were changed, or MLflow does not answer.
     """
     table, source = pq.read_table(features), read_list(drops)[0]
     decision = "" if version or not promotion.exists() else json.loads(promotion.read_text())["reason"]
@@ -100,16 +101,15 @@ def score_users(
             print(f"No scores: {why_not}")
             return
         number = str(current.version)
-        model, scorer = load_version(number)
-    needed = model.metadata.get_input_schema().input_names()
-    if missing := [name for name in needed if name not in table.column_names]:
+        scorer, content = load_version(number)
+    if missing := [name for name in scorer.features if name not in table.column_names]:
         raise UserError(
             f"Version {number} of {model_name()} needs the feature {', '.join(missing)}, which {features} lacks. "
             "Restore it, or promote a model without it."
         )
-    probability = model.predict(table.select(needed).to_pandas())
+    probability = scorer.score(table)
     columns: dict[str, Any] = {"churn_probability": probability, "decile": deciles(probability)}
-    columns |= strongest_reasons(explain_rows(scorer, table))
+    columns |= strongest_reasons(explain_rows(content, table))
     scored = table.select(["user_id", "as_of_date"])
     for name, values in (columns | {"model_version": [number] * len(table)}).items():
         scored = scored.append_column(name, pa.array(values))

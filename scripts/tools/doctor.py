@@ -24,11 +24,11 @@ from churn.base.command import ENV_FILE, UserError, run_command
 from churn.engines.spark.cluster import CLUSTER, check_master
 from churn.engines.spark.java import find_java, java_version
 from churn.release.causes import explain_cause, hide_logins
+from churn.release.loading import load_version
 from churn.release.names import model_name
 from churn.release.registry import (
     PRODUCTION,
     aliased_version,
-    load_version,
     open_registry,
     sqlite_file,
     tracking_uri,
@@ -142,7 +142,7 @@ def check_remote() -> str:
     if len(missing) == number:
         return "nothing was pushed yet: make push"
     if missing:
-        found = f"{len(missing)} of the last commit's {number} objects are missing: {describe(missing)}"
+        found = f"{len(missing)} of the last commit's {number} objects are missing or changed: {describe(missing)}"
         raise FaultError(found, "make push, in a clone that has them")
     return f"all {number} objects of the last commit"
 

@@ -47,7 +47,8 @@ def plot_revisions(revisions: list[str], folder: Path) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         template = Path(temporary) / "page.html"
         template.write_text(PAGE.format(scripts=read_libraries()), encoding="utf-8")
-        command = ("plots", "diff", *revisions, "--html-template", str(template), "--out", str(folder))
+        # After the dashes, a revision that begins with one is no option.
+        command = ("plots", "diff", "--html-template", str(template), "--out", str(folder), "--", *revisions)
         done = subprocess.run([sys.executable, "-m", "dvc", *command], capture_output=True, text=True, check=False)
     if done.returncode or not (folder / "index.html").exists():
         raise UserError(

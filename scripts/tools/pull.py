@@ -1,9 +1,9 @@
-"""Get drops, artifacts and the run cache from the DVC remote `minio`.
+"""Get drops and artifacts from the DVC remote `minio`; an object that was changed there is refused.
 
 Reads
     .env and the environment: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY
 Writes
-    DVC's cache, and the files named by the pointers and dvc.lock
+    DVC's cache, with the run cache of what dvc.lock says, and the files named by the pointers and dvc.lock
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 from churn.base.command import UserError, run_command
 from churn.base.drops import parse_drop, read_drops
 from churn.deliveries.folders import STAGES
-from churn.stack.transfer import sync_remote
+from churn.stack.transfer import remember_runs, sync_remote
 
 LISTING = Path("data/drops.yaml")
 
@@ -37,6 +37,7 @@ def main() -> None:
     sync_remote(
         "pull", [f"data/raw/{args.drop}.dvc", *(f"{stage}@{args.drop}" for stage in STAGES)] if args.drop else []
     )
+    remember_runs()
 
 
 if __name__ == "__main__":

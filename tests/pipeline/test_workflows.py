@@ -42,7 +42,7 @@ def test_every_make_target_variable_script_and_file_is_there(path):
     for target in targets:
         assert re.search(rf"^{target}:", makefile, re.M), target
     for variable in re.findall(r"\bmake [a-z-]+ ([A-Z]+)=", text):
-        assert f"$({variable})" in makefile, variable
+        assert re.search(rf"^(GIVEN|FLAGS) :=.* {variable}\b", makefile, re.M), variable
     for script in re.findall(r"[\w./]+\.py|\.ci/\w+", text):
         assert (ROOT / script).is_file(), script
     assert targets or ".ci/run" in text
@@ -64,9 +64,50 @@ def test_actions_are_pinned_rights_are_named_and_no_two_run_at_once(path):
     assert not [one for one in commands(path) if "${{" in one]
 
 
+def given(path) -> dict[str, dict[str, str]]:
+    """Return the variables of each step that has any, by its name or command."""
+    return {step.get("name", step.get("run", "")): step["env"] for step in steps(path) if "env" in step}
+
+
 def test_the_variables_are_known_to_the_pipeline():
     known = (ROOT / ".env.example").read_text() + (ROOT / "scripts/publish_drift_report.py").read_text()
     for path in WORKFLOWS:
-        for name, value in read(path).get("env", {}).items():
-            assert re.search(rf"\b{name}\b", known), name
-            assert re.search(rf"\b(secrets|vars)\.{name}\b", value)
+        for variables in given(path).values():
+            for name in variables.keys() - {"GH_TOKEN", "PULL_REQUEST"}:
+                assert re.search(rf"\b{name}\b", known), name
+                own = name.replace("AWS_", "(AWS|CI_READER)_")
+                assert re.search(rf"\b(secrets|vars)\.{own}\b", variables[name])
+
+
+def test_each_step_has_only_the_secrets_that_it_needs():
+    s3 = {"AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    mlflow = {"MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"}
+    secrets = {
+        path.stem: {
+            step: {name for name, value in variables.items() if "secrets." in value and "'set'" not in value}
+            for step, variables in given(path).items()
+        }
+        for path in WORKFLOWS
+    }
+    assert not any("env" in part for path in WORKFLOWS for part in (read(path), *read(path)["jobs"].values()))
+    assert secrets["tests"] == {}
+    assert {step: names for step, names in secrets["weekly_run"].items() if names} == {
+        "make inbox PUSH=1": s3,
+        "Run whatever is stale": s3 | mlflow | {"CHURN_NOTIFY_URLS"},
+        "Save the results": s3,
+    }
+    assert {step: names for step, names in secrets["experiment_report"].items() if names} == {
+        "Get the data": s3,
+        "Compare": s3,
+    }
+
+
+def test_code_of_a_pull_request_gets_keys_that_only_read_and_that_of_a_fork_none():
+    path, own = ROOT / ".github/workflows/experiment_report.yml", "head.repo.full_name == github.repository"
+    assert read(path)[ON] == "pull_request", "pull_request_target would give a fork the secrets"
+    keys = set(re.findall(r"secrets\.(\w+)", path.read_text()))
+    assert keys == {"AWS_ENDPOINT_URL", "CI_READER_ACCESS_KEY_ID", "CI_READER_SECRET_ACCESS_KEY"}
+    for step in steps(path):
+        for value in step.get("env", {}).values():
+            if "secrets." in value:
+                assert own in step.get("if", "") or re.search(rf"{re.escape(own)} && secrets\.\w+ \|\| ''", value)

@@ -115,7 +115,7 @@ def test_push_sends_what_dvc_believes_to_be_there(ran_stack, stack):
     key = f"files/md5/{scorer[:2]}/{scorer[2:]}"
     stack.s3().delete_object(Bucket=DVC_BUCKET, Key=key)
     said = stack.run("python", "scripts", "doctor", fails=True).stdout
-    assert "objects are missing: models/candidate/scorer.onnx" in said
+    assert "objects are missing or changed: models/candidate/scorer.onnx" in said
     (cache / key).rename(cache / "elsewhere")
     said = stack.run("python", "scripts", "push", fails=True).stderr
     assert "The remote lacks 1 of the" in said and "models/candidate/scorer.onnx" in said

@@ -79,6 +79,7 @@ rule evaluate_candidate:
                 "scripts/churn/features/categories.py",
                 "scripts/churn/features/table.py",
                 "scripts/churn/release",
+                "scripts/churn/scoring/scorer.py",
             ],
             makes=["reports/release/evaluation.json"],
             settings=REGISTRY
@@ -187,4 +188,4 @@ rule score_users:
         "python -m workflow.freshness release score_users@{wildcards.drop} python scripts/score_users.py"
         " --features data/features/{wildcards.drop}/churn_features.parquet"
         " --meaning metrics/build_features/{wildcards.drop}.json --drops data/drops.yaml"
-        " --scores data/scores/{wildcards.drop}/scores.parquet --receipt {output} --version '{params.version}' > {log} 2>&1"
+        " --scores data/scores/{wildcards.drop}/scores.parquet --receipt {output} --version={params.version:q} > {log} 2>&1"

@@ -11,10 +11,10 @@ import streamlit as st
 from churn.base.command import UserError
 from churn.dashboard.record import Version
 from churn.release.causes import explain_cause
-from churn.release.registry import load_version, open_registry, tracking_uri
+from churn.release.registry import open_registry, tracking_uri
 
 if TYPE_CHECKING:
-    from mlflow.pyfunc import PyFuncModel
+    from churn.scoring.scorer import Scorer
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,10 @@ class Explained:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A version's model, its input names, and its ONNX scorer."""
+    """A version's ONNX scorer, and its content."""
 
-    model: "PyFuncModel"
-    inputs: list[str]
-    scorer: bytes
+    scorer: "Scorer"
+    content: bytes
 
 
 def fetch_explanation(version: Version) -> Explained:
@@ -70,11 +69,12 @@ def _fetch_explanation(uri: str, run_id: str, number: str) -> Explained:
 
 @st.cache_resource(max_entries=2, show_spinner="Loading the model ...")
 def _fetch_model(uri: str, run_id: str, number: str) -> Loaded:
+    # Imported here, as ONNX is slow to import.
+    from churn.release.loading import load_version
+
     try:
         with open_registry():
-            model, scorer = load_version(number)
-        schema = model.metadata.get_input_schema()  # type: ignore[no-untyped-call]  # MLflow has no type for it
-        return Loaded(model, schema.input_names(), scorer)
+            return Loaded(*load_version(number))
     except Exception as error:
         raise _unreadable(number, "model", error) from error
 

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from churn.base.command import UserError
 from churn.evaluation.metrics import calibration_error, roc_auc
+from churn.release.loading import load_version
+from churn.release.model_files import ChangedFilesError
 from churn.release.names import model_name
-from churn.release.registry import PRODUCTION, find_versions, load_version, retry_once, tracking_uri
+from churn.release.registry import PRODUCTION, find_versions, retry_once, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -23,12 +25,13 @@ def score_version(version: str, rows: pa.Table) -> NDArray[np.float64]:
     Raises
     ------
     UserError
-        When the version cannot be loaded, or needs a column that no longer exists.
+        When the version cannot be loaded, its files were changed, or it needs a column that no longer exists.
     """
     try:
-        model, _ = load_version(version)
-        schema = model.metadata.get_input_schema()  # type: ignore[no-untyped-call]
-        return np.asarray(model.predict(rows.select(schema.input_names()).to_pandas()))
+        scorer, _ = load_version(version)
+        return scorer.score(rows)
+    except ChangedFilesError:
+        raise
     # An old model may fail in any way. That decides nothing between the two models.
     except Exception as error:
         raise UserError(

@@ -5,7 +5,6 @@ MLflow is imported only where it is used: the Snakefile imports this module at e
 
 import os
 import socket
-import tempfile
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
-    from mlflow.pyfunc import PyFuncModel
 
 PRODUCTION, PREVIOUS = "production", "previous"
 # On the version in Production while promotions are held.
@@ -153,12 +151,3 @@ def retry_once(call: Callable[..., None], *arguments: str) -> None:
         if error.error_code != "BAD_REQUEST":
             raise
         call(*arguments)
-
-
-def load_version(version: str) -> "tuple[PyFuncModel, bytes]":
-    """Return a registered version's model and its ONNX scorer; no file is left behind."""
-    import mlflow
-
-    with tempfile.TemporaryDirectory() as target:
-        folder = Path(mlflow.artifacts.download_artifacts(f"models:/{model_name()}/{version}", dst_path=target))
-        return mlflow.pyfunc.load_model(str(folder)), (folder / "artifacts" / "scorer.onnx").read_bytes()

@@ -46,9 +46,9 @@ class Scorer:
         return scores
 
 
-def load_scorer(path: Path) -> Scorer:
-    """Load scorer.onnx."""
-    return Scorer(open_session(path))
+def load_scorer(model: Path | bytes) -> Scorer:
+    """Load scorer.onnx, given as a file or its bytes."""
+    return Scorer(open_session(model))
 
 
 def open_session(model: Path | bytes) -> onnxruntime.InferenceSession:

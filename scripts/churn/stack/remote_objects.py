@@ -1,6 +1,5 @@
 """Whether the DVC remote holds every object of the last commit: it is listed, because DVC goes by what it remembers."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,10 @@ from dvc.scm import SCMError
 
 from churn.base.command import UserError
 from churn.stack.buckets import open_s3
+from churn.stack.remote_contents import MAX_READ, OBJECTS, find_altered, is_whole, key_of, list_folder, list_keys
 from churn.stack.settings import DVC_BUCKET
 
-OBJECTS, RUNS = "files/md5/", "runs/"
+RUNS = "runs/"
 CACHE, REMOTE = Path(".dvc/cache"), "minio"
 
 
@@ -22,7 +22,8 @@ def find_missing() -> tuple[int, dict[str, str]]:
     Returns
     -------
     tuple
-        How many objects there must be, and the missing ones: the key of each in the bucket, and what it is of.
+        How many objects there must be, and those that are missing or have another content: the key of each in the
+        bucket, and what it is of.
 
     Raises
     ------
@@ -32,18 +33,27 @@ def find_missing() -> tuple[int, dict[str, str]]:
     with open_s3() as s3:
         held = list_keys(s3, OBJECTS) | list_keys(s3, RUNS)
         needed = {**objects_of_head(s3, held), **known_runs()}
-    return len(needed), {key: of for key, of in needed.items() if key not in held}
+        altered = {key: f"{of} (changed there)" for key, of in find_altered(s3, needed, held).items()}
+    return len(needed), {key: of for key, of in needed.items() if key not in held} | altered
 
 
-def list_keys(s3: Any, prefix: str) -> set[str]:
-    """Return the keys in the bucket that begin with a prefix."""
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=DVC_BUCKET, Prefix=prefix)
-    return {item["Key"] for page in pages for item in page.get("Contents", [])}
+def find_refused(targets: list[str] | None) -> dict[str, str]:
+    """Return the objects that a pull refused, as the remote has another content: the key of each, and what it is of.
+
+    Parameters
+    ----------
+    targets : list of str or None
+        The stages and pointers that were pulled; None for all.
+    """
+    with open_s3() as s3:
+        held = list_keys(s3, OBJECTS)
+        needed = with_files(s3, outputs_of(None, targets), held)
+        gone = {key: of for key, of in needed.items() if not (CACHE / key).exists()}
+        return find_altered(s3, gone, held, read_all=True, limit=MAX_READ)
 
 
-def objects_of_head(s3: Any, held: set[str]) -> dict[str, str]:
+def objects_of_head(s3: Any, held: dict[str, str]) -> dict[str, str]:
     """Return the objects of the last commit's outputs and raw data, by their keys, with the path of each."""
-    needed = {}
     try:
         try:
             outs = outputs_of("HEAD")
@@ -52,37 +62,32 @@ def objects_of_head(s3: Any, held: set[str]) -> dict[str, str]:
             outs = outputs_of(None)
     except DvcException as error:
         raise UserError(f"DVC cannot read the last commit: {' '.join(str(error).split())}") from None
+    return with_files(s3, outs, held)
+
+
+def with_files(s3: Any, outs: list[tuple[str, str]], held: dict[str, str]) -> dict[str, str]:
+    """Return the objects of some outputs and of the files in them, by their keys, with the path of each."""
+    needed = {}
     for path, digest in outs:
         key = key_of(digest)
         needed[key] = path
         if digest.endswith(".dir"):
-            needed |= {key_of(file["md5"]): f"{path}/{file['relpath']}" for file in list_folder(s3, key, held)}
+            needed |= {key_of(file["md5"]): f"{path}/{file['relpath']}" for file in list_folder(s3, key, held, CACHE)}
     return needed
 
 
-def outputs_of(revision: str | None) -> list[tuple[str, str]]:
-    """Return path and hash of each pushed output and raw folder of a revision, or of the working tree."""
+def outputs_of(revision: str | None, targets: list[str] | None = None) -> list[tuple[str, str]]:
+    """Return path and hash of each pushed output and raw folder, or of some, of a revision or the working tree."""
     with Repo(rev=revision) as repo:
-        return [(out.def_path, out.hash_info.value) for out in repo.index.outs if is_pushed(out)]
+        outs = [out for out in repo.index.outs if is_pushed(out)]
+        wanted = [out for out in outs if not targets or out.stage.addressing in targets]
+        return [(out.def_path, out.hash_info.value) for out in wanted]
 
 
 def is_pushed(out: Any) -> bool:
     """Return whether DVC pushes an output to this remote."""
     here = out.use_cache and out.can_push and out.remote in (None, REMOTE) and not out.stage.is_repo_import
     return bool(here and out.hash_info and out.hash_name == "md5" and not out.files)
-
-
-def list_folder(s3: Any, key: str, held: set[str]) -> list[dict[str, str]]:
-    """Return the files of a folder, from DVC's cache or the remote; nothing if neither has its list."""
-    cached = CACHE / key
-    if cached.exists():
-        text = cached.read_bytes()
-    elif key in held:
-        text = s3.get_object(Bucket=DVC_BUCKET, Key=key)["Body"].read()
-    else:
-        return []
-    files: list[dict[str, str]] = json.loads(text)
-    return files
 
 
 def known_runs() -> dict[str, str]:
@@ -92,17 +97,15 @@ def known_runs() -> dict[str, str]:
 
 
 def send_from_cache(missing: dict[str, str]) -> dict[str, str]:
-    """Send objects from DVC's cache to the remote; return those that are not in the cache."""
+    """Send objects from DVC's cache to the remote; return those that are not in the cache, or damaged there."""
+    lost = {}
     with open_s3() as s3:
-        for key in missing:
-            if (CACHE / key).exists():
+        for key, of in missing.items():
+            if (CACHE / key).exists() and is_whole(CACHE / key, key):
                 s3.upload_file(str(CACHE / key), DVC_BUCKET, key)
-    return {key: of for key, of in missing.items() if not (CACHE / key).exists()}
-
-
-def key_of(digest: str) -> str:
-    """Return the key of the object with this hash."""
-    return f"{OBJECTS}{digest[:2]}/{digest[2:]}"
+            else:
+                lost[key] = of
+    return lost
 
 
 def describe(missing: dict[str, str]) -> str:

@@ -17,7 +17,8 @@ from churn.deliveries.folders import MADE, RAW
 from churn.deliveries.run_lock import no_run
 from churn.features.coverage import list_tables
 from churn.stack.buckets import open_s3
-from churn.stack.remote_objects import CACHE, OBJECTS, describe, key_of, list_folder, list_keys
+from churn.stack.remote_contents import OBJECTS, find_altered, key_of, list_folder, list_keys
+from churn.stack.remote_objects import CACHE, describe
 
 LISTING, COVERAGE = Path("data/drops.yaml"), Path("metrics/clean_payments")
 TRAINING_SET = Path("metrics/build_training_set.json")
@@ -114,9 +115,15 @@ def check_remote(outs: list[Any]) -> set[str]:
             key = key_of(out.hash_info.value)
             needed[key] = str(out)
             if key.endswith(".dir"):
-                needed |= {key_of(file["md5"]): str(out) for file in list_folder(s3, key, held)}
+                needed |= {key_of(file["md5"]): str(out) for file in list_folder(s3, key, held, CACHE)}
+        altered = find_altered(s3, needed, held, read_all=True)
     if missing := {key: of for key, of in needed.items() if key not in held}:
         raise UserError(f"The remote lacks {describe(missing)}. Send it: make push. Nothing was dropped.")
+    if altered:
+        raise UserError(
+            f"The remote has another content of {describe(altered)} than this clone: it was damaged or changed there. "
+            "Send it again: make push. Nothing was dropped."
+        )
     return set(needed)
 
 
@@ -128,7 +135,7 @@ def cached_keys(outs: list[Any]) -> set[str]:
             key = key_of(out.hash_info.value)
             keys.add(key)
             if key.endswith(".dir"):
-                keys |= {key_of(file["md5"]) for file in list_folder(None, key, set())}
+                keys |= {key_of(file["md5"]) for file in list_folder(None, key, {}, CACHE)}
     return keys
 
 

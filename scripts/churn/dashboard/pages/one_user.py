@@ -38,7 +38,7 @@ def show(record: Record) -> None:
         except UserError as error:
             st.error(f"{plain(error)} Until then, this form uses the **local heuristic**.")
         else:
-            if values := show_form(loaded.inputs, f"version {version.number}"):
+            if values := show_form(loaded.scorer.features, f"version {version.number}"):
                 show_score(version, loaded, values)
             return
     if values := show_form([FEATURE], NAME):
@@ -111,13 +111,13 @@ def show_score(version: Version, loaded: Loaded, values: dict[str, float]) -> No
     from churn.scoring.explanation import explain_rows
 
     row = pd.DataFrame([values], dtype=np.float64)
-    probability = float(np.asarray(loaded.model.predict(row))[0])
+    probability = float(loaded.scorer.score(row)[0])
     show_cards(
         Card("Probability of churn", f"{probability:.1%}", f"by version {version.number}"),
         decile_card(probability, read_scores(), version.number),
         flag_card(probability, version.metrics.get("threshold")),
     )
-    explanation = explain_rows(loaded.scorer, row)
+    explanation = explain_rows(loaded.content, row)
     order = np.argsort(-np.abs(explanation.values[0]), kind="stable")
     reasons = pd.DataFrame(
         {

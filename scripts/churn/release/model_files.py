@@ -1,0 +1,63 @@
+"""The SHA-256 of each file of a registered model: the registry keeps them, so that a changed file is noticed.
+
+Who can write to the artifact store, which has the files, need not be able to write to the registry.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from churn.base.command import UserError
+from churn.release.names import model_name
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+# On each version since 2026-11-28.
+FILES_TAG = "files_sha256"
+# MLflow's own file, which it writes into each copy that it downloads.
+WRITTEN_BY_MLFLOW = "registered_model_meta"
+
+
+class ChangedFilesError(UserError):
+    """The files of a version are not those that were registered."""
+
+
+def hash_files(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file in a model's folder, by its path there."""
+    files = sorted(path for path in folder.rglob("*") if not path.is_dir())
+    hashes = {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    hashes.pop(WRITTEN_BY_MLFLOW, None)
+    return hashes
+
+
+def files_tag(folder: Path) -> dict[str, str]:
+    """Return the tag of a version whose files are in a folder."""
+    return {FILES_TAG: json.dumps(hash_files(folder), sort_keys=True)}
+
+
+def check_files(version: "ModelVersion", folder: Path) -> None:
+    """Compare the downloaded files of a version with those that were registered.
+
+    Raises
+    ------
+    ChangedFilesError
+        When one was changed, added or removed.
+    """
+    text = version.tags.get(FILES_TAG)
+    if text is None:
+        print(
+            f"WARNING: version {version.version} of {model_name()} was registered before the registry kept the SHA-256 "
+            "of its files, so nobody knows whether they were changed. Only scorer.onnx is used, and no code from there."
+        )
+        return
+    registered, found = json.loads(text), hash_files(folder)
+    if wrong := sorted(name for name in registered.keys() | found.keys() if registered.get(name) != found.get(name)):
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise ChangedFilesError(
+            f"Version {version.version} of {model_name()} was changed in MLflow's artifact store after it was "
+            f"registered: {', '.join(wrong[:3])}{more}. Nothing of it is used. Restore the files from a backup (in the "
+            "bucket, older versions of an object are kept), or put another version into Production: make rollback or "
+            "make promote. Then find out who can write to the store."
+        )
