@@ -67,7 +67,9 @@ def find_layouts(path: Path, mapping: Mapping) -> list[Layout]:
                 found.append(Layout(name, dialect, header.columns, header.begin, header.lines))
                 break
     first, _, _ = head.partition(b"\n")
-    cells = next(csv.reader([first.decode(errors="replace").rstrip("\r")]), [])
+    cells: list[str] = []
+    with suppress(csv.Error):
+        cells = next(csv.reader([first.decode(errors="replace").rstrip("\r")]), [])
     if not found and any(cell in USER_COLUMNS for cell in cells):
         place = next(place for place, cell in enumerate(cells) if cell in USER_COLUMNS)
         columns = [USER if at == place else f"extra {at}" for at in range(len(cells))]

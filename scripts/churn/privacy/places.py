@@ -53,6 +53,8 @@ PLACES = (
     Place("Spark's logs", (".stack/logs/spark*", ".stack/spark/*"), REWRITE, is_text=True),
     Place("pages", ("reports/pipeline_report.html",), REMOVE, is_opaque=True),
 )
+# Where the servers keep the same: all versions of each object are searched.
+BUCKETS = ("bucket churn-dvc", "bucket mlflow-artifacts")
 # What is not searched: code and programs, and the services' own files, whose objects are searched through S3.
 SKIPPED = (".git", ".venv", ".tools", "site", ".stack/minio", ".stack/postgres")
 
