@@ -21,7 +21,7 @@ GIVEN := USERS ENGINE ROWS FAMILY BASE HEAD KEEP WEEKS PAYERS CORES AT WHY NAME 
 FLAGS := ACCEPT COMMIT PUSH INSTALL REMOVE
 $(foreach one,$(GIVEN) $(FLAGS),$(eval override export $(one) := $$(value $(one))))
 
-.PHONY: help install install-test install-docs install-notebook minio summary try-alert up down up-containers down-containers serve push pull prune withdraw migrate-store doctor dashboard notebook run demo check ingest inbox update-drops schedule scheduled-run clear-demo why experiments plots compare report ledger rollback hold release-hold promote rematch score reproduce test test-all bench bench-model bench-drift bench-freshness bench-years bench-promotions try-containers lint docs words site rulegraph lock
+.PHONY: help install install-test install-docs install-notebook minio summary try-alert up down up-containers down-containers serve push pull prune erase retention withdraw migrate-store doctor dashboard notebook run demo check ingest inbox update-drops schedule scheduled-run clear-demo why experiments plots compare report ledger rollback hold release-hold promote rematch score reproduce test test-all bench bench-model bench-drift bench-freshness bench-years bench-promotions try-containers lint docs words site rulegraph lock
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 24
@@ -89,6 +89,13 @@ check: install ## SOURCE=folder with five CSV files [ACCEPT=1]: look at a delive
 
 ingest: install ## SOURCE=folder with five CSV files [DROP=2026-03-29]: check them and add them as a drop
 	@python scripts ingest $(if $(DROP),--drop="$$DROP") -- "$$SOURCE"
+
+erase: install ## USER=123 WHY="request 42 of 3 May": erase a user from every place, with a proof by search
+	@test "$(origin USER)" = "command line" || { echo 'ERROR: the user is missing: make erase USER=123 WHY="..."' >&2; exit 1; }
+	@python scripts erase --user "$$USER" --why "$$WHY"
+
+retention: install ## remove rejected rows, scores, deliveries and logs past their days in params.yaml
+	@python scripts retention
 
 withdraw: install ## DROP=2026-03-29: remove a drop that should never have been delivered, and all made from it
 	@python scripts withdraw -- "$$DROP"

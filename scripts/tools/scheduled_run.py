@@ -27,6 +27,7 @@ LOG, LOCK = Path("logs/schedule.log"), Path(".snakemake/schedule.lock")
 INGEST = ("scripts", "inbox", "--commit")
 RUN = ("-m", "snakemake", "--cores", "all")
 SUMMARIZE = ("scripts", "summary")
+RETAIN = ("scripts", "retention")
 # Snakemake prints this for a failed job; the Snakefile's onerror has then already sent a message.
 JOB_FAILED = "Error in rule "
 
@@ -66,6 +67,9 @@ def run_scheduled(log: Path, lock: Path) -> None:
             failures += [("inbox", f"{name} rejected: {reason}") for name, reason in new]
         if not code:
             run_and_log(SUMMARIZE, file)
+        kept, output = run_and_log(RETAIN, file)
+        if kept:
+            failures.append(("retention", first_error(output)))
         if os.environ.get(VARIABLE):
             send_failure(failures)
     if code or failures or new:

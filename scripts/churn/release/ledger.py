@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-PROMOTE, ROLLBACK, HOLD, RELEASE_HOLD = "promote", "rollback", "hold", "release-hold"
+PROMOTE, ROLLBACK, HOLD, RELEASE_HOLD, ERASE = "promote", "rollback", "hold", "release-hold", "erase"
 # The entries that put a version into Production.
 MOVES = (PROMOTE, ROLLBACK)
 BEGIN, END = "begin", "end"
@@ -215,7 +215,7 @@ def move_production(client: "MlflowClient", move: Move, last: Entry | None, advi
 def _write_entry(client: "MlflowClient", move: Move, after: int, writer: str) -> None:
     create_ledger(client)
     tags = vars(move) | {"after": str(after), "who": current_user(), "git_commit": current_commit(), "writer": writer}
-    # A hold is about no version; an entry is never loaded, so any address does.
+    # A hold or an erasure is about no version; an entry is never loaded, so any address does.
     source, run_id = f"{move.action}:/{ledger_name()}", None
     if move.action in MOVES:
         version = client.get_model_version(model_name(), move.to_version)
@@ -256,7 +256,9 @@ def apply_entry(client: "MlflowClient", entry: Entry) -> None:
         if newest is None or newest.number == entry.number:
             break
         entry = newest
-    show_hold(client)
+    if entry.action != ERASE:
+        # Before the first run there is no model that could be held.
+        show_hold(client)
     retry_once(client.set_model_version_tag, ledger_name(), str(entry.number), "done", "true")
 
 

@@ -1,0 +1,187 @@
+"""Erase a user from every place: search, write the ledger, rewrite or remove, and search again as a proof."""
+
+import fcntl
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from churn.base.command import UserError
+from churn.base.drops import read_list
+from churn.base.files import scratch_folder
+from churn.data.mapping import Mapping
+from churn.deliveries.folders import RAW, pointer_of
+from churn.deliveries.inbox import open_lock
+from churn.deliveries.inbox_layout import inbox_folder
+from churn.deliveries.run_lock import no_run
+from churn.privacy.artifacts import Artifact, erase_artifacts, mark_run, remove_examples, search_artifacts
+from churn.privacy.objects import (
+    delete_versions,
+    has_remote,
+    list_of_removed,
+    login,
+    remove_lists,
+    search_objects,
+    send_drops,
+)
+from churn.privacy.search import Search
+from churn.privacy.subject import Subject
+from churn.privacy.workspace import Found, erase_in_folder, erase_in_raw, search_folder
+from churn.release.ledger import ERASE, Move, finish_last_entry, move_production
+from churn.release.registry import open_registry
+from churn.stack.buckets import open_s3
+from churn.stack.remote_objects import OBJECTS
+from churn.stack.settings import ARTIFACT_BUCKET, DVC_BUCKET, FOLDER
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+SCRATCH = Path(".dvc/tmp/erase")
+BUCKETS = {DVC_BUCKET: OBJECTS, ARTIFACT_BUCKET: ""}
+
+
+@dataclass
+class Everything:
+    """Where the user was found.
+
+    Attributes
+    ----------
+    files : list of Found
+    versions : dict of list
+        The versions of objects, by bucket.
+    artifacts : list of Artifact
+    """
+
+    files: list[Found] = field(default_factory=list)
+    versions: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    artifacts: list[Artifact] = field(default_factory=list)
+
+    def count(self) -> Counter[str]:
+        """Return the number of files, objects and artifacts by place."""
+        counts = Counter(one.place.name for one in self.files)
+        counts.update({f"bucket {bucket}": len(found) for bucket, found in self.versions.items() if found})
+        counts.update({"MLflow's artifacts": len(self.artifacts)} if self.artifacts else {})
+        return counts
+
+
+def erase_user(subject: Subject, mapping: Mapping, why: str, root: Path) -> Counter[str]:
+    """Erase a user; return how many files, objects and artifacts held the user, by place.
+
+    Raises
+    ------
+    UserError
+        When a listed drop is not here, Snakemake runs, a server does not answer or refuses, or something is left.
+    """
+    if subject.is_word_in(why):
+        raise UserError("WHY has the id of the user, but it is kept in the ledger. Write the reason without the id.")
+    check_drops(root)
+    check_stack(root)
+    with _alone(root), ExitStack() as stack:
+        scratch = stack.enter_context(scratch_folder(root / SCRATCH))
+        s3 = stack.enter_context(open_s3(login())) if has_remote() else None
+        client = stack.enter_context(open_registry())
+        search = Search(subject, mapping, scratch)
+        found = search_everything(search, root, s3, client)
+        counts = found.count()
+        if counts:
+            write_entry(client, why, counts.total())
+        # Also when nothing is found: a killed command may have left drops that are not tracked.
+        erase_in_raw(search, root, found.files)
+        if counts:
+            erase_rest(search, root, found, s3, client)
+            left = search_everything(search, root, s3, client)
+            if left.count():
+                raise UserError(explain_left(left))
+    return counts
+
+
+def search_everything(search: Search, root: Path, s3: Any, client: "MlflowClient") -> Everything:
+    """Search the folder, the buckets and MLflow."""
+    found = Everything(search_folder(search, root))
+    # What DVC's cache says of an object holds for the remote's object of the same name.
+    held = {one.path.parent.name + one.path.name for one in found.files if one.place.name == "DVC's cache"}
+    cached = (root / ".dvc/cache" / OBJECTS).glob("*/*")
+    known = {f"{OBJECTS}{one.parent.name}/{one.name}": one.parent.name + one.name in held for one in cached}
+    if s3 is not None:
+        buckets = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
+        for bucket, prefix in BUCKETS.items():
+            if bucket in buckets:
+                found.versions[bucket] = search_objects(search, s3, bucket, prefix, known)
+    found.artifacts = search_artifacts(search, client)
+    return found
+
+
+def erase_rest(search: Search, root: Path, found: Everything, s3: Any, client: "MlflowClient") -> None:
+    """Erase the user outside of the raw drops."""
+    for one in found.files:
+        if one.place.name == "MLflow's artifacts" and (run_id := remove_examples(one.path)):
+            mark_run(client, run_id)
+    removed = {one.path.parent.name + one.path.name for one in found.files if one.place.name == "DVC's cache"}
+    objects = found.versions.get(DVC_BUCKET, [])
+    removed |= {one["Key"].removeprefix(OBJECTS).replace("/", "") for one in objects}
+    # The lists before the files: after a kill, the files that are left lead to them.
+    remove_lists(root, removed)
+    if s3 is not None and DVC_BUCKET in found.versions:
+        _, drops = read_list(root / "data/drops.yaml")
+        send_drops(s3, [root / RAW / str(drop) for drop in drops])
+        delete_versions(s3, DVC_BUCKET, list_of_removed(s3, removed))
+        delete_versions(s3, DVC_BUCKET, objects)
+    erase_in_folder(search, root, found.files)
+    erase_artifacts(search, client, found.artifacts)
+    if s3 is not None:
+        # MLflow has written new versions of its tables by now.
+        delete_versions(s3, ARTIFACT_BUCKET, found.versions.get(ARTIFACT_BUCKET, []))
+
+
+def check_drops(root: Path) -> None:
+    """Raise `UserError` if a listed drop is not here: nobody could write it again without the user."""
+    _, drops = read_list(root / "data/drops.yaml")
+    folders = [root / RAW / str(drop) for drop in drops]
+    if missing := [one.name for one in folders if not one.is_dir() and pointer_of(one).exists()]:
+        raise UserError(
+            f"{len(missing)} drops are not in this clone, and may hold the user: {', '.join(missing[:5])}"
+            f"{' ...' if missing[5:] else ''}. Get them first: make pull. Nothing was changed."
+        )
+
+
+def check_stack(root: Path) -> None:
+    """Raise `UserError` if there are buckets on this machine whose server does not run."""
+    if (root / FOLDER / "minio").is_dir() and not has_remote():
+        raise UserError(
+            f"The buckets in {FOLDER / 'minio'} may hold the user, but MinIO is not running. Start it: make up. "
+            "Nothing was changed."
+        )
+
+
+def write_entry(client: "MlflowClient", why: str, places: int) -> None:
+    """Write the erasure into the ledger, before anything is erased."""
+    last = finish_last_entry(client)
+    why = f"{why} ({places} files and objects)"
+    move_production(client, Move(ERASE, "", "", "", why), last, advice="Run the same command again.")
+
+
+def explain_left(left: Everything) -> str:
+    """Return the message of a proof that failed: what still holds the user."""
+    names = [
+        *(str(one.path) for one in left.files),
+        *(f"{bucket}/{one['Key']}" for bucket, found in left.versions.items() for one in found),
+        *(f"{one.path} of MLflow's run {one.run_id}" for one in left.artifacts),
+    ]
+    return (
+        f"The user is still in {len(names)} places: {', '.join(names[:5])}{' ...' if names[5:] else ''}. Another "
+        "process may have written there; run the same command again."
+    )
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Keep runs and the inbox from starting."""
+    with no_run(root), ExitStack() as stack:
+        inbox = inbox_folder()
+        if inbox.is_dir() and os.access(inbox, os.W_OK):
+            lock = stack.enter_context(open_lock(inbox / ".lock"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

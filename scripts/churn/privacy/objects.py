@@ -1,0 +1,133 @@
+"""DVC's objects that hold a user: in the cache and, in all versions, on the remote."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from churn.base.command import UserError
+from churn.deliveries.folders import tracked_md5, tracked_md5s
+from churn.privacy.search import Search
+from churn.stack.remote_objects import CACHE, OBJECTS, RUNS, key_of
+from churn.stack.settings import DVC_BUCKET, read_settings
+
+HEAD_BYTES = 1 << 16
+
+
+def remove_lists(root: Path, removed: set[str]) -> None:
+    """Remove the lists of folders, and the records of runs, that name removed objects.
+
+    DVC takes the files of a folder to be on the remote if their list is.
+    """
+    md5s = removed | {
+        f"{path.parent.name}{path.name}"
+        for path in (root / CACHE / OBJECTS).glob("*/*.dir")
+        if any(entry["md5"] in removed for entry in json.loads(path.read_text()))
+    }
+    for md5 in md5s - removed:
+        (root / CACHE / key_of(md5)).unlink(missing_ok=True)
+    for path in (root / CACHE / RUNS).rglob("*"):
+        if path.is_file() and any(md5 in path.read_text() for md5 in md5s):
+            path.unlink()
+
+
+def has_remote() -> bool:
+    """Return whether commands run here reach an S3 server."""
+    return any(os.environ.get(name) for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_PROFILE"))
+
+
+def login() -> Mapping[str, str]:
+    """Return the environment with a login that may delete versions: root's, if this is the stack's own server."""
+    settings = read_settings()
+    root = {
+        "AWS_ACCESS_KEY_ID": settings.variables.get("MINIO_ROOT_USER", ""),
+        "AWS_SECRET_ACCESS_KEY": settings.variables.get("MINIO_ROOT_PASSWORD", ""),
+    }
+    return os.environ | (root if settings.is_managed("AWS_ENDPOINT_URL") and all(root.values()) else {})
+
+
+def send_drops(s3: Any, folders: Iterable[Path]) -> None:
+    """Send the objects of raw drops that the remote lacks: the old ones will be gone."""
+    held = {version["Key"] for version in list_versions(s3, DVC_BUCKET, OBJECTS) if version["IsLatest"]}
+    for folder in folders:
+        files = [*tracked_md5s(folder).values(), *filter(None, [tracked_md5(folder)])]
+        for key in map(key_of, files):
+            if key not in held and (CACHE / key).exists():
+                s3.upload_file(str(CACHE / key), DVC_BUCKET, key)
+
+
+def list_versions(s3: Any, bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
+    """Yield all versions of objects; marks of deletion have no `Size`."""
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
+        yield from page.get("Versions", [])
+        yield from page.get("DeleteMarkers", [])
+
+
+def search_objects(search: Search, s3: Any, bucket: str, prefix: str, known: dict[str, bool]) -> list[dict[str, Any]]:
+    """Return the versions of objects that hold the user.
+
+    Parameters
+    ----------
+    known : dict of bool
+        Whether the objects of some keys do: those whose content the key determines, and that are in DVC's cache.
+    """
+    found = []
+    for version in list_versions(s3, bucket, prefix):
+        key = version["Key"]
+        if "Size" not in version or key.endswith(".dir"):
+            continue
+        if key in known and bucket == DVC_BUCKET:
+            is_held = known[key]
+        else:
+            is_held = _holds(search, s3, bucket, version)
+            if bucket == DVC_BUCKET:
+                known[key] = is_held
+        if is_held:
+            found.append(version)
+    return found
+
+
+def _holds(search: Search, s3: Any, bucket: str, version: dict[str, Any]) -> bool:
+    which = {"Bucket": bucket, "Key": version["Key"], "VersionId": version["VersionId"]}
+    path = search.scratch / "object"
+    if version["Size"] > HEAD_BYTES:
+        path.write_bytes(s3.get_object(**which, Range=f"bytes=0-{HEAD_BYTES - 1}")["Body"].read())
+        if not search.is_table(path):
+            return False
+    with path.open("wb") as file:
+        s3.download_fileobj(bucket, version["Key"], file, ExtraArgs={"VersionId": version["VersionId"]})
+    return search.finds(path)
+
+
+def delete_versions(s3: Any, bucket: str, versions: list[dict[str, Any]]) -> None:
+    """Delete versions of objects for good.
+
+    Raises
+    ------
+    UserError
+        When the login may not.
+    """
+    for begin in range(0, len(versions), 1000):
+        some = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in versions[begin : begin + 1000]]
+        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": some, "Quiet": True})
+        if errors := answer.get("Errors"):
+            raise UserError(
+                f"{len(errors)} versions of objects in the bucket {bucket} could not be deleted ({errors[0]['Code']}: "
+                f"{errors[0].get('Message', '')}). The login needs the right s3:DeleteObjectVersion: set "
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to one that has it, then run the same command again."
+            )
+
+
+def list_of_removed(s3: Any, removed: set[str]) -> list[dict[str, Any]]:
+    """Return the versions of the lists of folders on the remote that name removed objects."""
+    found = []
+    for version in list_versions(s3, DVC_BUCKET, OBJECTS):
+        if "Size" not in version or not version["Key"].endswith(".dir"):
+            continue
+        cached = CACHE / version["Key"]
+        which = {"Bucket": DVC_BUCKET, "Key": version["Key"], "VersionId": version["VersionId"]}
+        text = cached.read_bytes() if cached.exists() else s3.get_object(**which)["Body"].read()
+        if any(entry["md5"] in removed for entry in json.loads(text)):
+            found.append(version)
+    return found

@@ -1,0 +1,194 @@
+"""Whether a file has rows of a user: tables by their column of ids, texts by the id as a whole word."""
+
+import csv
+import gzip
+import shutil
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from churn.base.files import write_whole
+from churn.data.mapping import Mapping
+from churn.data.reader import SHAPES
+from churn.data.records import REASONS
+from churn.privacy.delivered import Layout, find_layouts, find_lines, names_users
+from churn.privacy.lines import drop_lines
+from churn.privacy.subject import USER_COLUMNS, Subject
+
+PARQUET, GZIP = b"PAR1", b"\x1f\x8b"
+BLOCK = 1 << 24
+# Rows that cannot be cut into fields.
+MALFORMED = {*SHAPES.values(), *REASONS}
+
+
+@dataclass
+class Search:
+    """The search for a user.
+
+    Attributes
+    ----------
+    scratch : Path
+        An existing folder for unpacked files.
+    layouts : dict of list of Layout
+        How the CSVs of each name in the contract are written: `raw` of the rejected rows is written alike.
+    """
+
+    subject: Subject
+    mapping: Mapping
+    scratch: Path
+    layouts: dict[str, list[Layout]] = field(default_factory=dict)
+
+    def finds(self, path: Path, is_text: bool = False) -> bool:
+        """Return whether a file has rows of the user.
+
+        Parameters
+        ----------
+        path : Path
+            A file of any format.
+        is_text : bool
+            Also look for the id as a word in a file that is no table.
+        """
+        with path.open("rb") as file:
+            mark = file.read(4)
+        if mark == PARQUET:
+            return self._in_parquet(path)
+        if mark[:2] == GZIP:
+            return self._unpacked(path, lambda inner: self.finds(inner, is_text))
+        if is_text:
+            return self._matches(path)
+        if not names_users(path, self.mapping):
+            return False
+        if layout := next(iter(self.learn(path)), None):
+            return bool(len(find_lines(path, layout, self.subject, self.scratch)))
+        # Written in a way that data/mapping.yaml no longer has.
+        return self._matches(path)
+
+    def is_table(self, path: Path) -> bool:
+        """Return whether a file, of which only the beginning may be here, can be a table with users."""
+        with path.open("rb") as file:
+            mark = file.read(4)
+        return mark == PARQUET or mark[:2] == GZIP or names_users(path, self.mapping)
+
+    def learn(self, path: Path) -> list[Layout]:
+        """Return how a file is written if it is a CSV with users, and remember it."""
+        found = find_layouts(path, self.mapping)
+        for layout in found:
+            known = self.layouts.setdefault(layout.name, [])
+            if not any(one.columns == layout.columns and one.dialect == layout.dialect for one in known):
+                known.append(layout)
+        return found
+
+    def remove(self, path: Path, is_text: bool = False) -> None:
+        """Write a file again without the user's rows, and in a text without the lines that name the user."""
+        with path.open("rb") as file:
+            mark = file.read(4)
+        with write_whole(path) as new:
+            if mark == PARQUET:
+                kept = pq.read_table(path, partitioning=None)
+                kept = kept.filter(pc.invert(self._owned(kept)))
+                pq.write_table(kept, new, compression="zstd")
+            elif mark[:2] == GZIP:
+                self._repack(path, new, is_text)
+            else:
+                self._drop(path, new, is_text)
+            shutil.copymode(path, new)
+
+    def _drop(self, path: Path, new: Path, is_text: bool) -> None:
+        layouts = [] if is_text else self.learn(path)
+        if layouts:
+            lines = find_lines(path, layouts[0], self.subject, self.scratch)
+            drop_lines(path, lines, new, layouts[0].dialect.encoding)
+        else:
+            new.write_bytes(b"".join(line for line in _lines(path) if not self._names(line)))
+
+    def _repack(self, path: Path, new: Path, is_text: bool) -> None:
+        def remove(inner: Path) -> bool:
+            self.remove(inner, is_text)
+            with inner.open("rb") as source, gzip.GzipFile(new, "wb", mtime=0) as packed:
+                shutil.copyfileobj(source, packed, BLOCK)
+            return True
+
+        self._unpacked(path, remove)
+
+    def _unpacked(self, path: Path, act: Callable[[Path], bool]) -> bool:
+        with TemporaryDirectory(dir=self.scratch) as folder:
+            inner = Path(folder, path.name.removesuffix(".gz"))
+            try:
+                with gzip.open(path) as packed, inner.open("wb") as plain:
+                    shutil.copyfileobj(packed, plain, BLOCK)
+            except (OSError, EOFError, zlib.error):
+                # What can be unpacked of a damaged file.
+                pass
+            return act(inner)
+
+    def _in_parquet(self, path: Path) -> bool:
+        try:
+            table = ds.dataset(path, format="parquet", partitioning=None)
+        except (pa.ArrowInvalid, OSError):
+            return False
+        for column in USER_COLUMNS:
+            value = self._as(table.schema.field(column).type) if column in table.schema.names else None
+            if value is not None and table.count_rows(filter=pc.field(column) == value):
+                return True
+        if "raw" in table.schema.names:
+            named = pc.match_substring(pc.field("raw"), self.subject.id)
+            return any(map(self._in_reject, table.scanner(filter=named).to_table().to_pylist()))
+        return False
+
+    def _owned(self, table: pa.Table) -> pa.Array:
+        """Return for each row whether it is the user's."""
+        owned = pa.array([False] * len(table)) if len(table) else pa.array([], pa.bool_())
+        for column in USER_COLUMNS:
+            if column in table.column_names and (value := self._as(table[column].type)) is not None:
+                owned = pc.or_(owned, pc.fill_null(pc.equal(table[column], value), False))
+        if "raw" in table.column_names:
+            owned = pc.or_(owned, pa.array([self._in_reject(row) for row in table.to_pylist()], pa.bool_()))
+        return owned
+
+    def _as(self, kind: pa.DataType) -> pa.Scalar | None:
+        """Return the user's id as a value of a column, None if it cannot be one."""
+        if pa.types.is_dictionary(kind):
+            kind = kind.value_type
+        if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            return pa.scalar(self.subject.id, kind)
+        if pa.types.is_integer(kind) and self.subject.number is not None:
+            try:
+                return pa.scalar(self.subject.number, kind)
+            except (pa.ArrowInvalid, OverflowError):
+                return None
+        return None
+
+    def _in_reject(self, row: dict[str, object]) -> bool:
+        """Return whether a rejected row is the user's: its field has the id; if it has no fields, the row does."""
+        raw, name = str(row["raw"] or ""), str(row.get("file", ""))
+        if not self.subject.is_word_in(raw):
+            return False
+        if row.get("reason") in MALFORMED:
+            return True
+        for layout in self.layouts.get(name, []):
+            try:
+                lines = [f"{line}\n" for line in raw.split("\n")]
+                rows = list(csv.reader(lines, delimiter=layout.dialect.delimiter, quotechar=layout.dialect.quote))
+            except csv.Error:
+                continue
+            if len(rows) == 1 and len(rows[0]) == len(layout.columns):
+                return self.subject.is_word_in(rows[0][layout.columns.index("CUS_CUST_ID_BUY")])
+        return True
+
+    def _matches(self, path: Path) -> bool:
+        return any(map(self._names, _lines(path)))
+
+    def _names(self, line: bytes) -> bool:
+        # Without the zero bytes, UTF-16 is searched too.
+        return self.subject.word.search(line.replace(b"\0", b"")) is not None
+
+
+def _lines(path: Path) -> list[bytes]:
+    return path.read_bytes().splitlines(keepends=True)

@@ -1,0 +1,125 @@
+"""Search the repository's folder for a user, and erase the user there."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from dvc.repo import Repo
+
+from churn.base.drops import read_list
+from churn.base.files import write_json
+from churn.base.git import run_git
+from churn.deliveries.folders import RAW, folder_md5, held_md5s, track_folders, tracked_md5
+from churn.deliveries.inbox_layout import inbox_folder
+from churn.privacy.places import REBUILD, REMOVE, SKIPPED, Place, find_place
+from churn.privacy.search import Search
+
+WORKERS = 4
+OTHER = Place("other files", (), "rewritten")
+# An object of DVC's cache that lists the files of a folder has no rows; neither has its record of runs.
+NO_ROWS = (".dir",)
+RECEIPTS = Path("reports/release/score_users")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file that holds the user, and its place."""
+
+    path: Path
+    place: Place
+
+
+def list_files(root: Path) -> Iterator[tuple[Path, Place]]:
+    """Yield every file in the repository's folder and the inbox that may hold users, with its place."""
+    inbox = inbox_folder()
+    # What git has is code and numbers; its history could not be rewritten here anyway.
+    tracked = set(run_git("-C", str(root), "ls-files", "-z").stdout.split("\0"))
+    for top in [root, *([inbox] if not inbox.resolve().is_relative_to(root.resolve()) else [])]:
+        for folder, inner, names in os.walk(top):
+            here = os.path.relpath(folder, root) if top == root else f"inbox/{os.path.relpath(folder, top)}"
+            inner[:] = sorted(one for one in inner if os.path.normpath(f"{here}/{one}") not in SKIPPED)
+            for name in sorted(names):
+                path, relative = Path(folder, name), os.path.normpath(f"{here}/{name}")
+                if relative not in tracked and path.is_file() and not name.endswith(NO_ROWS):
+                    yield path, find_place(relative) or OTHER
+
+
+def search_folder(search: Search, root: Path) -> list[Found]:
+    """Return the files that hold the user."""
+    files = list(list_files(root))
+    # First the headers: rejected rows are read as the files that they were in.
+    for path, place in files:
+        if place.name == "raw drops" and path.suffix == ".csv":
+            search.learn(path)
+
+    def holds(one: tuple[Path, Place]) -> bool:
+        path, place = one
+        if place.is_opaque:
+            return False
+        # It may be gone, if another process works here.
+        with suppress(FileNotFoundError):
+            return search.finds(path, place.is_text)
+        return False
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return [Found(*one) for one, is_found in zip(files, pool.map(holds, files), strict=True) if is_found]
+
+
+def erase_in_raw(search: Search, root: Path, found: list[Found]) -> None:
+    """Rewrite the raw drops without the user, and have DVC track them.
+
+    A killed command may have rewritten some that are not tracked yet: every drop whose files are not as tracked is.
+    """
+    for one in found:
+        if one.place.name == "raw drops":
+            search.remove(one.path)
+    _, drops = read_list(root / "data/drops.yaml")
+    folders = [root / RAW / str(drop) for drop in drops]
+    if changed := [one for one in folders if (held := held_md5s(one)) and folder_md5(held) != tracked_md5(one)]:
+        track_folders(changed)
+
+
+def erase_in_folder(search: Search, root: Path, found: list[Found]) -> None:
+    """Rewrite or remove what holds the user, but raw drops."""
+    with Repo(str(root)) as repo:
+        outs = [Path(out.fs_path) for out in repo.index.outs]
+    for one in found:
+        path, erase = one.path, one.place.erase
+        if one.place.name == "raw drops" or not path.exists():
+            continue
+        if erase == REBUILD:
+            whole = next((out for out in outs if path.absolute().is_relative_to(out)), path)
+            _remove(whole)
+        elif erase == REMOVE:
+            _remove(path)
+        else:
+            search.remove(path, one.place.is_text)
+            if one.place.name == "scores":
+                _sign_scores(path)
+    for path, place in list_files(root):
+        if place.is_opaque:
+            path.unlink(missing_ok=True)
+
+
+def _sign_scores(path: Path) -> None:
+    """Write the new hash of a file of scores into its receipt."""
+    receipt = RECEIPTS / f"{path.parent.name}.json"
+    if not receipt.exists():
+        return
+    content = json.loads(receipt.read_text())
+    if str(path) in content.get("files", {}):
+        content["files"][str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
+        write_json(content, receipt)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,46 @@
+"""Erase a user from every place that holds rows of users, and prove it by a search.
+
+Reads
+    this folder, the inbox, the buckets and the registry
+Writes
+    raw drops, scores, logs, deliveries and tables of MLflow's runs without the user; an entry in the registry's ledger
+    without the id
+Removes
+    what is made from raw drops and holds the user, DVC's objects in all versions, here and on the remote
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+from churn.base.command import run_command
+from churn.data.mapping import MAPPING, read_mapping
+from churn.privacy.erase import erase_user
+from churn.privacy.subject import read_subject
+from churn.release.ledger import require_reason
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--user", required=True, help="the id of the user")
+    parser.add_argument("--why", required=True, help="why the user is erased, without the id")
+    args = parser.parse_args()
+    mapping = read_mapping(MAPPING)
+    subject = read_subject(args.user, mapping)
+    why = require_reason(args.why, "make erase USER=123", "request 42 of 3 May")
+    # `make erase USER=123` also sets the variable from which Python takes the name of who runs this.
+    if os.environ.get("USER", "").strip() == args.user.strip():
+        os.environ.pop("USER")
+    counts = erase_user(subject, mapping, why, Path())
+    if not counts:
+        print("Nothing holds this user: no file here, no object of the buckets, no artifact of MLflow.")
+        return
+    for place, number in sorted(counts.items()):
+        print(f"{number:6,} {place}")
+    print("The user is erased: the same search finds nothing now.")
+    print("Next: make why, make run, then git add -A data metrics dvc.lock && git commit, and make push")
+
+
+if __name__ == "__main__":
+    run_command(main)
