@@ -13,7 +13,6 @@ Writes
 
 import argparse
 import hashlib
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +27,7 @@ from churn.base.command import UserError, run_command
 from churn.base.drops import read_list
 from churn.base.files import write_json, write_whole
 from churn.base.params import read_section
+from churn.base.reading import read_json, read_table
 from churn.release.branch import explain_other_branch
 from churn.release.fit_to_score import is_demos, other_features
 from churn.release.meaning import Meaning, version_meaning
@@ -80,14 +80,14 @@ def score_users(
         When the version does not exist, was trained on features of another meaning or on one that no longer exists, or
         MLflow does not answer.
     """
-    table, source = pq.read_table(features), read_list(drops)[0]
-    decision = "" if version or not promotion.exists() else json.loads(promotion.read_text())["reason"]
+    table, source = read_table(features), read_list(drops)[0]
+    decision = "" if version or not promotion.exists() else read_json(promotion)["reason"]
     with open_registry() as client:
         production = aliased_version(client, PRODUCTION)
         current = find_asked(client, version) if version else production
         found = None if current is None else version_meaning(client, current)
         why_not = explain_no_scores(
-            current, found, source, json.loads(meaning.read_text()), branch, asked=bool(version), decision=decision
+            current, found, source, read_json(meaning), branch, asked=bool(version), decision=decision
         )
         content: dict[str, Any] = {
             "drop": meaning.stem,

@@ -4,13 +4,14 @@ The addresses contain tokens and passwords: no function here prints, stores or r
 type and its position in the list.
 """
 
-import json
 import logging
 import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from churn.base.reading import read_json
 
 if TYPE_CHECKING:
     from apprise import NotifyBase
@@ -91,7 +92,7 @@ def read_receipt(path: Path) -> dict[str, Any] | None:
     """Return the receipt of the last message, None if there is none."""
     if not path.exists():
         return None
-    receipt: dict[str, Any] = json.loads(path.read_text())
+    receipt: dict[str, Any] = read_json(path)
     # Older receipts name the field `told`.
     receipt["services"] = [
         {"service": one["service"], "delivered": one.get("delivered", one.get("told", False))}
