@@ -18,7 +18,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # As it was written: make would replace a $ in it.
 override export WHY := $(value WHY)
 
-.PHONY: help install install-test install-docs install-notebook minio summary try-alert up down up-containers down-containers serve push pull prune withdraw migrate-store doctor dashboard notebook run demo check ingest inbox update-drops schedule scheduled-run clear-demo why experiments plots compare report ledger rollback hold release-hold promote rematch score reproduce test test-all bench bench-model bench-drift bench-freshness bench-years bench-promotions try-containers lint docs words site rulegraph lock
+.PHONY: help install install-test install-docs install-notebook minio summary try-alert up down up-containers down-containers serve push pull prune withdraw migrate-store doctor dashboard notebook run demo check ingest inbox update-drops schedule scheduled-run clear-demo why experiments plots compare report ledger rollback hold release-hold promote rematch score reproduce test test-all bench bench-model bench-drift bench-freshness bench-years bench-promotions try-containers lint docs words site rulegraph lock audit
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 24
@@ -187,6 +187,7 @@ lint: install-test install-docs ## format, types, rules, notebooks without outpu
 	@mypy
 	@! git grep -nE '"(execution_count|output_type)": *["0-9]' -- '*.ipynb' || { echo "ERROR: clear the outputs of the notebook before you commit it" >&2; exit 1; }
 	@python scripts words
+	@python scripts audit --pins
 	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet --site-dir .snakemake/site
 
 docs: install ## generate docs/reference from the code
@@ -203,3 +204,6 @@ rulegraph: install ## draw docs/pictures/rulegraph.svg again (needs Graphviz)
 
 lock: install ## resolve requirements.lock and the locks of tests, docs and notebooks again from pyproject.toml
 	@python scripts lock
+
+audit: install-test ## [ADVISORIES=all.zip] [PINS=1]: packages with known vulnerabilities; actions, images, packages not pinned
+	@python scripts audit $(if $(ADVISORIES),--advisories "$(ADVISORIES)") $(if $(PINS),--pins)
