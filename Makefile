@@ -29,6 +29,8 @@ install install-test install-docs install-notebook:
 	@test -x .venv/bin/python && ! test -e .venv/installing && cmp -s requirements.lock .venv/requirements.lock && \
 	  cmp -s requirements$(@:install%=%).lock .venv/requirements$(@:install%=%).lock || \
 	  $(PYTHON) scripts/tools/install.py $(patsubst install-%,%,$(filter install-%,$@))
+	@# Closed before DVC makes them, as its own commands write with the user's umask (scripts/churn/base/private.py).
+	@test -e .dvc/cache || ! test -d .dvc || { mkdir -p -m 700 .dvc/cache .dvc/tmp && chmod go-rwx data; }
 	@git config --get merge.drops.driver >/dev/null 2>&1 || ! git rev-parse --git-dir >/dev/null 2>&1 || \
 	  { .venv/bin/python -m workflow.freshness merge --install && git config merge.drops.driver \
 	    '"$(CURDIR)/.venv/bin/python" "$(CURDIR)/scripts" update_drops --merge %O %A %B'; }

@@ -88,7 +88,7 @@ def evaluate_candidate(
         "production": measured.get(production),
         "min_delta": params["min_delta"],
     }
-    write_json(content, evaluation)
+    write_json(content, evaluation, durable=True)
     print(f"{content['decision']}: {content['reason']}")
 
 

@@ -78,6 +78,7 @@ def promote_model(evaluation: Path, receipt: Path, branch: str = ANY) -> None:
             "previous_version": previous,
         },
         receipt,
+        durable=True,
     )
     now = f"Production is version {production}." if production else "No version is in Production."
     print(f"{decision}: {reason} {now}")

@@ -42,7 +42,7 @@ def publish_drift_report(report: Path, receipt: Path) -> None:
             f"The drift report cannot be published at {uri}: {reason}. Check DRIFT_REPORT_URI (a folder, or "
             "s3://bucket/prefix), its permissions, and for S3 the AWS_* variables; then run again."
         ) from error
-    write_json({"drop": page.stem, "uri": uri, "sha256": hashlib.sha256(content).hexdigest()}, receipt)
+    write_json({"drop": page.stem, "uri": uri, "sha256": hashlib.sha256(content).hexdigest()}, receipt, durable=True)
     print(f"{uri}: {'published' if uploaded else 'already there'}")
 
 

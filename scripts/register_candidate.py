@@ -74,7 +74,7 @@ def register_candidate(receipt: Path, params: dict[str, Any]) -> None:
         if run.info.status != "FINISHED":
             client.set_terminated(run.info.run_id)
     content = {"version": str(version.version), "run_id": run.info.run_id, "digest": candidate.digest}
-    write_json(content | {"identity": candidate.identity, "tracking_uri": tracking_uri()}, receipt)
+    write_json(content | {"identity": candidate.identity, "tracking_uri": tracking_uri()}, receipt, durable=True)
     print(f"{model_name()} version {version.version} is the candidate {candidate.digest}")
 
 

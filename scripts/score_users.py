@@ -96,7 +96,9 @@ def score_users(
         if current is None or why_not:
             if scores.exists():
                 why_not += f" {scores} is of an earlier run."
-            write_json(content | {"model_version": None, "reason": why_not, "users": 0, "files": {}}, receipt)
+            write_json(
+                content | {"model_version": None, "reason": why_not, "users": 0, "files": {}}, receipt, durable=True
+            )
             print(f"No scores: {why_not}")
             return
         number = str(current.version)
@@ -113,13 +115,13 @@ def score_users(
     scored = table.select(["user_id", "as_of_date"])
     for name, values in (columns | {"model_version": [number] * len(table)}).items():
         scored = scored.append_column(name, pa.array(values))
-    with write_whole(scores) as path:
+    with write_whole(scores, durable=True) as path:
         pq.write_table(scored, path, compression="zstd")
-    with write_whole(scores.with_suffix(".csv")) as path:
+    with write_whole(scores.with_suffix(".csv"), durable=True) as path:
         pv.write_csv(for_people(scored), path)
     files = {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in (scores, scores.with_suffix(".csv"))}
     content |= {"model_version": number, "reason": "", "users": len(table), "files": files}
-    write_json(content | {"mean_probability": float(probability.mean())}, receipt)
+    write_json(content | {"mean_probability": float(probability.mean())}, receipt, durable=True)
     print(f"{len(table)} users scored with {model_name()} version {number}; mean {probability.mean():.3f}")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from dotenv import load_dotenv
 
 from churn.base.failures import explain_failure
+from churn.base.private import close_to_others
 
 ENV_FILE = Path(".env")
 INTERRUPTED = 130
@@ -53,19 +54,22 @@ def run_command(main: Callable[[], None]) -> None:
 
 
 def load_environment() -> None:
-    """Add the variables in `.env` to the environment.
+    """Add the variables in `.env` to the environment, and close what holds users' data to other users.
 
     Raises
     ------
     UserError
-        When the file is not text, or may not be read.
+        When the file is not text or may not be read, or CHURN_UMASK is not a umask.
     """
     try:
         load_dotenv(ENV_FILE)
+        close_to_others()
     except UnicodeDecodeError as error:
         raise UserError(f"{ENV_FILE} is not UTF-8 text: byte {error.start + 1} is wrong. Save it as UTF-8.") from None
     except OSError as error:
         raise UserError(explain_failure(error)) from None
+    except ValueError as error:
+        raise UserError(str(error)) from None
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

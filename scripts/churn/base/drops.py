@@ -64,7 +64,7 @@ def write_list(path: Path, source: str, drops: Iterable[date]) -> None:
     """Write data/drops.yaml; the same drops give the same bytes."""
     drops = set(drops)
     count_outputs(path, drops)
-    with write_whole(path) as new:
+    with write_whole(path, durable=True) as new:
         new.write_text(format_list(source, drops))
 
 
@@ -83,7 +83,7 @@ def count_outputs(path: Path, drops: Iterable[date]) -> None:
     lines = read_text(ignore, RESTORE.format(path=ignore)).splitlines() if ignore.exists() else []
     kept = [line for line in lines if not (line.startswith("/data/") and line.rpartition("/")[2] in listed)]
     if kept != lines:
-        with write_whole(ignore) as new:
+        with write_whole(ignore, durable=True) as new:
             new.write_text("\n".join(kept) + "\n")
 
 
