@@ -21,7 +21,7 @@ GIVEN := USERS ENGINE ROWS FAMILY BASE HEAD KEEP WEEKS PAYERS CORES AT WHY NAME 
 FLAGS := ACCEPT COMMIT PUSH INSTALL REMOVE
 $(foreach one,$(GIVEN) $(FLAGS),$(eval override export $(one) := $$(value $(one))))
 
-.PHONY: help install install-test install-docs install-notebook minio summary try-alert up down up-containers down-containers serve push pull prune erase retention withdraw migrate-store doctor dashboard notebook run demo check ingest inbox update-drops schedule scheduled-run clear-demo why experiments plots compare report ledger rollback hold release-hold promote rematch score reproduce test test-all bench bench-model bench-drift bench-freshness bench-years bench-promotions try-containers lint docs words site rulegraph lock
+.PHONY: help install install-test install-docs install-notebook minio summary try-alert up down up-containers down-containers serve push pull prune erase retention withdraw migrate-store doctor dashboard notebook run demo check ingest inbox update-drops schedule scheduled-run clear-demo why experiments plots compare report ledger rollback hold release-hold promote rematch score reproduce test test-all bench bench-model bench-drift bench-freshness bench-years bench-promotions try-containers lint docs words site rulegraph lock audit
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 24
@@ -32,6 +32,8 @@ install install-test install-docs install-notebook:
 	@test -x .venv/bin/python && ! test -e .venv/installing && cmp -s requirements.lock .venv/requirements.lock && \
 	  cmp -s requirements$(@:install%=%).lock .venv/requirements$(@:install%=%).lock || \
 	  $(PYTHON) scripts/tools/install.py $(patsubst install-%,%,$(filter install-%,$@))
+	@# Closed before DVC makes them, as its own commands write with the user's umask (scripts/churn/base/private.py).
+	@test -e .dvc/cache || ! test -d .dvc || { mkdir -p -m 700 .dvc/cache .dvc/tmp && chmod go-rwx data; }
 	@git config --get merge.drops.driver >/dev/null 2>&1 || ! git rev-parse --git-dir >/dev/null 2>&1 || \
 	  { .venv/bin/python -m workflow.freshness merge --install && git config merge.drops.driver \
 	    '"$(CURDIR)/.venv/bin/python" "$(CURDIR)/scripts" update_drops --merge %O %A %B'; }
@@ -198,6 +200,7 @@ lint: install-test install-docs ## format, types, rules, notebooks without outpu
 	@mypy
 	@! git grep -nE '"(execution_count|output_type)": *["0-9]' -- '*.ipynb' || { echo "ERROR: clear the outputs of the notebook before you commit it" >&2; exit 1; }
 	@python scripts words
+	@python scripts audit --pins
 	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet --site-dir .snakemake/site
 
 docs: install ## generate docs/reference from the code
@@ -214,3 +217,6 @@ rulegraph: install ## draw docs/pictures/rulegraph.svg again (needs Graphviz)
 
 lock: install ## resolve requirements.lock and the locks of tests, docs and notebooks again from pyproject.toml
 	@python scripts lock
+
+audit: install-test ## [ADVISORIES=all.zip] [PINS=1]: packages with known vulnerabilities; actions, images, packages not pinned
+	@python scripts audit $(if $(ADVISORIES),--advisories "$(ADVISORIES)") $(if $(PINS),--pins)

@@ -4,26 +4,26 @@ import os
 import sys
 from pathlib import Path
 
-from dotenv import load_dotenv
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 min_version("9.0")
 sys.path[:0] = [f"{workflow.basedir}/scripts", workflow.basedir]
 
-from churn.base.command import ENV_FILE, UserError
+from churn.base.command import UserError, load_environment
 from churn.base.drops import read_drops, update_list
+from churn.base.failures import explain_failure
 from churn.base.params import read_params
 from churn.release.registry import tracking_uri
 from workflow.freshness import Freshness
 
-load_dotenv(ENV_FILE)
 try:
+    load_environment()
     params = read_params(Path("params.yaml"))
     update_list(Path("data/drops.yaml"))
     DROPS = [str(drop) for drop in read_drops(Path("data/drops.yaml"))]
-except UserError as error:
-    raise WorkflowError(str(error))
+except (UserError, OSError) as error:
+    raise WorkflowError(str(error) if isinstance(error, UserError) else explain_failure(error))
 
 config.setdefault("pull", os.environ.get("CHURN_PULL", ""))
 fresh = Freshness(workflow, hint="make pull, or CHURN_PULL=1; for the demo: make demo")

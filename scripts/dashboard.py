@@ -10,12 +10,10 @@ Start it with `make dashboard`, or in the folder of the repository with `streaml
 import logging
 import os
 from functools import partial
-from pathlib import Path
 
 import streamlit as st
-from dotenv import load_dotenv
 
-from churn.base.command import UserError
+from churn.base.command import UserError, load_environment
 from churn.dashboard.cards import set_style
 from churn.dashboard.notices import plain, show_problem
 from churn.dashboard.pages import drift, explanation, history, one_user, overview, scores
@@ -82,7 +80,11 @@ def current_record(title: str) -> Record:
 
 
 if __name__ == "__main__":
-    load_dotenv(Path(".env"))
+    try:
+        load_environment()
+    except UserError as error:
+        st.error(plain(error))
+        st.stop()
     # Report soon that MLflow is down: two attempts of at most 8 seconds.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "8")

@@ -17,7 +17,6 @@ Writes
 """
 
 import argparse
-import json
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from churn.base.command import run_command
 from churn.base.drops import read_drops
 from churn.base.files import write_json, write_whole
 from churn.base.params import read_section
+from churn.base.reading import read_json
 from churn.drift.history import save_history
 from churn.drift.limits import apply_limit, apply_limits, compare_churn_rates, find_alarms, find_model_alarms
 from churn.drift.measures import PREDICTION, compare_column
@@ -68,7 +68,7 @@ def detect_drift(
     params : dict
         Sections measure_drift and detect_drift of params.yaml.
     """
-    target = compare_churn_rates(json.loads(training_set.read_text()), params["target_threshold"])
+    target = compare_churn_rates(read_json(training_set), params["target_threshold"])
     weeks = [read_week(measures / f"{day}.json", params) for day in read_drops(drops)]
     newest = weeks[-1]
     current, reference = add_scores(sample, newest["drop"], load_scorer(model / "scorer.onnx"))
@@ -90,7 +90,7 @@ def detect_drift(
 
 def read_week(metrics: Path, params: dict[str, Any]) -> dict[str, Any]:
     """Return what was measured of a drop, with what that means by the limits."""
-    week = apply_limits(json.loads(metrics.read_text()), params)
+    week = apply_limits(read_json(metrics), params)
     return week | {"alarms": find_alarms(week, params), "prediction": None}
 
 

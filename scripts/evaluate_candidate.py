@@ -10,16 +10,14 @@ Writes
 """
 
 import argparse
-import json
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from churn.base.command import run_command
 from churn.base.files import write_json
 from churn.base.params import read_section
+from churn.base.reading import read_json, read_table
 from churn.release.comparison import join_holdout, measure_scores, read_min_delta, score_version
 from churn.release.fit_to_score import is_demos
 from churn.release.gates import NO_PRODUCTION, decide
@@ -58,9 +56,9 @@ def evaluate_candidate(
     UserError
         When Production cannot be loaded or cannot score the holdout, or MLflow does not answer.
     """
-    rows, today = pq.read_table(holdout), rows_meaning(training_set)
+    rows, today = read_table(holdout), rows_meaning(training_set)
     holdout_date = max(rows["as_of_date"].to_pylist())
-    version = json.loads(candidate.read_text())["version"]
+    version = read_json(candidate)["version"]
     params = params | {"min_delta": read_min_delta(params)}
     with open_registry() as client:
         current = aliased_version(client, PRODUCTION)
@@ -90,7 +88,7 @@ def evaluate_candidate(
         "production": measured.get(production),
         "min_delta": params["min_delta"],
     }
-    write_json(content, evaluation)
+    write_json(content, evaluation, durable=True)
     print(f"{content['decision']}: {content['reason']}")
 
 

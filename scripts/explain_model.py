@@ -15,7 +15,6 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 with warnings.catch_warnings():
     # shap 0.51 uses an API that matplotlib 3.11 is about to deprecate.
@@ -25,6 +24,7 @@ with warnings.catch_warnings():
 from churn.base.command import run_command
 from churn.base.files import write_json, write_whole
 from churn.base.params import read_section
+from churn.base.reading import read_table
 from churn.features.user_hash import hash_users
 from churn.pictures import save_picture
 from churn.scoring.explanation import Explanation, explain_rows
@@ -49,7 +49,7 @@ def explain_model(model: Path, holdout: Path, output: Path, params: dict[str, An
     UserError
         When the holdout lacks one of the model's features.
     """
-    rows = choose_sample(pq.read_table(holdout), params["sample_rows"])
+    rows = choose_sample(read_table(holdout), params["sample_rows"])
     explanation = explain_rows(model / "scorer.onnx", rows)
     features = explanation.features
     mean_abs = np.abs(explanation.values).mean(axis=0)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from churn.base.command import UserError, run_command
 from churn.base.files import write_json
 from churn.base.params import read_section
+from churn.base.reading import read_json
 from churn.release.branch import ANY, explain_other_branch
 from churn.release.ledger import PROMOTE, Entry, Move, finish_last_entry, move_production, show_hold
 from churn.release.names import model_name
@@ -47,7 +48,7 @@ def promote_model(evaluation: Path, receipt: Path, branch: str = ANY) -> None:
         When Production has changed since the comparison, someone else promotes at the same time, or MLflow does not
         answer.
     """
-    content = json.loads(evaluation.read_text())
+    content = read_json(evaluation)
     candidate, decision, reason = content["candidate"]["version"], content["decision"], content["reason"]
     with open_registry() as client:
         last = finish_last_entry(client)
@@ -77,6 +78,7 @@ def promote_model(evaluation: Path, receipt: Path, branch: str = ANY) -> None:
             "previous_version": previous,
         },
         receipt,
+        durable=True,
     )
     now = f"Production is version {production}." if production else "No version is in Production."
     print(f"{decision}: {reason} {now}")

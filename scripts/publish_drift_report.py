@@ -9,13 +9,13 @@ Writes
 
 import argparse
 import hashlib
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from churn.base.command import UserError, run_command
 from churn.base.files import write_json
+from churn.base.reading import read_json
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -42,7 +42,7 @@ def publish_drift_report(report: Path, receipt: Path) -> None:
             f"The drift report cannot be published at {uri}: {reason}. Check DRIFT_REPORT_URI (a folder, or "
             "s3://bucket/prefix), its permissions, and for S3 the AWS_* variables; then run again."
         ) from error
-    write_json({"drop": page.stem, "uri": uri, "sha256": hashlib.sha256(content).hexdigest()}, receipt)
+    write_json({"drop": page.stem, "uri": uri, "sha256": hashlib.sha256(content).hexdigest()}, receipt, durable=True)
     print(f"{uri}: {'published' if uploaded else 'already there'}")
 
 
@@ -72,7 +72,7 @@ def explain_loss(receipt: Path) -> str:
         return ""
     import fsspec
 
-    uri = json.loads(receipt.read_text())["uri"]
+    uri = read_json(receipt)["uri"]
     # Asked at the start of each run, which must not wait for a store that is down.
     timeouts = {"connect_timeout": 3, "read_timeout": 3, "retries": {"max_attempts": 1}}
     impatient = {"config_kwargs": timeouts} if uri.startswith("s3:") else {}

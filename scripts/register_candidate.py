@@ -10,17 +10,15 @@ Writes
 """
 
 import argparse
-import json
 import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow.parquet as pq
-
 from churn.base.command import run_command
 from churn.base.files import write_json
 from churn.base.params import read_params
+from churn.base.reading import read_json, read_table
 from churn.release.candidate import CANDIDATE, CARD, METRICS, PLOTS, TRAINING, save_dataset, save_scorer
 from churn.release.flatten import flatten
 from churn.release.identity import IDENTITY_TAG, Identity, choose_version, read_identity
@@ -77,7 +75,7 @@ def register_candidate(receipt: Path, params: dict[str, Any]) -> None:
         if run.info.status != "FINISHED":
             client.set_terminated(run.info.run_id)
     content = {"version": str(version.version), "run_id": run.info.run_id, "digest": candidate.digest}
-    write_json(content | {"identity": candidate.identity, "tracking_uri": tracking_uri()}, receipt)
+    write_json(content | {"identity": candidate.identity, "tracking_uri": tracking_uri()}, receipt, durable=True)
     print(f"{model_name()} version {version.version} is the candidate {candidate.digest}")
 
 
@@ -120,7 +118,7 @@ def log_contents(client: "MlflowClient", run: "Run", params: dict[str, Any]) -> 
         (folder / "dataset").mkdir()
         save_dataset(folder / "dataset" / "churn_features.parquet")
         scorer = shutil.copyfile(CANDIDATE / "scorer.onnx", Path(temporary) / "scorer.onnx")
-        save_scorer(scorer, pq.read_table(TRAINING / "holdout.parquet"), folder / "model")
+        save_scorer(scorer, read_table(TRAINING / "holdout.parquet"), folder / "model")
         client.log_artifact(run_id, str(folder / CARD.name))
         for path in sorted(path for path in folder.iterdir() if path.is_dir()):
             client.log_artifacts(run_id, str(path), path.name)
@@ -144,7 +142,7 @@ def log_grid(client: "MlflowClient", run: "Run") -> None:
     """Log a child run for each grid point, named by commit and point; continue those that a killed process left."""
     from mlflow.entities import Metric, Param
 
-    trained = json.loads((METRICS / "train_model.json").read_text())
+    trained = read_json(METRICS / "train_model.json")
     parent = f"tags.mlflow.parentRunId = '{run.info.run_id}'"
     # The parent's commit: a killed run may be continued at a later one.
     commit = run.data.tags["git_commit"][:7]
@@ -153,7 +151,7 @@ def log_grid(client: "MlflowClient", run: "Run") -> None:
         child.info.run_name.removeprefix(f"{commit} "): child
         for child in find_runs(client, run.info.experiment_id, parent)
     }
-    for result in json.loads((PLOTS / "grid.json").read_text()):
+    for result in read_json(PLOTS / "grid.json"):
         point = {name: result[name] for name in sorted(trained["best_params"])}
         name = ", ".join(f"{parameter} {value}" for parameter, value in point.items())
         tags = {"mlflow.parentRunId": run.info.run_id, "cv_metric": trained["cv_metric"]}

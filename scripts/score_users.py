@@ -13,7 +13,6 @@ Writes
 
 import argparse
 import hashlib
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +27,7 @@ from churn.base.command import UserError, run_command
 from churn.base.drops import read_list
 from churn.base.files import write_json, write_whole
 from churn.base.params import read_section
+from churn.base.reading import read_json, read_table
 from churn.release.branch import explain_other_branch
 from churn.release.fit_to_score import is_demos, other_features
 from churn.release.loading import load_version
@@ -81,14 +81,14 @@ def score_users(
         When the version does not exist, was trained on features of another meaning or on one that no longer exists, its
         files were changed, or MLflow does not answer.
     """
-    table, source = pq.read_table(features), read_list(drops)[0]
-    decision = "" if version or not promotion.exists() else json.loads(promotion.read_text())["reason"]
+    table, source = read_table(features), read_list(drops)[0]
+    decision = "" if version or not promotion.exists() else read_json(promotion)["reason"]
     with open_registry() as client:
         production = aliased_version(client, PRODUCTION)
         current = find_asked(client, version) if version else production
         found = None if current is None else version_meaning(client, current)
         why_not = explain_no_scores(
-            current, found, source, json.loads(meaning.read_text()), branch, asked=bool(version), decision=decision
+            current, found, source, read_json(meaning), branch, asked=bool(version), decision=decision
         )
         content: dict[str, Any] = {
             "drop": meaning.stem,
@@ -97,7 +97,9 @@ def score_users(
         if current is None or why_not:
             if scores.exists():
                 why_not += f" {scores} is of an earlier run."
-            write_json(content | {"model_version": None, "reason": why_not, "users": 0, "files": {}}, receipt)
+            write_json(
+                content | {"model_version": None, "reason": why_not, "users": 0, "files": {}}, receipt, durable=True
+            )
             print(f"No scores: {why_not}")
             return
         number = str(current.version)
@@ -113,13 +115,13 @@ def score_users(
     scored = table.select(["user_id", "as_of_date"])
     for name, values in (columns | {"model_version": [number] * len(table)}).items():
         scored = scored.append_column(name, pa.array(values))
-    with write_whole(scores) as path:
+    with write_whole(scores, durable=True) as path:
         pq.write_table(scored, path, compression="zstd")
-    with write_whole(scores.with_suffix(".csv")) as path:
+    with write_whole(scores.with_suffix(".csv"), durable=True) as path:
         pv.write_csv(for_people(scored), path)
     files = {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in (scores, scores.with_suffix(".csv"))}
     content |= {"model_version": number, "reason": "", "users": len(table), "files": files}
-    write_json(content | {"mean_probability": float(probability.mean())}, receipt)
+    write_json(content | {"mean_probability": float(probability.mean())}, receipt, durable=True)
     print(f"{len(table)} users scored with {model_name()} version {number}; mean {probability.mean():.3f}")
 
 

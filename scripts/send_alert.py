@@ -66,7 +66,7 @@ def send_alert(root: Path, inbox: Path, receipt: Path) -> None:
         title, lines, kind = write_message(results, users, new)
         services = send_message(title, lines, kind)
     content = {"title": title, "lines": lines, "kind": kind, "outcome": outcome, "rejected": list(rejected)}
-    write_json(content | {"services": services}, receipt)
+    write_json(content | {"services": services}, receipt, durable=True)
     delivered = [one["service"] for one in services if one["delivered"]]
     print(f"{title}: delivered to {', '.join(delivered) or 'nobody'}")
 

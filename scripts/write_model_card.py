@@ -8,7 +8,6 @@ Writes
 """
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from churn.base.command import run_command
 from churn.base.files import write_whole
 from churn.base.markdown import escape, write_table
 from churn.base.params import read_section
+from churn.base.reading import read_json
 from churn.evaluation.differences import describe_differences
 from churn.evaluation.gains import describe_gains
 
@@ -38,9 +38,7 @@ def write_model_card(
     params : dict
         Section write_model_card of params.yaml.
     """
-    data, quality, by_segment, strengths = (
-        json.loads(path.read_text()) for path in (training_set, metrics, segments, shap)
-    )
+    data, quality, by_segment, strengths = (read_json(path) for path in (training_set, metrics, segments, shap))
     parts = [
         "# Model card of the churn model",
         describe_purpose(data),

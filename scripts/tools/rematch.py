@@ -11,18 +11,17 @@ Writes
 """
 
 import argparse
-import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import yaml
 
 from churn.base.command import UserError, run_command
 from churn.base.files import write_json, write_whole
 from churn.base.params import read_params
+from churn.base.reading import read_json, read_table
 from churn.features.table import feature_names
 from churn.release.comparison import join_holdout, measure_scores, read_min_delta, score_version
 from churn.release.gates import decide
@@ -55,8 +54,8 @@ def rematch(evaluation: Path, folder: Path, params: dict[str, Any]) -> str:
     """
     if not evaluation.exists():
         raise UserError(f"{evaluation} is missing: there is no candidate yet. Run: make run")
-    candidate = json.loads(evaluation.read_text())["candidate"]["version"]
-    rows = pq.read_table(HOLDOUT)
+    candidate = read_json(evaluation)["candidate"]["version"]
+    rows = read_table(HOLDOUT)
     with open_registry() as client:
         current = aliased_version(client, PRODUCTION)
         if current is None:

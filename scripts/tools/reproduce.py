@@ -7,7 +7,6 @@ Writes
 """
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from churn.base.command import UserError, run_command
 from churn.base.drops import read_drops
+from churn.base.reading import read_json
 from churn.deliveries.folders import file_md5s, folder_md5, tracked_md5
 from churn.release.candidate import CANDIDATE, METRICS
 from churn.release.flatten import flatten
@@ -70,7 +70,7 @@ def reproduce(version: str, keep: Path | None) -> bool:
         print(f"Running the stages of commit {commit[:7]} again, with {len(drops)} drops; log: {log}", flush=True)
         if run_dvc(project, ["repro", "--force", "--no-run-cache", "train_model"], log):
             raise UserError(f"Commit {commit[:7]} does not run here: {last_line(log)}. The whole log: {log}")
-        metrics = json.loads((project / METRICS / "train_model.json").read_text())
+        metrics = read_json(project / METRICS / "train_model.json")
         digest = output_digest(str(CANDIDATE), project / "dvc.lock")
         notes = list(read_notes(project, registered))
     reproduced = {name: float(value) for name, value in flatten(metrics).items() if isinstance(value, int | float)}

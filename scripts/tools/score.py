@@ -7,12 +7,12 @@ Writes
 """
 
 import argparse
-import json
 import subprocess
 from pathlib import Path
 
 from churn.base.command import UserError, run_command
 from churn.base.drops import parse_drop, read_drops
+from churn.base.reading import read_json
 
 RECEIPT = "reports/release/score_users/{drop}.json"
 
@@ -44,7 +44,7 @@ def score(drop: str, version: str = "", cores: str = "all") -> None:
     command = ["snakemake", "--cores", cores, receipt, "--config", *config]
     if subprocess.run(command, check=False).returncode:
         raise UserError(f"Drop {drop} was not scored; the message above says why. Log: logs/score_users/{drop}.log")
-    found = json.loads(Path(receipt).read_text())
+    found = read_json(Path(receipt))
     if found["model_version"] is None:
         raise UserError(f"Drop {drop} was not scored: {found['reason']}")
     if found["model_version"] != found["production_version"] and drop == str(drops[-1]):

@@ -5,12 +5,16 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 
 import pytest
 from conftest import ENVIRONMENT, ROOT
 
-from churn.base.files import remove_scratch, scratch_folder, write_whole
+from churn.base.drops import write_list
+from churn.base.files import remove_scratch, scratch_folder, write_json, write_whole
+from churn.deliveries.aside import move
+from churn.stack.private_files import write_private
 
 SLEEPER = """
 import sys, time
@@ -70,3 +74,34 @@ def test_a_target_inside_a_scratch_folder_is_written_whole_too(tmp_path):
             new.write_text("whole")
         assert (folder / "inner").read_text() == "whole"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_must_not_be_lost_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
+    calls, fsync, replace = [], os.fsync, Path.replace
+
+    def record_fsync(descriptor):
+        calls.append(("fsync", os.readlink(f"/proc/self/fd/{descriptor}").replace(str(tmp_path), "")))
+        fsync(descriptor)
+
+    def record_replace(path, target):
+        calls.append(("replace", str(target).replace(str(tmp_path), "")))
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", record_fsync)
+    monkeypatch.setattr(Path, "replace", record_replace)
+    with write_whole(tmp_path / "drop", durable=True) as new:
+        new.mkdir()
+        (new / "a.csv").write_text("row")
+    scratch = calls[0][1].removesuffix("/a.csv")
+    assert calls == [("fsync", f"{scratch}/a.csv"), ("fsync", scratch), ("replace", "/drop"), ("fsync", "")]
+    calls.clear()
+    write_json({"version": 3}, tmp_path / "receipt.json", durable=True)
+    assert [call for call, _ in calls] == ["fsync", "replace", "fsync"] and calls[-1][1] == ""
+    calls.clear()
+    write_private(tmp_path / ".env", "NAME=value\n")
+    move(tmp_path / "drop", tmp_path / ".done")
+    write_list(tmp_path / "drops.yaml", "own", [date(2026, 3, 1)])
+    assert [path for call, path in calls if call == "fsync" and ".writing" not in path] == ["", "/.done", "", ""]
+    calls.clear()
+    write_json({}, tmp_path / "metrics.json")
+    assert [call for call, _ in calls] == ["replace"]

@@ -161,7 +161,7 @@ def versions(name: str) -> dict[str, str]:
 def test_the_example_has_every_variable():
     example = dotenv_values(ROOT / ".env.example")
     others = {"SPARK_EVENT_LOG_DIR", "PYSPARK_PYTHON", "CHURN_INBOX", "CHURN_NOTIFY_URLS", "CHURN_PULL"}
-    others |= {"COMPOSE_PROJECT_NAME", "SPARK_PROPERTIES_FILE"}
+    others |= {"COMPOSE_PROJECT_NAME", "SPARK_PROPERTIES_FILE", "CHURN_UMASK"}
     assert set(example) == {*DEFAULTS, *SECRETS, *ADDRESSES, *AWS, *others}
     assert {name: example[name] for name in DEFAULTS} == DEFAULTS
     assert not any(example[name] for name in SECRETS)

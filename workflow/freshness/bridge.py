@@ -18,6 +18,7 @@ In a Snakefile:
 """
 
 import contextlib
+import errno
 import logging
 import os
 import shutil
@@ -35,9 +36,11 @@ from .look import last_look
 from .needs import find_needs, with_those_before
 from .progress import show_lines
 from .release_steps import changes, make_receipt, read_receipt
-from .state import IGNORE, OUTCOMES, PLAN, STATE, some, stamp, stop, write_whole
+from .state import IGNORE, OUTCOMES, PLAN, STATE, explain, some, stamp, stop, write_whole
 from .steps import Makers, Step, find_reasons, overlap, read_plan, write_plan
 from .why import summarize_outcomes
+
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class Freshness:
@@ -113,7 +116,8 @@ class Freshness:
             Returns why what the step made outside no longer counts, "" if it does; asked only if nothing else changed.
         """
         if self.workflow.is_main_process:
-            changed = changes(make_receipt(uses, settings, self._recorded), read_receipt(name), settings)
+            with writing_state():
+                changed = changes(make_receipt(uses, settings, self._recorded), read_receipt(name), settings)
             if not changed and (reason := lost()):
                 changed = [reason]
             self.steps[name] = Step(name, "release", uses, makes, changed, settings)
@@ -251,13 +255,16 @@ class Freshness:
 
 @contextlib.contextmanager
 def writing_state() -> Iterator[None]:
-    """Turn an error of the disk into one message."""
+    """Turn an error of the disk, of a file or of memory into one message."""
     try:
         yield
     except OSError as error:
         # Snakemake's own log is on the same disk: it would print a traceback for each line.
         logging.raiseExceptions = False
-        stop(f"Cannot write {error.filename or STATE}: {error.strerror}. Nothing was run.")
+        verb = "write" if error.errno in DISK_ERRORS else "read or write"
+        stop(f"Cannot {verb} {error.filename or STATE}: {error.strerror}. Nothing was run.")
+    except (MemoryError, UnicodeDecodeError) as error:
+        stop(f"{explain(error)} Nothing was run.")
 
 
 def write_token(step: Step) -> None:

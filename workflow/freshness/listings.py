@@ -18,10 +18,10 @@ from .state import LISTINGS, write_whole
 
 
 def read_listing(digest: str) -> Listing | None:
-    """Return the files behind a folder's hash, None if no listing of it is kept."""
+    """Return the files behind a folder's hash, None if no whole listing of it is kept."""
     try:
         listing: Listing = json.loads((LISTINGS / digest).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         return None
     return listing
 

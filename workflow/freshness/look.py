@@ -86,11 +86,10 @@ def last_look() -> dict[str, Any] | None:
     """Return DVC's last answer if it stands, else None."""
     try:
         look = json.loads(LOOK.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        about, answer = look["watched"], look["answer"]
+        watched = Watched(set(about["paths"]), set(about["pruned"]), about["others"])
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
         return None
-    about = look["watched"]
-    watched = Watched(set(about["paths"]), set(about["pruned"]), about["others"])
-    answer: dict[str, Any] = look["answer"]
     return answer if watched.digest() == look["digest"] else None
 
 

@@ -74,7 +74,7 @@ def _read(path: Path) -> dict[str, Any]:
 
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         stop(f"{path} is not YAML: {error}")
     if not isinstance(content or {}, dict):
         stop(f"{path} is not a list of stages with options, as in `train: {{{EXAMPLE}}}`.")

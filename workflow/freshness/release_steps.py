@@ -37,9 +37,12 @@ def make_receipt(uses: list[str], settings: dict[str, str], recorded: dict[str, 
 
 
 def read_receipt(name: str) -> Receipt:
-    """Return the receipt of the step's last success; empty if it never succeeded here."""
+    """Return the receipt of the step's last success; empty if it never succeeded here, or the receipt is damaged."""
     path = RECEIPTS / f"{name}.json"
-    receipt: Receipt = json.loads(path.read_text()) if path.exists() else {}
+    try:
+        receipt: Receipt = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
     return receipt
 
 

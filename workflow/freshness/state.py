@@ -85,8 +85,23 @@ def stop(message: str) -> NoReturn:
 
 
 def exit_with(job: Callable[[], int]) -> NoReturn:
-    """End this process with the job's exit code; an error of the disk is one line, not a traceback."""
+    """End this process with the job's exit code; an error of a file or of memory is one line, not a traceback."""
     try:
         sys.exit(job())
-    except OSError as error:
-        sys.exit(f"ERROR: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except FAILURES as error:
+        sys.exit(f"ERROR: {explain(error)}")
+
+
+# What the machine or a file causes, not the code.
+FAILURES = (OSError, MemoryError, UnicodeDecodeError)
+
+
+def explain(error: BaseException) -> str:
+    """Return what went wrong and where, in one line."""
+    if isinstance(error, MemoryError):
+        return "not enough memory. Stop other programs, or run fewer steps at once: --cores 1."
+    if isinstance(error, UnicodeDecodeError):
+        return f"a file that DVC or Snakemake reads is not UTF-8 text ({error.reason} at byte {error.start + 1})."
+    return str(error)

@@ -10,7 +10,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from .state import PLAN, TOKENS, file_name, some, stamp, write_whole
+from .state import PLAN, TOKENS, file_name, some, stamp, stop, write_whole
 
 # The part of DVC's name of a stage that says where it is defined, if not in the root.
 DEFINITION = re.compile(r"^(.*?\.ya?ml):")
@@ -162,5 +162,10 @@ def write_plan(steps: Iterable[Step]) -> None:
 
 def read_plan() -> dict[str, Step]:
     """Return the steps as the main Snakemake process found them, by name; empty if none has."""
-    steps = [Step(**step) for step in json.loads(PLAN.read_text())] if PLAN.exists() else []
+    try:
+        steps = [Step(**step) for step in json.loads(PLAN.read_text(encoding="utf-8"))]
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError):
+        stop(f"{PLAN} is damaged. Run snakemake --dry-run: it writes the plan again.")
     return {step.name: step for step in steps}

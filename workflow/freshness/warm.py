@@ -29,7 +29,7 @@ from dvc.ui import ui
 from .ask_dvc import RefusalError, ask_dvc
 from .dvc_job import bring_up_to_date
 from .loaded import Loaded
-from .state import SOCKET
+from .state import FAILURES, SOCKET, explain
 from .steps import Step, read_plan
 
 # Most jobs that can run at once.
@@ -146,6 +146,9 @@ def serve(arguments: argparse.Namespace) -> int:
         except RefusalError as error:
             refusal = " ".join(str(error).split())
             answer = {"refusal": str(error)}
+        except FAILURES as error:
+            refusal = explain(error)
+            answer = {"refusal": refusal}
         with contextlib.suppress(BrokenPipeError):
             connection.sendall(json.dumps(answer).encode() + b"\n")
         Jobs(listener, connection, loaded, refusal).serve()

@@ -4,13 +4,15 @@ The addresses contain tokens and passwords: no function here prints, stores or r
 type and its position in the list.
 """
 
-import json
 import logging
 import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from churn.base.command import UserError
+from churn.base.reading import read_json
 
 if TYPE_CHECKING:
     from apprise import NotifyBase
@@ -88,10 +90,13 @@ def explain(service: str, number: int) -> str:
 
 
 def read_receipt(path: Path) -> dict[str, Any] | None:
-    """Return the receipt of the last message, None if there is none."""
+    """Return the receipt of the last message, None if there is none that can be read."""
     if not path.exists():
         return None
-    receipt: dict[str, Any] = json.loads(path.read_text())
+    try:
+        receipt: dict[str, Any] = read_json(path)
+    except UserError:
+        return None
     # Older receipts name the field `told`.
     receipt["services"] = [
         {"service": one["service"], "delivered": one.get("delivered", one.get("told", False))}
@@ -101,6 +106,8 @@ def read_receipt(path: Path) -> dict[str, Any] | None:
 
 
 def has_undelivered(path: Path) -> bool:
-    """Return whether a service has not received the message of a receipt."""
+    """Return whether a service has not received the message of a receipt; a damaged receipt does not say so."""
     receipt = read_receipt(path)
-    return receipt is not None and not all(one["delivered"] for one in receipt["services"])
+    if receipt is None:
+        return path.exists()
+    return not all(one["delivered"] for one in receipt["services"])

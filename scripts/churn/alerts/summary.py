@@ -1,10 +1,10 @@
 """Summarise the result of a run in a few lines."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from churn.base.command import UserError
+from churn.base.reading import read_json
 from churn.drift.verdict import describe_drift
 from churn.evaluation.gains import describe_gains
 from churn.release.lookup import read_aliases
@@ -129,5 +129,5 @@ def read_result(path: Path) -> dict[str, Any]:
     """Return the content of a JSON file; raise `UserError` if the run has not written it yet."""
     if not path.exists():
         raise UserError(f"{path} is missing: the pipeline has not finished. Run: snakemake --cores all")
-    content: dict[str, Any] = json.loads(path.read_text())
+    content: dict[str, Any] = read_json(path)
     return content

@@ -1,17 +1,20 @@
 """Run a script: an error that the user can fix ends in one clear message, never in a traceback."""
 
 import difflib
-import errno
 import gc
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from dotenv import load_dotenv
 
+from churn.base.failures import explain_failure
+from churn.base.private import close_to_others
+
 ENV_FILE = Path(".env")
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+INTERRUPTED = 130
 
 
 class UserError(Exception):
@@ -22,24 +25,51 @@ class UserError(Exception):
 
 
 def run_command(main: Callable[[], None]) -> None:
-    """Run a script's `main`; if it raises `UserError`, print the message and exit with code 1.
+    """Run a script's `main`; print an error that the user can fix as one message, and exit with code 1.
 
+    That is a `UserError`, and what the machine or a file causes: permissions, memory, a full disk, a damaged file.
     Servers and logins from `.env` are added to the environment first; variables that are already set win.
+    `python -X dev` shows the traceback of each.
     """
-    load_dotenv(ENV_FILE)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("churn").setLevel(logging.INFO)
     # A step is short, and importing MLflow or Evidently creates a million objects that are never freed: collecting
     # garbage among them would cost a second.
     gc.disable()
     try:
+        load_environment()
         main()
-    except UserError as error:
-        sys.exit(f"ERROR: {error}")
-    except OSError as error:
-        if error.errno not in DISK_ERRORS:
+    except KeyboardInterrupt:
+        sys.stderr.write("ERROR: stopped by Ctrl+C. Run it again: it goes on from here.\n")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of the output has ended, as `head` does: there is nobody left to print to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        message = str(error) if isinstance(error, UserError) else explain_failure(error)
+        if not message or sys.flags.dev_mode:
             raise
-        sys.exit(f"ERROR: {error.strerror}: {error.filename or 'the output'}. Fix this, then run again.")
+        sys.exit(f"ERROR: {message}")
+
+
+def load_environment() -> None:
+    """Add the variables in `.env` to the environment, and close what holds users' data to other users.
+
+    Raises
+    ------
+    UserError
+        When the file is not text or may not be read, or CHURN_UMASK is not a umask.
+    """
+    try:
+        load_dotenv(ENV_FILE)
+        close_to_others()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{ENV_FILE} is not UTF-8 text: byte {error.start + 1} is wrong. Save it as UTF-8.") from None
+    except OSError as error:
+        raise UserError(explain_failure(error)) from None
+    except ValueError as error:
+        raise UserError(str(error)) from None
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -13,10 +13,12 @@ import yaml
 
 from churn.base.command import UserError
 from churn.base.files import write_whole
+from churn.base.reading import read_text
 
 SOURCES = ("none", "demo", "own")
 # The folder in data/drift that the first drop has before it.
 START = "start"
+RESTORE = "Restore it: git checkout {path}"
 
 
 def read_drops(path: Path) -> list[date]:
@@ -41,17 +43,18 @@ def read_list(path: Path) -> tuple[str, list[date]]:
     UserError
         When the list is not a YAML mapping, names an unknown source, or contains anything but dates.
     """
-    if path.exists() and "<<<<<<< " in path.read_text():
+    text = read_text(path, RESTORE.format(path=path)) if path.exists() else ""
+    if "<<<<<<< " in text:
         raise UserError(
             f"{path} holds the conflict markers of a merge. Keep the drops of both sides: delete only the lines with "
             "<<<<<<<, ======= and >>>>>>>."
         )
     try:
-        listed = (yaml.safe_load(path.read_text()) if path.exists() else None) or {}
+        listed = yaml.safe_load(text) or {}
         source, drops = listed.get("source", "none"), listed.get("drops") or []
         days = sorted({parse_drop(str(drop)) for drop in drops})
-    except (yaml.YAMLError, AttributeError, TypeError) as error:
-        raise UserError(f"{path} cannot be read ({error}). Restore it: git checkout {path}") from None
+    except (yaml.YAMLError, AttributeError, TypeError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read ({error}). {RESTORE.format(path=path)}") from None
     if source not in SOURCES:
         raise UserError(f"{path}: source is {source!r}, but must be one of {', '.join(SOURCES)}.")
     return source, days
@@ -61,14 +64,14 @@ def write_list(path: Path, source: str, drops: Iterable[date]) -> None:
     """Write data/drops.yaml; the same drops give the same bytes."""
     drops = set(drops)
     count_outputs(path, drops)
-    with write_whole(path) as new:
+    with write_whole(path, durable=True) as new:
         new.write_text(format_list(source, drops))
 
 
 def update_list(path: Path) -> None:
     """Write the list again if it was edited by hand, or by a version that wrote less: then DVC cannot read dvc.yaml."""
     source, drops = read_list(path)
-    if path.exists() and path.read_text() != format_list(source, drops):
+    if path.exists() and read_text(path) != format_list(source, drops):
         write_list(path, source, drops)
     else:
         count_outputs(path, drops)
@@ -77,10 +80,10 @@ def update_list(path: Path) -> None:
 def count_outputs(path: Path, drops: Iterable[date]) -> None:
     """Take listed drops out of .dvcignore, where they are if they were once withdrawn; DVC refuses such outputs."""
     ignore, listed = path.absolute().parents[1] / ".dvcignore", {str(day) for day in drops}
-    lines = ignore.read_text().splitlines() if ignore.exists() else []
+    lines = read_text(ignore, RESTORE.format(path=ignore)).splitlines() if ignore.exists() else []
     kept = [line for line in lines if not (line.startswith("/data/") and line.rpartition("/")[2] in listed)]
     if kept != lines:
-        with write_whole(ignore) as new:
+        with write_whole(ignore, durable=True) as new:
             new.write_text("\n".join(kept) + "\n")
 
 

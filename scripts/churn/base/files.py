@@ -73,23 +73,52 @@ def _locked(path: Path, wait: bool = True) -> Iterator[None]:
 
 
 @contextmanager
-def write_whole(target: Path) -> Iterator[Path]:
+def write_whole(target: Path, durable: bool = False) -> Iterator[Path]:
     """Yield a temporary path, and move it to `target` when the block succeeds.
 
     The path may become a file or a folder. When the block raises, nothing is left behind and an older `target` is
     unchanged.
+
+    Parameters
+    ----------
+    target : Path
+        The file or folder to write.
+    durable : bool
+        Wait until the disk has it: a power cut soon after a rename may leave an empty file. For what cannot be computed
+        again; it costs about 12 ms for a small file.
     """
     with scratch_folder(target) as folder:
         yield folder / target.name
+        if durable:
+            sync(folder / target.name)
         if target.is_dir():
             target.replace(folder / "replaced")
         (folder / target.name).replace(target)
+        if durable:
+            sync_names(target.parent)
 
 
-def write_json(content: object, target: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until the disk has a file, or a folder with all that is in it."""
+    inner = [*path.rglob("*")] if path.is_dir() else []
+    for one in [*(each for each in inner if not each.is_symlink()), path]:
+        if one.is_file() or one.is_dir():
+            sync_names(one)
+
+
+def sync_names(path: Path) -> None:
+    """Wait until the disk has the content of a file, or the names in a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_json(content: object, target: Path, durable: bool = False) -> None:
     """Write JSON with sorted keys and floats rounded to 6 digits, so that equal content gives equal bytes."""
     rounded = round_floats(content, lambda value: round(value, 6))
-    with write_whole(target) as path:
+    with write_whole(target, durable) as path:
         path.write_text(json.dumps(rounded, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 

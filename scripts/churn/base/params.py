@@ -10,6 +10,7 @@ import jsonschema
 import yaml
 
 from churn.base.command import UserError, suggest
+from churn.base.reading import read_text
 
 SCHEMAS = Path(__file__).parents[3] / "workflow" / "schemas"
 SCHEMA = SCHEMAS / "params.schema.yaml"
@@ -36,12 +37,12 @@ def read_validated(path: Path, schema: Path) -> Any:
         When the file is missing, is not valid YAML, or breaks the schema.
     """
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(read_text(path, "Save it as UTF-8."))
     except FileNotFoundError:
         raise UserError(
             f"{path} is missing. Run this in the repository's folder, or restore the file: git checkout {path}"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise UserError(f"{path} is not valid YAML: {error}") from None
     validator = jsonschema.Draft202012Validator(
         yaml.safe_load(schema.read_text()), format_checker=jsonschema.FormatChecker()

@@ -1,6 +1,5 @@
 """Fetch a version's explanation and model from MLflow, once per version rather than once per click."""
 
-import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from churn.base.command import UserError
+from churn.base.reading import read_json
 from churn.dashboard.record import Version
 from churn.release.causes import explain_cause
 from churn.release.registry import open_registry, tracking_uri
@@ -60,7 +60,7 @@ def _fetch_explanation(uri: str, run_id: str, number: str) -> Explained:
     try:
         with open_registry() as client, tempfile.TemporaryDirectory() as folder:
             explained = Path(client.download_artifacts(run_id, "explainability", folder))
-            mean_abs_shap = json.loads((explained / "mean_abs_shap.json").read_text())
+            mean_abs_shap = read_json(explained / "mean_abs_shap.json")
             return Explained((explained / "shap_summary.png").read_bytes(), mean_abs_shap)
     # Each artifact store (S3, the MLflow server, files) raises its own types of errors.
     except Exception as error:

@@ -129,7 +129,7 @@ def accept_proposal(proposed: Path, mapping: Path) -> None:
         kept = free_path(mapping.with_name("mapping.replaced.yaml"))
         kept.write_bytes(mapping.read_bytes())
         print(f"The mapping that was there is now in {kept}.")
-    with write_whole(mapping) as new:
+    with write_whole(mapping, durable=True) as new:
         new.write_bytes(proposed.read_bytes())
     proposed.unlink()
     print(f"{mapping} is in use: git add {mapping} && git commit. All drops are read by it in the next run.")

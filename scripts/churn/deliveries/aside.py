@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from churn.base.command import UserError
+from churn.base.files import sync_names
 from churn.deliveries.folders import free_path
 from churn.deliveries.inbox_layout import DONE, IN_INBOX, MAX_REASON_BYTES, REASON, REJECTED, first_line
 from churn.deliveries.regular_files import open_folder, open_regular, shown
@@ -82,7 +83,11 @@ def remove_reasons(inbox: Path) -> None:
 def move(delivery: Path, folder: Path) -> Path:
     """Move a delivery into a folder, under a free name, and return its new path."""
     folder.mkdir(exist_ok=True)
-    return delivery.rename(free_path(folder / delivery.name))
+    moved = delivery.rename(free_path(folder / delivery.name))
+    # After a power cut, it is in one of the two places.
+    for names in (folder, delivery.parent):
+        sync_names(names)
+    return moved
 
 
 def read_reason(folder: Path) -> str:

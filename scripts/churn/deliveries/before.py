@@ -1,6 +1,5 @@
 """Find the drop before a delivery, to compare them."""
 
-import json
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from churn.base.command import UserError
 from churn.base.drops import parse_drop, read_list
+from churn.base.reading import read_json
 from churn.data.contract import FILES, USER_FILES
 from churn.deliveries.folders import file_md5s, tracked_md5s
 
@@ -42,7 +42,7 @@ def _count_rows(folder: Path, metrics: Path) -> dict[str, int]:
     for stage in "clean_payments", "build_user_base":
         path = metrics / stage / f"{folder.name}.json"
         if path.is_file():
-            rows |= {name: int(counts["rows_in"]) for name, counts in json.loads(path.read_text()).items()}
+            rows |= {name: int(counts["rows_in"]) for name, counts in read_json(path).items()}
     return rows | {
         name: _count_lines(folder / name) for name in FILES if name not in rows and (folder / name).is_file()
     }

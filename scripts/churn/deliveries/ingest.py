@@ -7,7 +7,7 @@ from pathlib import Path
 
 from churn.base.command import UserError
 from churn.base.drops import read_list, update_list, write_list
-from churn.base.files import remove_scratch, scratch_folder, write_whole
+from churn.base.files import remove_scratch, scratch_folder, sync, write_whole
 from churn.data.contract import FILES
 from churn.deliveries.before import Before, find_before, report_repeated
 from churn.deliveries.check import Delivery, read_delivery
@@ -124,6 +124,8 @@ def register_drops(placed: list[Placed], raw: Path, listing: Path) -> None:
     update_list(listing)
     if new := [raw / str(one.drop) for one in placed if one.is_new]:
         track_folders(new)
+        for folder in new:
+            sync(pointer_of(folder))
     if added := [one.drop for one in placed if one.is_new or one.drop not in listed]:
         write_list(listing, "own", [*listed, *added])
     for one in placed:
@@ -158,7 +160,7 @@ def put_drop(received: Received, folder: Path, replace: bool) -> bool:
     if held != given:
         if held and tracked != folder_md5(held):
             keep_edits(folder)
-        with write_whole(folder) as new:
+        with write_whole(folder, durable=True) as new:
             received.folder.rename(new)
     return True
 

@@ -49,5 +49,5 @@ def withdraw_drop(drop: date, root: Path) -> None:
 def ignore(path: Path, folders: list[str]) -> None:
     """Add folders to .dvcignore: a clone may still have them, and they must not count in the folder above."""
     lines = path.read_text().splitlines() if path.exists() else []
-    with write_whole(path) as new:
+    with write_whole(path, durable=True) as new:
         new.write_text("\n".join([*lines, *(folder for folder in folders if folder not in lines)]) + "\n")

@@ -12,6 +12,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from churn.base.command import UserError
+from churn.base.reading import read_table
 from churn.features.table import KEYS
 from churn.features.user_hash import hash_users
 
@@ -66,7 +67,7 @@ def read_sample(folder: Path) -> Sample | None:
     """Read what `write_sample` wrote, None if the folder has nothing: there is no drop before the first."""
     if not (folder / ROWS).exists():
         return None
-    rows = pq.read_table(folder / ROWS)
+    rows = read_table(folder / ROWS)
     parts = json.loads(rows.schema.metadata[PARTS])
     return Sample(rows.replace_schema_metadata(), {date.fromisoformat(drop): part for drop, part in parts.items()})
 

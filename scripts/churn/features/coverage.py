@@ -1,12 +1,12 @@
 """Which days each drop covers, and which drops the training set is read from."""
 
-import json
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 from churn.base.command import UserError
+from churn.base.reading import read_json
 from churn.data.payment_days import SHORT_GAP
 from churn.features.as_of import (
     Dates,
@@ -53,7 +53,7 @@ def open_drop(coverage: Path, drop: date, silence: timedelta) -> Drop:
             f"{path} is missing: the payments of {drop} have not been cleaned. If the drop was added while this run "
             "was under way, run again."
         )
-    covered = json.loads(path.read_text())["PAYMENTS.csv"]["covered"]
+    covered = read_json(path)["PAYMENTS.csv"]["covered"]
     if not covered:
         raise UserError(f"Drop {drop} has no valid payments; see data/clean/{drop}/payments_rejects.parquet.")
     spans: list[tuple[date, date]] = []

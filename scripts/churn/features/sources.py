@@ -1,6 +1,5 @@
 """Read the tables that clean_payments, build_user_base and build_features wrote for each drop."""
 
-import json
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
@@ -11,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from churn.base.command import UserError
+from churn.base.reading import read_json
 from churn.data.contract import USER
 from churn.engines import Engine
 from churn.features.coverage import Sources
@@ -85,7 +85,7 @@ def _has_refunds(coverage: Path, drop: date) -> bool:
     path = coverage / f"{drop}.json"
     if not path.exists():
         raise UserError(f"{path} is missing: the payments of {drop} have not been cleaned. Run: dvc repro")
-    counts: dict[str, Any] = json.loads(path.read_text())["PAYMENTS.csv"]
+    counts: dict[str, Any] = read_json(path)["PAYMENTS.csv"]
     return bool(counts.get("refunds"))
 
 

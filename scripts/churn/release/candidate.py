@@ -5,6 +5,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from churn.base.reading import read_table
+
 CANDIDATE = Path("models/candidate")
 TRAINING = Path("data/training")
 METRICS = Path("metrics")
@@ -14,7 +16,7 @@ CARD = Path("reports/model_card.md")
 
 def save_dataset(target: Path) -> None:
     """Write the training and the holdout rows into one file; the column `split` says which is which."""
-    splits = {split: pq.read_table(TRAINING / f"{split}.parquet") for split in ("train", "holdout")}
+    splits = {split: read_table(TRAINING / f"{split}.parquet") for split in ("train", "holdout")}
     tables = [table.append_column("split", pa.array([split] * len(table))) for split, table in splits.items()]
     # A column without nulls may be declared so in one table only.
     pq.write_table(pa.concat_tables(tables, promote_options="default"), target)

@@ -1,10 +1,10 @@
 """Whether a version can score today's users: only if their features mean what it was trained on."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from churn.base.drops import read_list
+from churn.base.reading import read_json
 from churn.release.meaning import DEMO, Meaning, version_meaning
 from churn.release.names import model_name
 
@@ -54,6 +54,6 @@ def warn_if_unfit(client: "MlflowClient", number: str) -> list[str]:
     meaning = version_meaning(client, version)
     if is_demos(meaning, source):
         return [f"WARNING: version {number} is the demo's, so it does not score users of your own."]
-    features = json.loads(path.read_text())
+    features = read_json(path)
     why = other_features(version, meaning, features) if "feature_digests" in features else ""
     return [f"WARNING: nobody can be scored now: {why} Restore these features before make run."] if why else []

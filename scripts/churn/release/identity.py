@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from churn.base.reading import read_json
 from churn.release.candidate import CANDIDATE, METRICS
 from churn.release.meaning import MEANING_TAG, candidate_meaning
 from churn.release.provenance import output_digest
@@ -56,7 +57,7 @@ def read_identity() -> Identity:
     """
     digest, trained = output_digest(str(CANDIDATE)), METRICS / "train_model.json"
     meaning = candidate_meaning(METRICS / "build_training_set.json", trained).to_json()
-    threshold = json.loads(trained.read_text())["threshold"]
+    threshold = read_json(trained)["threshold"]
     parts = [digest, hashlib.sha256(MODEL_FILE.read_bytes()).hexdigest(), threshold, meaning]
     return Identity(digest, hashlib.sha256(json.dumps(parts).encode()).hexdigest(), meaning)
 

@@ -13,6 +13,8 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
+from churn.base.command import UserError
+from churn.base.reading import read_json
 from churn.release.names import model_name
 from churn.release.registry import sqlite_file, tracking_uri
 
@@ -22,11 +24,15 @@ TIMEOUT_SECONDS = 5
 def knows_version(receipt: Path) -> bool:
     """Return whether the registry still has the version in a receipt.
 
-    False for a new or empty store. True when the store does not answer: nothing can be registered while it is down.
+    False for a new or empty store, and for a receipt that cannot be read. True when the store does not answer: nothing
+    can be registered while it is down.
     """
     if not receipt.exists():
         return False
-    version = str(json.loads(receipt.read_text())["version"])
+    try:
+        version = str(read_json(receipt)["version"])
+    except UserError:
+        return False
     if database := sqlite_file(tracking_uri()):
         query = "SELECT version FROM model_versions WHERE name = ? AND version = ?"
         return _ask_file(database, query, model_name(), version) != []

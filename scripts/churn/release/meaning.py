@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from churn.base.drops import parse_drop
+from churn.base.reading import read_json
 from churn.release.provenance import LOCK, raw_tags
 
 if TYPE_CHECKING:
@@ -112,13 +113,13 @@ def meaning_of(rows: dict[str, Any], features: Iterable[str]) -> Meaning:
 
 def rows_meaning(training_set: Path) -> Meaning:
     """Return what today's rows mean, with all their features, from the metrics of build_training_set."""
-    rows = json.loads(training_set.read_text())
+    rows = read_json(training_set)
     return meaning_of(rows, rows["feature_digests"])
 
 
 def candidate_meaning(training_set: Path, trained: Path) -> Meaning:
     """Return what the candidate means, from the metrics of build_training_set and of train_model."""
-    rows, model = (json.loads(path.read_text()) for path in (training_set, trained))
+    rows, model = (read_json(path) for path in (training_set, trained))
     return meaning_of(rows, sorted(model["features"]))
 
 

@@ -1,9 +1,10 @@
 """Whether Production is still what the last run left, as Snakemake asks at the start of each run."""
 
-import json
 from functools import cache
 from pathlib import Path
 
+from churn.base.command import UserError
+from churn.base.reading import read_json
 from churn.release.lookup import read_aliases
 from churn.release.registry import HOLD_ALIAS, PRODUCTION
 
@@ -17,13 +18,22 @@ def production_moved(promotion: Path, evaluation: Path) -> str:
         Receipt of promote_model.
     evaluation : Path
         The evaluation.json of evaluate_candidate.
+
+    A receipt that cannot be read counts as a difference: the step writes it again.
     """
+    try:
+        return _differs(promotion, evaluation)
+    except UserError as error:
+        return str(error)
+
+
+def _differs(promotion: Path, evaluation: Path) -> str:
     aliases = _read_once()
     if aliases is None:
         return ""
     now = aliases.get(PRODUCTION)
     if promotion.exists():
-        left = json.loads(promotion.read_text())
+        left = read_json(promotion)
         if now != left["production_version"]:
             return f"Production was {_name(left['production_version'])} and is {_name(now)}"
         held = HOLD_ALIAS in aliases
@@ -31,7 +41,7 @@ def production_moved(promotion: Path, evaluation: Path) -> str:
         if held != left.get("held", False):
             return "promotions are held" if held else "promotions are no longer held"
     if evaluation.exists():
-        content = json.loads(evaluation.read_text())
+        content = read_json(evaluation)
         compared = content["production"] and content["production"]["version"]
         # After a promotion, the candidate itself is in Production.
         if now not in (compared, content["candidate"]["version"]):
@@ -51,7 +61,10 @@ def scores_outdated(receipt: Path, version: str = "") -> str:
     """
     if not receipt.exists():
         return ""
-    left, aliases = json.loads(receipt.read_text()), _read_once()
+    try:
+        left, aliases = read_json(receipt), _read_once()
+    except UserError as error:
+        return str(error)
     if gone := [path for path in left["files"] if not Path(path).exists()]:
         return f"{gone[0]} is gone"
     now = left["production_version"] if aliases is None else aliases.get(PRODUCTION)

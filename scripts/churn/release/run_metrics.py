@@ -4,11 +4,11 @@ MLflow shows of each metric the value with the highest step, then the latest tim
 that replaces another at its step needs a later time, or the larger of the two would be shown.
 """
 
-import json
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from churn.base.drops import parse_drop
+from churn.base.reading import read_json
 from churn.release.candidate import METRICS
 from churn.release.flatten import flatten
 
@@ -21,14 +21,14 @@ FIRST_DAY = date(1970, 1, 1)
 
 def log_training(client: "MlflowClient", run_id: str) -> None:
     """Log the metrics of training, and the rows and churn rate of each as-of date."""
-    measured = flatten(json.loads((METRICS / "train_model.json").read_text()))
-    training_set = json.loads((METRICS / "build_training_set.json").read_text())
+    measured = flatten(read_json(METRICS / "train_model.json"))
+    training_set = read_json(METRICS / "build_training_set.json")
     _log_values(client, run_id, measured | flatten({"as_of": training_set["as_of_dates"]}), 0, 0)
 
 
 def log_drift(client: "MlflowClient", run_id: str) -> None:
     """Log the drift of the newest drop as `recent_*`; the step is the number of days from 1970-01-01 to the drop."""
-    drift = json.loads((METRICS / "detect_drift.json").read_text())
+    drift = read_json(METRICS / "detect_drift.json")
     recent = {name: drift[name] for name in DRIFT_FIGURES if name in drift} | {"alarms": len(drift["alarms"])}
     day = parse_drop(drift["current_drop"])
     midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)

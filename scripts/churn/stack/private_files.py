@@ -10,7 +10,7 @@ from churn.base.files import write_whole
 
 def write_private(path: Path, text: str) -> None:
     """Write a text file that only its owner can read."""
-    with write_whole(path) as target:
+    with write_whole(path, durable=True) as target:
         target.touch(mode=0o600)
         target.write_text(text)
 

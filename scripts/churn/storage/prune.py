@@ -1,6 +1,5 @@
 """Drop from the workspace and DVC's cache what only older weeks need, once the DVC remote holds all of it."""
 
-import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from dvc.repo import Repo, lock_repo
 from churn.base.command import UserError
 from churn.base.drops import read_drops
 from churn.base.params import read_params
+from churn.base.reading import read_json
 from churn.deliveries.folders import MADE, RAW
 from churn.deliveries.run_lock import no_run
 from churn.features.coverage import list_tables
@@ -79,7 +79,7 @@ def find_needed(drops: list[date]) -> set[str]:
     tables = list_tables(COVERAGE, drops, params["build_features"] | params["build_training_set"])
     if tables is None or not TRAINING_SET.exists() or not all((COVERAGE / f"{day}.json").exists() for day in drops):
         raise UserError(NOT_RUN)
-    *_, newest = json.loads(TRAINING_SET.read_text())["training_dates"]
+    *_, newest = read_json(TRAINING_SET)["training_dates"]
     later = {f"data/{folder}/{day}" for day in drops if str(day) >= newest for folder in ("clean", "features")}
     return {*tables, *later}
 

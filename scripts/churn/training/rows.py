@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 
 from churn.base.command import UserError, suggest
+from churn.base.reading import read_table
 from churn.features.table import CATEGORIES, LABEL, feature_names
 from churn.features.user_hash import hash_users
 
@@ -34,7 +34,7 @@ def read_rows(path: Path, features: list[str] | None = None) -> pa.Table:
     for name in columns:
         if name not in names:
             raise UserError(f"{path} has no column {name!r}. {suggest(name, names)} Rebuild it: dvc repro")
-    rows = pq.read_table(path, columns=columns)
+    rows = read_table(path, columns=columns)
     churned, stayed = (pc.sum(pc.equal(rows[LABEL], label)).as_py() or 0 for label in (1, 0))
     if min(churned, stayed) < 2:
         raise UserError(

@@ -16,6 +16,7 @@ from pyspark.ml.functions import vector_to_array
 from pyspark.sql import DataFrame
 from pyspark.sql.functions import col
 
+from churn.base.reading import read_table
 from churn.engines.spark.session import hadoop_path
 
 UID = re.compile(r"([A-Za-z]+)_[0-9a-f]{12}(?![0-9a-f])")
@@ -69,7 +70,7 @@ def save_spark_model(model: PipelineModel, folder: Path) -> None:
         leftover.unlink()
     _rewrite_json(sorted(folder.rglob("metadata/part-*")))
     for path in sorted(folder.rglob("part-*.parquet")):
-        pq.write_table(_rewrite_trees(pq.read_table(path)), path)
+        pq.write_table(_rewrite_trees(read_table(path)), path)
     _rename_parts(folder)
 
 
