@@ -11,6 +11,7 @@ from snakemake.utils import min_version
 min_version("9.0")
 sys.path[:0] = [f"{workflow.basedir}/scripts", workflow.basedir]
 
+from churn.base.addresses import hide_logins
 from churn.base.command import ENV_FILE, UserError
 from churn.base.drops import read_drops, update_list
 from churn.base.params import read_params
@@ -23,7 +24,7 @@ try:
     update_list(Path("data/drops.yaml"))
     DROPS = [str(drop) for drop in read_drops(Path("data/drops.yaml"))]
 except UserError as error:
-    raise WorkflowError(str(error))
+    raise WorkflowError(hide_logins(str(error)))
 
 config.setdefault("pull", os.environ.get("CHURN_PULL", ""))
 fresh = Freshness(workflow, hint="make pull, or CHURN_PULL=1; for the demo: make demo")

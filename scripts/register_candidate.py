@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
+from churn.base.addresses import hide_logins
 from churn.base.command import run_command
 from churn.base.files import write_json
 from churn.base.params import read_params
@@ -76,7 +77,7 @@ def register_candidate(receipt: Path, params: dict[str, Any]) -> None:
         if run.info.status != "FINISHED":
             client.set_terminated(run.info.run_id)
     content = {"version": str(version.version), "run_id": run.info.run_id, "digest": candidate.digest}
-    write_json(content | {"identity": candidate.identity, "tracking_uri": tracking_uri()}, receipt)
+    write_json(content | {"identity": candidate.identity, "tracking_uri": hide_logins(tracking_uri())}, receipt)
     print(f"{model_name()} version {version.version} is the candidate {candidate.digest}")
 
 

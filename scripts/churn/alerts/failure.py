@@ -6,7 +6,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from churn.alerts.channels import send_message, strip_logins
+from churn.alerts.channels import send_message
+from churn.base.addresses import hide_logins
 from churn.release.names import model_name
 from churn.release.provenance import current_commit
 
@@ -20,7 +21,7 @@ def send_failure(failures: list[tuple[str, str]]) -> None:
         The name of what failed (for a job, its rule) and the reason.
     """
     if failures:
-        lines = [strip_logins(f"{name}: {why}") for name, why in sorted(failures)]
+        lines = [hide_logins(f"{name}: {why}") for name, why in sorted(failures)]
         names = ", ".join(sorted({name for name, _ in failures}))
         send_message(f"{model_name()}: failure of {names}", [*lines, f"Commit: {current_commit()[:7]}"], "failure")
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from dotenv import load_dotenv
 
+from churn.base.addresses import hide_logins
+
 ENV_FILE = Path(".env")
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
@@ -35,7 +37,7 @@ def run_command(main: Callable[[], None]) -> None:
     try:
         main()
     except UserError as error:
-        sys.exit(f"ERROR: {error}")
+        sys.exit(f"ERROR: {hide_logins(str(error))}")
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise

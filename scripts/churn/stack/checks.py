@@ -6,6 +6,8 @@ import urllib.request
 
 import psycopg2
 
+from churn.base.addresses import hide_logins
+
 TIMEOUT_SECONDS = 5.0
 
 
@@ -28,7 +30,7 @@ def check_login(uri: str) -> str | None:
     try:
         psycopg2.connect(uri, connect_timeout=int(TIMEOUT_SECONDS)).close()
     except psycopg2.OperationalError as error:
-        return str(error).strip().splitlines()[-1]
+        return hide_logins(str(error).strip().splitlines()[-1])
     return None
 
 
@@ -38,6 +40,6 @@ def _get(url: str) -> tuple[str, str | None]:
             return response.read().decode(), None
     except urllib.error.HTTPError as error:
         with error:
-            return "", f"{url} answers {error.code} {error.reason}"
+            return "", f"{hide_logins(url)} answers {error.code} {error.reason}"
     except OSError as error:
-        return "", f"{url} does not answer ({getattr(error, 'reason', error)})"
+        return "", hide_logins(f"{url} does not answer ({getattr(error, 'reason', error)})")

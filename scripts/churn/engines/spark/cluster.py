@@ -12,6 +12,7 @@ from typing import Any
 from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.sql import SparkSession
 
+from churn.base.addresses import hide_logins
 from churn.base.command import UserError
 
 LOG = logging.getLogger("churn.spark")
@@ -24,7 +25,7 @@ def check_master(master: str) -> None:
     """Raise `UserError` when no master listens; Spark itself would retry for a minute first."""
     if not listens(master):
         raise UserError(
-            f"Spark's master at {master} does not answer. Start it (make up), or set another: SPARK_MASTER in .env or "
+            f"Spark's master at {hide_logins(master)} does not answer. Start it (make up), or set another: SPARK_MASTER in .env or "
             "the environment, or spark.master in params.yaml."
         )
 
@@ -73,7 +74,8 @@ class ClusterWatch:
                         return
                     if not warned:
                         LOG.warning(
-                            "Spark at %s has no free executor: other applications use them all. Waiting.", self._master
+                            "Spark at %s has no free executor: other applications use them all. Waiting.",
+                            hide_logins(self._master),
                         )
                         warned = True
 
