@@ -11,6 +11,10 @@ from churn.base.addresses import hide_logins
 from churn.release.names import model_name
 from churn.release.provenance import current_commit
 
+# How `run_command` begins a `UserError`, whose first line has no value of the data.
+ERROR = "ERROR: "
+ENDED = ("Killed", "Terminated", "Aborted", "Segmentation fault", "Bus error")
+
 
 def send_failure(failures: list[tuple[str, str]]) -> None:
     """Send one message that names what failed; send nothing if the list is empty, as after an interrupted run.
@@ -33,8 +37,11 @@ def explain_failure(logs: Iterable[str]) -> str:
 
 
 def first_error(text: str) -> str:
-    """Return the first line that begins with ERROR, else the last line; lines of a traceback are skipped."""
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith('File "')]
-    first = next((line for line in lines if line.startswith("ERROR")), lines[-1] if lines else "nothing was printed")
-    # User data follows these words, and must not be in a message.
+    """Return the first line of the first `UserError`; of other output only what the shell says of an ended process.
+
+    Any other line may quote a row: the last line of a traceback, a warning of a library. A reader finds it in the log.
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    known = (line for line in lines if line.startswith(ERROR) or line in ENDED)
+    first = next(known, "it ended without a clear message" if lines else "nothing was printed")
     return first.removesuffix(" For example:")

@@ -19,7 +19,9 @@ DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 class UserError(Exception):
     """An error the user can fix.
 
-    The message says what is wrong, where (file, line or column), which value, and how to fix it.
+    The message says what is wrong, where (file, line or column), which value, and how to fix it. Its first line is sent
+    in alerts and kept in receipts: it has names of files and columns and counts, but no value of a row. Values, and
+    texts of other programs that may quote them, are in the lines below.
     """
 
 

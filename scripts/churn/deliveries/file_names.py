@@ -57,19 +57,19 @@ def choose_names(source: Path, found: Iterable[str], patterns: dict[str, str]) -
     for name, names in matched.items():
         if len(names) > 1 and name in patterns:
             raise UserError(
-                f"{printable(source)}: {list_names(names)} all match the name {patterns[name]!r} that data/mapping.yaml "
-                f"has for {name}. Write a pattern that only one of them matches."
+                f"{printable(source)}: {list_names(names)} all match the name {patterns[name]!r} that "
+                f"data/mapping.yaml has for {name}. Write a pattern that only one of them matches."
             )
         if len(names) > 1:
             raise UserError(
-                f"{printable(source)} has both {' and '.join(map(printable, names))}, which are the same file of a delivery. "
-                "Remove one of them."
+                f"{printable(source)} has both {' and '.join(map(printable, names))}, which are the same file of a "
+                "delivery. Remove one of them."
             )
     chosen = [names[0] for names in matched.values()]
     if twice := [one for one in chosen if chosen.count(one) > 1]:
         raise UserError(
-            f"{printable(source)}: {printable(twice[0])} matches the names of two files in data/mapping.yaml. Write patterns "
-            "that differ."
+            f"{printable(source)}: {printable(twice[0])} matches the names of two files in data/mapping.yaml. Write "
+            "patterns that differ."
         )
     return {name: names[0] for name, names in matched.items()}
 

@@ -123,8 +123,9 @@ def set_aside(delivery: Path, inbox: Path, failed: list[Path]) -> Iterator[None]
         failed.append(reject(delivery, inbox, str(error)))
     except OSError as error:
         reason = (
-            f"{printable(delivery)} could not be copied: {error.strerror or error}: {printable(error.filename or 'the copy')}. "
-            "Fix this; the delivery stays where it is, and the next run ingests it."
+            f"{printable(delivery)} could not be copied: {error.strerror or error}: "
+            f"{printable(error.filename or 'the copy')}. Fix this; the delivery stays where it is, "
+            "and the next run ingests it."
         )
         failed.append(leave(delivery, inbox, reason))
     except Exception as error:

@@ -130,8 +130,8 @@ def receive_delivery(
             for own, stamp in before.items():
                 if _stamp(own, inside, follow_links) != stamp:
                     raise UserError(
-                        f"{printable(source / own)} changed while it was copied. Wait until the delivery is complete, then "
-                        "ingest it again."
+                        f"{printable(source / own)} changed while it was copied. Wait until the delivery is complete, "
+                        "then ingest it again."
                     )
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
@@ -214,14 +214,14 @@ def _read(read: BinaryIO | gzip.GzipFile, source: Path, size: int, peek: bool = 
 def _check_ratio(source: Path, unpacked: int, packed: int, limits: Limits) -> None:
     if unpacked > limits.unpacked_bytes:
         raise UserError(
-            f"{printable(source)} is larger than {_size(limits.unpacked_bytes)} when it is unpacked, which is the limit. "
-            "Deliver only the rows of the period."
+            f"{printable(source)} is larger than {_size(limits.unpacked_bytes)} when it is unpacked, which is the "
+            "limit. Deliver only the rows of the period."
         )
     if unpacked > max(limits.any_ratio_bytes, limits.ratio * packed):
         raise UserError(
-            f"{printable(source)} ({packed:,} bytes) becomes more than {limits.ratio} times as large when it is unpacked "
-            f"({_size(unpacked)} so far): it seems to be made to fill the disk. If it is a real table, deliver it as "
-            "CSV, not packed."
+            f"{printable(source)} ({packed:,} bytes) becomes more than {limits.ratio} times as large when it is "
+            f"unpacked ({_size(unpacked)} so far): it seems to be made to fill the disk. If it is a real table, "
+            "deliver it as CSV, not packed."
         )
 
 

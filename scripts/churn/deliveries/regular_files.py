@@ -39,8 +39,8 @@ def open_folder(path: Path, follow_links: bool = False) -> Iterator[int]:
     mode = _stat(path, None, follow_links).st_mode
     if not stat.S_ISDIR(mode):
         raise UserError(
-            f"{printable(path)} is {KINDS.get(stat.S_IFMT(mode), 'a file')}, and a delivery must be a folder with the five "
-            "CSVs. Put the files themselves into one folder."
+            f"{printable(path)} is {KINDS.get(stat.S_IFMT(mode), 'a file')}, and a delivery must be a folder with the "
+            "five CSVs. Put the files themselves into one folder."
         )
     try:
         descriptor = os.open(path, READ | os.O_DIRECTORY | (0 if follow_links else os.O_NOFOLLOW))
@@ -104,6 +104,6 @@ def require_regular(path: Path, mode: int) -> None:
     """Raise `UserError` unless this is the mode of a regular file."""
     if not stat.S_ISREG(mode):
         raise UserError(
-            f"{printable(path)} is {KINDS.get(stat.S_IFMT(mode), 'a special file')}, which is not read. Deliver the file "
-            "itself: a delivery has only regular files."
+            f"{printable(path)} is {KINDS.get(stat.S_IFMT(mode), 'a special file')}, which is not read. Deliver the "
+            "file itself: a delivery has only regular files."
         )

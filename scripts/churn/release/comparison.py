@@ -34,9 +34,9 @@ def score_version(version: str, rows: pa.Table) -> NDArray[np.float64]:
     # An old model may fail in any way. That decides nothing between the two models.
     except Exception as error:
         raise UserError(
-            f"Version {version} of {model_name()} at {hide_logins(tracking_uri())} cannot score the holdout: {explain_cause(error)} Nothing is "
-            "promoted. It may need a feature that no longer exists, or its files may be missing: restore them, or "
-            f"remove the alias {PRODUCTION!r} from it in MLflow."
+            f"Version {version} of {model_name()} at {hide_logins(tracking_uri())} cannot score the holdout. "
+            "Nothing is promoted. It may need a feature that no longer exists, or its files may be missing: restore "
+            f"them, or remove the alias {PRODUCTION!r} from it in MLflow.\nThe cause: {explain_cause(error)}"
         ) from error
 
 

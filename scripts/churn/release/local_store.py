@@ -135,7 +135,8 @@ def name_store(uri: str) -> Iterator[None]:
         yield
     except MlflowException as error:
         raise UserError(
-            f"The store {hide_logins(uri)} cannot be read: {explain_cause(error)} Fix that, then run again: nothing is copied twice."
+            f"The store {hide_logins(uri)} cannot be read: {explain_cause(error)} Fix that, then run again: "
+            "nothing is copied twice."
         ) from error
 
 

@@ -186,7 +186,7 @@ def wait(runner: Runner, services: Iterable[Service]) -> None:
             if failure or time.monotonic() > deadline:
                 place, lines = runner.log(service.name)
                 raise UserError(
-                    f"{service.name} at {hide_logins(service.address)} did not start ({failure or 'running'}): {problem}. "
-                    f"The end of {place}:\n" + "\n".join(f"    {line}" for line in lines)
+                    f"{service.name} at {hide_logins(service.address)} did not start ({failure or 'running'}): "
+                    f"{problem}. The end of {place}:\n" + "\n".join(f"    {line}" for line in lines)
                 )
             time.sleep(0.3)

@@ -32,8 +32,8 @@ def sync_remote(direction: str, targets: list[str] | None = None) -> None:
     environment = {"AWS_RETRY_MODE": "standard", "AWS_MAX_ATTEMPTS": "3"} | os.environ
     if subprocess.run(command, env=environment, check=False).returncode:
         raise UserError(
-            f"dvc {direction} failed for some files; its messages about S3 at {hide_logins(address)} are above. Fix that, then run "
-            f"again: make {direction}. Files that have arrived are not sent again."
+            f"dvc {direction} failed for some files; its messages about S3 at {hide_logins(address)} are above. Fix "
+            f"that, then run again: make {direction}. Files that have arrived are not sent again."
         )
 
 
