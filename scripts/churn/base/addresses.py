@@ -4,7 +4,7 @@ import re
 
 # A password may contain any of : / ? # @, and a token may stand alone: the login ends at the last @ of the word. In
 # a bucket's address, only what comes before the first slash may be a login; its keys may contain @.
-BUCKETS = r"(?:s3|s3a|gs|gcs|az|abfss?|file)"
+BUCKETS = r"(?:s3|s3a|gs|gcs|az|abfss?|file|sqlite)"
 LOGIN = re.compile(rf"(?i)(?<![a-z0-9+.-])(?!{BUCKETS}://)([a-z][a-z0-9+.-]*://)\S*@")
 LOGIN_OF_BUCKET = re.compile(rf"(?i)\b({BUCKETS}://)(?:[^\s/:@]*:\S*|[^\s/@]*)@")
 SECRETS = "credential|signature|security-token|sig|token|password|passwd|secret|key|apikey"
