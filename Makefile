@@ -135,7 +135,7 @@ compare: install ## BASE=main [HEAD=experiment]: what changed, and is the model 
 	@python scripts compare $(if $(HEAD),--head="$$HEAD") -- "$$BASE"
 
 report: install ## write Snakemake's report of the last run, with figures and tables: reports/pipeline_report.html
-	@snakemake --report reports/pipeline_report.html --quiet
+	@python scripts report
 
 ledger: install ## list who promoted or rolled back which version, when and why
 	@python scripts ledger

@@ -10,9 +10,8 @@ from snakemake.utils import min_version
 min_version("9.0")
 sys.path[:0] = [f"{workflow.basedir}/scripts", workflow.basedir]
 
-from churn.base.command import UserError, load_environment
+from churn.base.command import UserError, describe, load_environment
 from churn.base.drops import read_drops, update_list
-from churn.base.failures import explain_failure
 from churn.base.params import read_params
 from churn.release.registry import tracking_uri
 from workflow.freshness import Freshness
@@ -23,7 +22,7 @@ try:
     update_list(Path("data/drops.yaml"))
     DROPS = [str(drop) for drop in read_drops(Path("data/drops.yaml"))]
 except (UserError, OSError) as error:
-    raise WorkflowError(str(error) if isinstance(error, UserError) else explain_failure(error))
+    raise WorkflowError(describe(error))
 
 config.setdefault("pull", os.environ.get("CHURN_PULL", ""))
 fresh = Freshness(workflow, hint="make pull, or CHURN_PULL=1; for the demo: make demo")

@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from churn.base.addresses import hide_logins
 from churn.base.command import UserError, run_command
 from churn.base.files import write_json
 from churn.base.reading import read_json
@@ -32,18 +33,20 @@ def publish_drift_report(report: Path, receipt: Path) -> None:
         When there is no report, or the address is wrong, forbidden or does not answer.
     """
     page = find_page(report)
-    uri = f"{report_uri().rstrip('/')}/{page.name}"
+    uri = name_page(page.name)
+    # Logins in the address are not shown or stored.
+    shown = hide_logins(uri)
     content = page.read_bytes()
     try:
         uploaded = put_once(content, uri)
     except Exception as error:  # each storage library raises its own errors
-        reason = f"{type(error).__name__}: {error}".rstrip(": .")
+        reason = hide_logins(f"{type(error).__name__}: {error}".rstrip(": ."))
         raise UserError(
-            f"The drift report cannot be published at {uri}: {reason}. Check DRIFT_REPORT_URI (a folder, or "
+            f"The drift report cannot be published at {shown}: {reason}. Check DRIFT_REPORT_URI (a folder, or "
             "s3://bucket/prefix), its permissions, and for S3 the AWS_* variables; then run again."
         ) from error
-    write_json({"drop": page.stem, "uri": uri, "sha256": hashlib.sha256(content).hexdigest()}, receipt, durable=True)
-    print(f"{uri}: {'published' if uploaded else 'already there'}")
+    write_json({"drop": page.stem, "uri": shown, "sha256": hashlib.sha256(content).hexdigest()}, receipt, durable=True)
+    print(f"{shown}: {'published' if uploaded else 'already there'}")
 
 
 def find_page(report: Path) -> Path:
@@ -60,6 +63,11 @@ def report_uri() -> str:
     return os.environ.get("DRIFT_REPORT_URI") or DEFAULT_URI
 
 
+def name_page(name: str) -> str:
+    """Return the address of a page in DRIFT_REPORT_URI, with the login if there is one."""
+    return f"{report_uri().rstrip('/')}/{name}"
+
+
 def explain_loss(receipt: Path) -> str:
     """Return that the published report is gone, "" if it is there or its store does not answer.
 
@@ -72,13 +80,16 @@ def explain_loss(receipt: Path) -> str:
         return ""
     import fsspec
 
-    uri = read_json(receipt)["uri"]
+    content = read_json(receipt)
+    shown, uri = content["uri"], name_page(f"{content['drop']}.html")
+    # The receipt has the address without its login; if it names another place, the rule has other settings anyway.
+    uri = uri if hide_logins(uri) == shown else shown
     # Asked at the start of each run, which must not wait for a store that is down.
     timeouts = {"connect_timeout": 3, "read_timeout": 3, "retries": {"max_attempts": 1}}
     impatient = {"config_kwargs": timeouts} if uri.startswith("s3:") else {}
     try:
         fs, path = fsspec.url_to_fs(uri, **impatient)
-        return "" if fs.exists(path) else f"{uri} is gone"
+        return "" if fs.exists(path) else f"{shown} is gone"
     # Each storage library raises its own errors; the next publication will name what is wrong.
     except Exception:
         return ""
@@ -98,7 +109,7 @@ def put_once(content: bytes, uri: str) -> bool:
 def write(fs: "AbstractFileSystem", path: str, content: bytes) -> None:
     """Write the whole file or nothing; on S3 with the content type of a web page."""
     if "s3" in fs.protocol:
-        fs.pipe_file(path, content, ContentType="text/html")
+        fs.pipe_file(path, content, ContentType="text/html; charset=utf-8")
         return
     fs.makedirs(path.rpartition("/")[0], exist_ok=True)
     with fs.transaction, fs.open(path, "wb") as file:

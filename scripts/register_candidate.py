@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from churn.base.addresses import hide_logins
 from churn.base.command import run_command
 from churn.base.files import write_json
 from churn.base.params import read_params
@@ -75,7 +76,8 @@ def register_candidate(receipt: Path, params: dict[str, Any]) -> None:
         if run.info.status != "FINISHED":
             client.set_terminated(run.info.run_id)
     content = {"version": str(version.version), "run_id": run.info.run_id, "digest": candidate.digest}
-    write_json(content | {"identity": candidate.identity, "tracking_uri": tracking_uri()}, receipt, durable=True)
+    address = hide_logins(tracking_uri())
+    write_json(content | {"identity": candidate.identity, "tracking_uri": address}, receipt, durable=True)
     print(f"{model_name()} version {version.version} is the candidate {candidate.digest}")
 
 

@@ -14,8 +14,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from churn.alerts.channels import VARIABLE, read_receipt, send_message, strip_logins
+from churn.alerts.channels import VARIABLE, read_receipt, send_message
 from churn.alerts.summary import describe_drift_and_alarms, describe_model, read_result
+from churn.base.addresses import hide_logins
 from churn.base.command import UserError, run_command
 from churn.base.files import write_json
 from churn.deliveries.inbox_layout import inbox_folder, read_rejected
@@ -115,7 +116,7 @@ def write_message(results: dict, users: int, rejected: dict[str, str]) -> tuple[
         f"Commit: {current_commit()[:7]}",
     ]
     kind = "warning" if alarmed or rejected else "success" if promotion["decision"] == "promote" else "info"
-    return f"{model_name()}: {', '.join(words)} (drop {drift['current_drop']})", list(map(strip_logins, lines)), kind
+    return f"{model_name()}: {', '.join(words)} (drop {drift['current_drop']})", list(map(hide_logins, lines)), kind
 
 
 def list_columns(drift: dict[str, Any]) -> str:

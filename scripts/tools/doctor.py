@@ -20,10 +20,11 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from churn.alerts.channels import UNKNOWN, VARIABLE, explain, name_service, open_services
+from churn.base.addresses import hide_logins
 from churn.base.command import ENV_FILE, UserError, run_command
 from churn.engines.spark.cluster import CLUSTER, check_master
 from churn.engines.spark.java import find_java, java_version
-from churn.release.causes import explain_cause, hide_logins
+from churn.release.causes import explain_cause
 from churn.release.loading import load_version
 from churn.release.names import model_name
 from churn.release.registry import (
@@ -127,8 +128,8 @@ def check_s3() -> str:
             fix = "an older server: set AWS_REQUEST_CHECKSUM_CALCULATION=WHEN_REQUIRED in .env"
         raise FaultError(str(error).split(" Check that")[0], fix) from None
     if read != content:
-        raise FaultError(f"{address} returned different bytes", "do not use that server")
-    return f"{address}: written, read, checksum correct"
+        raise FaultError(f"{hide_logins(address)} returned different bytes", "do not use that server")
+    return f"{hide_logins(address)}: written, read, checksum correct"
 
 
 def check_remote() -> str:
@@ -151,7 +152,7 @@ def check_mlflow() -> str:
     """Log in and count the experiments."""
     uri = tracking_uri()
     if (database := sqlite_file(uri)) and not database.exists():
-        return f"{uri}: not created yet"
+        return f"{hide_logins(uri)}: not created yet"
     try:
         with open_registry() as client:
             found = client.search_experiments()
@@ -251,7 +252,7 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     rows, faults = examine()
     for name, state, text in rows:
-        print(f"{name:<12}{state:<7}{text}")
+        print(f"{name:<12}{state:<7}{hide_logins(text)}")
     if faults:
         raise UserError(f"{faults} fault{'s' * (faults != 1)}; each line `fix` says what to do.")
 

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from churn.base.command import UserError, run_command
 from churn.base.git import read_git, run_git
+from churn.base.printable import printable
 from churn.data.mapping import MAPPING
 from churn.deliveries.inbox import ingest_inbox
 from churn.deliveries.inbox_layout import DEFAULT, IN_INBOX, REASON, REJECTED, inbox_folder
-from churn.deliveries.regular_files import shown
 from churn.deliveries.rules import read_rules
 from churn.stack.transfer import push_verified
 
@@ -72,11 +72,11 @@ def explain_failed(failed: list[Path], inbox: Path) -> str:
     """Return which deliveries were rejected and which stay in the inbox, and what to do."""
     left = [path for path in failed if path.parent == inbox]
     parts = []
-    if rejected := [shown(path) for path in failed if path not in left]:
+    if rejected := [printable(path) for path in failed if path not in left]:
         places = ", ".join(rejected)
         parts.append(f"Rejected, each with {REASON}: {places}. Fix them and move them back, or deliver them again.")
     if left:
-        places = ", ".join(map(shown, left))
+        places = ", ".join(map(printable, left))
         parts.append(f"Still in the inbox: {places}. Fix what {inbox / REJECTED}/*{IN_INBOX}/{REASON} says.")
     return " ".join(parts)
 

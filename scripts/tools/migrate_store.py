@@ -21,6 +21,7 @@ Writes
 import argparse
 import os
 
+from churn.base.addresses import hide_logins
 from churn.base.command import UserError, run_command
 from churn.release.local_store import read_store
 from churn.release.migration import Migration
@@ -44,7 +45,7 @@ def migrate_store(source: str) -> None:
     """
     if not tracking_uri().startswith("http"):
         address = os.environ.get("MLFLOW_TRACKING_URI")
-        state = f"is {address!r}, which is not a server" if address else "is not set"
+        state = f"is {hide_logins(address)!r}, which is not a server" if address else "is not set"
         raise UserError(
             f"MLFLOW_TRACKING_URI {state}, so there is nowhere to copy to. Run make up first, which starts a server "
             "and writes its address to .env; or set it to http://host:port."
@@ -56,7 +57,7 @@ def migrate_store(source: str) -> None:
         migration = Migration(read_store(source), client)
         kept = migration.copy_everything()
     for number, copy in migration.versions.items():
-        print(f"version {number} of {source} is version {copy.version} of {tracking_uri()}")
+        print(f"version {number} of {source} is version {copy.version} of {hide_logins(tracking_uri())}")
     if kept:
         print(kept)
     print(f"Copied: {describe_counts(migration.copied)}. Already there: {describe_counts(migration.present)}.")

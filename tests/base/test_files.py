@@ -80,7 +80,7 @@ def test_what_must_not_be_lost_is_on_the_disk_before_it_gets_its_name(tmp_path, 
     calls, fsync, replace = [], os.fsync, Path.replace
 
     def record_fsync(descriptor):
-        calls.append(("fsync", os.readlink(f"/proc/self/fd/{descriptor}").replace(str(tmp_path), "")))
+        calls.append(("fsync", str(Path(f"/proc/self/fd/{descriptor}").readlink()).replace(str(tmp_path), "")))
         fsync(descriptor)
 
     def record_replace(path, target):

@@ -127,7 +127,7 @@ def test_explanation_shows_the_version_in_production(repository, tab):
 def test_drift_report_is_inside_the_page(tab):
     text = turn_to(tab, "Drift")
     assert "not detected" in text and f"drift-reports/{DROP}.html" in text
-    report = tab.frame_locator("iframe").first
+    report = tab.frame_locator("iframe").first.frame_locator("iframe")
     report.get_by_text(f"Drift of {DROP}").wait_for()
     report.get_by_text("Dataset Drift is NOT detected").wait_for()
 

@@ -111,6 +111,6 @@ def test_tables_are_searched_by_their_ids_and_rejected_rows_by_their_field(tmp_p
 
 def test_ids_that_no_drop_can_have_are_refused():
     for user in "", "12a", "1" * 19:
-        with pytest.raises(UserError, match="USER|user"):
+        with pytest.raises(UserError, match=r"USER|user"):
             read_subject(user, Mapping())
     assert read_subject(" 007 ", Mapping()) == Subject("7")

@@ -75,7 +75,9 @@ rule publish_drift_report:
                 "scripts/churn/base",
             ],
             makes=["reports/release/publish_drift_report.json"],
-            settings={"DRIFT_REPORT_URI": os.environ.get("DRIFT_REPORT_URI", "")},
+            settings={
+                "DRIFT_REPORT_URI": hide_logins(os.environ.get("DRIFT_REPORT_URI", ""))
+            },
             lost=lambda: explain_loss(
                 Path("reports/release/publish_drift_report.json")
             ),

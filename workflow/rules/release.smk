@@ -8,7 +8,7 @@ RECEIPTS = "reports/release"
 EVALUATION = f"{RECEIPTS}/evaluation.json"
 PROMOTION, SCORES = f"{RECEIPTS}/promote_model.json", f"{RECEIPTS}/score_users"
 REGISTRY = {
-    "MLFLOW_TRACKING_URI": tracking_uri(),
+    "MLFLOW_TRACKING_URI": hide_logins(tracking_uri()),
     "model": params["release"]["model"],
     "experiment": params["release"]["experiment"],
 }

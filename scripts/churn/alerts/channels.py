@@ -6,7 +6,6 @@ type and its position in the list.
 
 import logging
 import os
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,11 +56,6 @@ def send_message(
         if not result["delivered"]:
             print(f"WARNING: {explain(result['service'], number + 1)}", flush=True)
     return results
-
-
-def strip_logins(text: str) -> str:
-    """Return a text without the logins in its addresses."""
-    return re.sub(r"(?<=://)[^/\s@]+@", "", text)
 
 
 def open_services() -> "list[NotifyBase | None]":

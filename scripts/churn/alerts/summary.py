@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from churn.base.addresses import hide_logins
 from churn.base.command import UserError
 from churn.base.reading import read_json
 from churn.drift.verdict import describe_drift
@@ -33,7 +34,7 @@ def summarize_run(root: Path) -> list[str]:
     published = read_result(root / "reports/release/publish_drift_report.json")
     newest = drift["current_drop"]
     scores = read_result(root / f"reports/release/score_users/{newest}.json")
-    production, store = evaluation["production"], tracking_uri()
+    production, store = evaluation["production"], hide_logins(tracking_uri())
     rows = [
         ("Decision", f"{promotion['decision']}. {promotion['reason']}"),
         ("Gates", describe_gates(evaluation["gates"])),
@@ -45,7 +46,7 @@ def summarize_run(root: Path) -> list[str]:
         ("Drift", describe_drift_and_alarms(drift)),
         ("Rows", describe_rows(root, newest)),
         ("Users", describe_users(read_result(root / f"metrics/build_features/{newest}.json"))),
-        ("Look next", f"drift report  {published['uri']}"),
+        ("Look next", f"drift report  {hide_logins(published['uri'])}"),
         ("", "model card    reports/model_card.md"),
         ("", "explanation   reports/explainability/shap_summary.png"),
         ("", f"scores        {describe_scores(scores)}"),

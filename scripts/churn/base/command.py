@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dotenv import load_dotenv
 
+from churn.base.addresses import hide_logins
 from churn.base.failures import explain_failure
 from churn.base.private import close_to_others
 
@@ -20,7 +21,9 @@ INTERRUPTED = 130
 class UserError(Exception):
     """An error the user can fix.
 
-    The message says what is wrong, where (file, line or column), which value, and how to fix it.
+    The message says what is wrong, where (file, line or column), which value, and how to fix it. Its first line is sent
+    in alerts and kept in receipts: it has names of files and columns and counts, but no value of a row. Values, and
+    texts of other programs that may quote them, are in the lines below.
     """
 
 
@@ -47,7 +50,7 @@ def run_command(main: Callable[[], None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:
-        message = str(error) if isinstance(error, UserError) else explain_failure(error)
+        message = describe(error)
         if not message or sys.flags.dev_mode:
             raise
         sys.exit(f"ERROR: {message}")
@@ -70,6 +73,11 @@ def load_environment() -> None:
         raise UserError(explain_failure(error)) from None
     except ValueError as error:
         raise UserError(str(error)) from None
+
+
+def describe(error: Exception) -> str:
+    """Return the message of an error that the user can fix, without logins; "" for a fault of the code."""
+    return hide_logins(str(error) if isinstance(error, UserError) else explain_failure(error))
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -3,7 +3,14 @@
 import re
 from collections.abc import Iterable
 
-SPECIAL = re.compile(r"[\\`*\[\]<>|&~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+# What formats anywhere, or begins a heading or a list; GitHub also makes links of addresses.
+SPECIAL = re.compile(
+    r"[\\`*\[\]<>|&~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|^#(?=#*(?: |$))|^[+-](?=[ -]|$)|(?<=^[0-9])[.)](?= |$)"
+    r"|:(?=//)|(?<=www)\."
+)
+# GitHub sends a mail to whoever is named after an @: an invisible character prevents it.
+MENTION = re.compile(r"@(?=[A-Za-z0-9])")
+NO_BREAK = "\u2060"
 
 
 def write_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -14,4 +21,5 @@ def write_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def escape(text: str) -> str:
     """Return a text as Markdown that shows it unchanged, on one line."""
-    return SPECIAL.sub(lambda found: f"\\{found[0]}", " ".join(text.split()))
+    line = SPECIAL.sub(lambda found: f"\\{found[0]}", " ".join(text.split()))
+    return MENTION.sub(f"@{NO_BREAK}", line)

@@ -6,8 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from churn.base.addresses import hide_logins
 from churn.base.command import UserError
-from churn.release.causes import hide_logins
 from churn.release.ledger import MOVES, Entry, created_at, read_entries
 from churn.release.names import experiment_name, model_name
 from churn.release.registry import (

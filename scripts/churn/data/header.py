@@ -13,6 +13,8 @@ from churn.data.mapping import MAPPING, Dialect
 
 MARK = b"\xef\xbb\xbf"
 SAMPLE_ROWS = 50
+# A name of a column: it has no delimiters and line breaks, and does not begin with a digit.
+NAME = re.compile(r"[^\W\d][\w .:/()#%-]{0,59}")
 CHECK = "See how to read it: make check SOURCE=<folder of the delivery>"
 
 
@@ -77,11 +79,21 @@ def read_header(source: Path, path: Path, dialect: Dialect) -> Header:
         cells, found_names = [*cells, ""], [*found_names, None]
     columns = [column or f"extra {place}" for place, column in enumerate(found_names, start=1)]
     extra = [
-        cell.strip(BLANKS) or f"number {place + 1} (without a name)"
+        name_column(cell.strip(BLANKS), place + 1)
         for place, (cell, column) in enumerate(zip(cells, found_names, strict=True))
         if not column and (cell.strip(BLANKS) or any(row[place].strip() for row in sample if place < len(row)))
     ]
     return Header(columns, extra, begin, lines, sample)
+
+
+def name_column(cell: str, place: int) -> str:
+    """Return a delivered column's name for a message, or its number: a cell of another kind may be of a row.
+
+    After an unclosed quote, the last cell of a header goes on for lines.
+    """
+    if not cell:
+        return f"number {place} (without a name)"
+    return cell if NAME.fullmatch(cell) else f"number {place} (not a name)"
 
 
 def _normal(cell: str) -> str:

@@ -5,9 +5,10 @@ import stat
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from churn.base.printable import printable
 from churn.deliveries.file_names import is_leftover, match_names
 from churn.deliveries.inbox_layout import READY, REJECTED
-from churn.deliveries.regular_files import shown, special_kind
+from churn.deliveries.regular_files import special_kind
 
 # Times further ahead than this were set by the sender, or by a clock that was wrong.
 MAX_AHEAD = timedelta(days=1)
@@ -20,7 +21,7 @@ def find_complete(inbox: Path, stable: timedelta, now: datetime, patterns: dict[
         if path.name.startswith(".") or path.name == REJECTED or is_leftover(path.name):
             continue
         if wait := explain_wait(path, stable, now, patterns):
-            print(f"{shown(path.name)} must wait: {wait}.")
+            print(f"{printable(path.name)} must wait: {wait}.")
         else:
             complete.append(path)
     if not complete:

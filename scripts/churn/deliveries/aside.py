@@ -8,9 +8,10 @@ from pathlib import Path
 
 from churn.base.command import UserError
 from churn.base.files import sync_names
+from churn.base.printable import printable
 from churn.deliveries.folders import free_path
 from churn.deliveries.inbox_layout import DONE, IN_INBOX, MAX_REASON_BYTES, REASON, REJECTED, first_line
-from churn.deliveries.regular_files import open_folder, open_regular, shown
+from churn.deliveries.regular_files import open_folder, open_regular
 
 
 def check_places(inbox: Path) -> None:
@@ -40,13 +41,13 @@ def reject(delivery: Path, inbox: Path, reason: str) -> Path:
     except (OSError, UserError) as error:
         cause = error.strerror if isinstance(error, OSError) else "it cannot be opened"
         return leave(delivery, inbox, f"{reason}\nThe delivery could not be moved to {REJECTED}/ ({cause}).")
-    print(f"REJECTED: {shown(delivery.name)} was moved to {shown(moved)}: {first_line(reason)}")
+    print(f"REJECTED: {printable(delivery.name)} was moved to {printable(moved)}: {first_line(reason)}")
     return moved
 
 
 def leave(delivery: Path, inbox: Path, reason: str) -> Path:
     """Leave a delivery in the inbox, write the reason to rejected/ unless it says so already; return its path."""
-    print(f"FAILED: {shown(delivery.name)} stays in the inbox: {first_line(reason)}")
+    print(f"FAILED: {printable(delivery.name)} stays in the inbox: {first_line(reason)}")
     folder = inbox / REJECTED / f"{delivery.name}{IN_INBOX}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -54,7 +55,7 @@ def leave(delivery: Path, inbox: Path, reason: str) -> Path:
         if read_reason(folder) != f"{reason}\n":
             write_reason(folder, reason)
     except (OSError, UserError) as error:
-        print(f"WARNING: {shown(folder / REASON)} could not be written ({first_line(str(error))}).")
+        print(f"WARNING: {printable(folder / REASON)} could not be written ({first_line(str(error))}).")
     return delivery
 
 
@@ -63,10 +64,10 @@ def finish(delivery: Path, inbox: Path) -> bool:
     try:
         moved = move(delivery, inbox / DONE)
     except OSError as error:
-        reason = f"{shown(delivery)} was ingested, but cannot be moved ({error.strerror}). Correct the permissions."
+        reason = f"{printable(delivery)} was ingested, but cannot be moved ({error.strerror}). Correct the permissions."
         leave(delivery, inbox, reason)
         return False
-    print(f"{shown(delivery.name)} was moved to {shown(moved)}.")
+    print(f"{printable(delivery.name)} was moved to {printable(moved)}.")
     remove_reasons(inbox)
     return True
 

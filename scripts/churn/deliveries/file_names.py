@@ -5,9 +5,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from churn.base.command import UserError
+from churn.base.printable import printable
 from churn.data.contract import FILES
 from churn.deliveries.inbox_layout import READY, REASON
-from churn.deliveries.regular_files import shown
 
 PACKED = ".gz"
 # What file managers and editors leave in a folder; .dvcignore has the same patterns, so that DVC does not see them.
@@ -57,19 +57,19 @@ def choose_names(source: Path, found: Iterable[str], patterns: dict[str, str]) -
     for name, names in matched.items():
         if len(names) > 1 and name in patterns:
             raise UserError(
-                f"{shown(source)}: {list_names(names)} all match the name {patterns[name]!r} that data/mapping.yaml "
-                f"has for {name}. Write a pattern that only one of them matches."
+                f"{printable(source)}: {list_names(names)} all match the name {patterns[name]!r} that "
+                f"data/mapping.yaml has for {name}. Write a pattern that only one of them matches."
             )
         if len(names) > 1:
             raise UserError(
-                f"{shown(source)} has both {' and '.join(map(shown, names))}, which are the same file of a delivery. "
-                "Remove one of them."
+                f"{printable(source)} has both {' and '.join(map(printable, names))}, which are the same file of a "
+                "delivery. Remove one of them."
             )
     chosen = [names[0] for names in matched.values()]
     if twice := [one for one in chosen if chosen.count(one) > 1]:
         raise UserError(
-            f"{shown(source)}: {shown(twice[0])} matches the names of two files in data/mapping.yaml. Write patterns "
-            "that differ."
+            f"{printable(source)}: {printable(twice[0])} matches the names of two files in data/mapping.yaml. Write "
+            "patterns that differ."
         )
     return {name: names[0] for name, names in matched.items()}
 
@@ -78,7 +78,7 @@ def explain_missing(source: Path, missing: list[str], found: Iterable[str]) -> s
     """Return which files a delivery lacks, which it has instead, and how to fix it."""
     others = sorted(name for name in found if not is_leftover(name))
     parts = [
-        f"{shown(source)}: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing.",
+        f"{printable(source)}: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing.",
         f"Found: {list_names(others)}.",
         f"A delivery needs the five files {', '.join(FILES)}, or any of them packed as .csv.gz.",
     ]
@@ -94,6 +94,6 @@ def explain_missing(source: Path, missing: list[str], found: Iterable[str]) -> s
 
 def list_names(names: list[str]) -> str:
     """Return names for a message: the first ones, none longer than a line."""
-    listed = [shown(name)[:MAX_NAME] for name in names[:MAX_LISTED]]
+    listed = [printable(name)[:MAX_NAME] for name in names[:MAX_LISTED]]
     more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
     return f"{', '.join(listed)}{more}" if names else "no file"

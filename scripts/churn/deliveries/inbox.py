@@ -12,13 +12,13 @@ from typing import IO
 from churn.base.command import UserError
 from churn.base.files import scratch_folder
 from churn.base.git import run_git
+from churn.base.printable import printable
 from churn.deliveries.arrivals import find_complete
 from churn.deliveries.aside import check_places, finish, leave, reject, remove_reasons
 from churn.deliveries.check import Delivery
 from churn.deliveries.folders import pointer_of
 from churn.deliveries.ingest import COPIES, Placed, place_drop, read_own_list, read_received, register_drops
 from churn.deliveries.receive import DiskFullError, Received, receive_delivery
-from churn.deliveries.regular_files import shown
 from churn.deliveries.rules import Rules
 from churn.deliveries.run_lock import no_run
 
@@ -123,13 +123,14 @@ def set_aside(delivery: Path, inbox: Path, failed: list[Path]) -> Iterator[None]
         failed.append(reject(delivery, inbox, str(error)))
     except OSError as error:
         reason = (
-            f"{shown(delivery)} could not be copied: {error.strerror or error}: {shown(error.filename or 'the copy')}. "
-            "Fix this; the delivery stays where it is, and the next run ingests it."
+            f"{printable(delivery)} could not be copied: {error.strerror or error}: "
+            f"{printable(error.filename or 'the copy')}. Fix this; the delivery stays where it is, "
+            "and the next run ingests it."
         )
         failed.append(leave(delivery, inbox, reason))
     except Exception as error:
         # A fault of this program must not keep the other deliveries waiting.
-        reason = f"{shown(delivery)} could not be read: {type(error).__name__}. Please report this."
+        reason = f"{printable(delivery)} could not be read: {type(error).__name__}. Please report this."
         failed.append(leave(delivery, inbox, f"{reason}\n{error}"))
 
 

@@ -12,7 +12,8 @@ from datetime import datetime
 from pathlib import Path
 
 from churn.base.command import UserError
-from churn.deliveries.regular_files import open_regular, shown
+from churn.base.printable import printable
+from churn.deliveries.regular_files import open_regular
 
 DEFAULT = Path("inbox")
 READY, DONE, REJECTED, REASON = "_READY", ".done", "rejected", "reason.txt"
@@ -34,7 +35,7 @@ def read_rejected(inbox: Path) -> dict[str, str]:
         if folder.is_symlink():
             continue
         with suppress(UserError), open_regular(folder / REASON) as file:
-            label = f"{shown(folder.name)} ({time_of(os.fstat(file.fileno()))})"
+            label = f"{printable(folder.name)} ({time_of(os.fstat(file.fileno()))})"
             rejected[label] = first_line(file.read(MAX_REASON_BYTES).decode(errors="replace"))
     return rejected
 

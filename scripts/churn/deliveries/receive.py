@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from churn.base.command import UserError
+from churn.base.printable import printable
 from churn.deliveries.file_names import PACKED, choose_names, is_leftover, list_names
 from churn.deliveries.formats import explain_content, explain_format
 from churn.deliveries.inbox_layout import READY, REASON
-from churn.deliveries.regular_files import open_folder, open_regular, require_regular, shown, special_kind, unreadable
+from churn.deliveries.regular_files import open_folder, open_regular, require_regular, special_kind, unreadable
 
 CHUNK_BYTES = 1 << 20
 
@@ -81,8 +82,8 @@ class Received:
         except UserError as error:
             text = str(error)
             for name, own in self.names.items():
-                text = text.replace(str(self.folder / name), shown(self.source / own))
-            raise UserError(text.replace(str(self.folder), shown(self.source))) from None
+                text = text.replace(str(self.folder / name), printable(self.source / own))
+            raise UserError(text.replace(str(self.folder), printable(self.source))) from None
 
 
 def receive_delivery(
@@ -129,8 +130,8 @@ def receive_delivery(
             for own, stamp in before.items():
                 if _stamp(own, inside, follow_links) != stamp:
                     raise UserError(
-                        f"{shown(source / own)} changed while it was copied. Wait until the delivery is complete, then "
-                        "ingest it again."
+                        f"{printable(source / own)} changed while it was copied. Wait until the delivery is complete, "
+                        "then ingest it again."
                     )
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
@@ -148,7 +149,7 @@ def _choose_files(source: Path, inside: int, patterns: dict[str, str], follow_li
             require_regular(source / name, mode)
     names = choose_names(source, found, patterns)
     if others := sorted(set(found) - {*names.values(), READY, REASON}):
-        print(f"Ignored in {shown(source)}: {list_names(others)}")
+        print(f"Ignored in {printable(source)}: {list_names(others)}")
     return names
 
 
@@ -167,11 +168,11 @@ def _copy_file(read: BinaryIO, write: BinaryIO, source: Path, name: str, limits:
     size = os.fstat(read.fileno()).st_size
     begin = _read(read, source, CHUNK_BYTES, peek=True)
     if wrong := explain_format(begin, name, packed):
-        raise UserError(f"{shown(source)} {wrong}")
+        raise UserError(f"{printable(source)} {wrong}")
     if packed:
         with gzip.GzipFile(fileobj=read) as unpacked:
             if wrong := explain_content(_read(unpacked, source, CHUNK_BYTES, peek=True)):
-                raise UserError(f"{shown(source)} {wrong}")
+                raise UserError(f"{printable(source)} {wrong}")
             _copy_lines(unpacked, write, source, size, limits, packed)
     else:
         _copy_lines(read, write, source, size, limits, packed)
@@ -205,7 +206,7 @@ def _read(read: BinaryIO | gzip.GzipFile, source: Path, size: int, peek: bool = 
     try:
         return read.peek(size) if peek else read.read(size)  # type: ignore[union-attr]
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise UserError(f"{shown(source)} cannot be unpacked ({error}). Deliver the complete file again.") from None
+        raise UserError(f"{printable(source)} cannot be unpacked ({error}). Deliver the complete file again.") from None
     except OSError as error:
         raise unreadable(source, error) from None
 
@@ -213,14 +214,14 @@ def _read(read: BinaryIO | gzip.GzipFile, source: Path, size: int, peek: bool = 
 def _check_ratio(source: Path, unpacked: int, packed: int, limits: Limits) -> None:
     if unpacked > limits.unpacked_bytes:
         raise UserError(
-            f"{shown(source)} is larger than {_size(limits.unpacked_bytes)} when it is unpacked, which is the limit. "
-            "Deliver only the rows of the period."
+            f"{printable(source)} is larger than {_size(limits.unpacked_bytes)} when it is unpacked, which is the "
+            "limit. Deliver only the rows of the period."
         )
     if unpacked > max(limits.any_ratio_bytes, limits.ratio * packed):
         raise UserError(
-            f"{shown(source)} ({packed:,} bytes) becomes more than {limits.ratio} times as large when it is unpacked "
-            f"({_size(unpacked)} so far): it seems to be made to fill the disk. If it is a real table, deliver it as "
-            "CSV, not packed."
+            f"{printable(source)} ({packed:,} bytes) becomes more than {limits.ratio} times as large when it is "
+            f"unpacked ({_size(unpacked)} so far): it seems to be made to fill the disk. If it is a real table, "
+            "deliver it as CSV, not packed."
         )
 
 
@@ -229,7 +230,7 @@ def _check_space(folder: Path, needed: int, source: Path, limits: Limits) -> Non
     if free < needed + limits.free_bytes:
         needed += limits.free_bytes
         raise DiskFullError(
-            f"{shown(source)}: the disk of the drops has {_size(free)} free, and {_size(needed)} are needed "
+            f"{printable(source)}: the disk of the drops has {_size(free)} free, and {_size(needed)} are needed "
             f"({_size(limits.free_bytes)} must remain free). Free disk space (docs/guides/operations.md), then "
             "ingest the delivery again."
         )
@@ -238,11 +239,11 @@ def _check_space(folder: Path, needed: int, source: Path, limits: Limits) -> Non
 def _explain_line(source: Path, line: int, most: int) -> str:
     if line == 1:
         return (
-            f"{shown(source)}, line 1: no line end in the first {_size(most)}. The first line must be the header: "
+            f"{printable(source)}, line 1: no line end in the first {_size(most)}. The first line must be the header: "
             "save the table as CSV with one row per line."
         )
     return (
-        f"{shown(source)}, line {line}: longer than {_size(most)}. Save the table as CSV with one row per line, or "
+        f"{printable(source)}, line {line}: longer than {_size(most)}. Save the table as CSV with one row per line, or "
         "deliver the complete file again."
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from churn.base.command import UserError
+from churn.base.printable import printable
 
 KINDS = {
     stat.S_IFLNK: "a link",
@@ -19,11 +20,6 @@ KINDS = {
 }
 # Without O_NONBLOCK, opening a FIFO waits for somebody who writes to it.
 READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-
-
-def shown(path: object) -> str:
-    """Return a path or a name for a message: line ends and whatever cannot be printed are escaped."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in str(path))
 
 
 def special_kind(mode: int) -> str:
@@ -43,8 +39,8 @@ def open_folder(path: Path, follow_links: bool = False) -> Iterator[int]:
     mode = _stat(path, None, follow_links).st_mode
     if not stat.S_ISDIR(mode):
         raise UserError(
-            f"{shown(path)} is {KINDS.get(stat.S_IFMT(mode), 'a file')}, and a delivery must be a folder with the five "
-            "CSVs. Put the files themselves into one folder."
+            f"{printable(path)} is {KINDS.get(stat.S_IFMT(mode), 'a file')}, and a delivery must be a folder with the "
+            "five CSVs. Put the files themselves into one folder."
         )
     try:
         descriptor = os.open(path, READ | os.O_DIRECTORY | (0 if follow_links else os.O_NOFOLLOW))
@@ -92,7 +88,7 @@ def open_regular(path: Path, folder: int | None = None, follow_links: bool = Fal
 def unreadable(path: Path, error: OSError) -> UserError:
     """Return the error about a file or folder of a delivery that the system does not read."""
     return UserError(
-        f"{shown(path)} cannot be read ({error.strerror or type(error).__name__}). Correct the permissions or the "
+        f"{printable(path)} cannot be read ({error.strerror or type(error).__name__}). Correct the permissions or the "
         "file, then deliver it again."
     )
 
@@ -108,6 +104,6 @@ def require_regular(path: Path, mode: int) -> None:
     """Raise `UserError` unless this is the mode of a regular file."""
     if not stat.S_ISREG(mode):
         raise UserError(
-            f"{shown(path)} is {KINDS.get(stat.S_IFMT(mode), 'a special file')}, which is not read. Deliver the file "
-            "itself: a delivery has only regular files."
+            f"{printable(path)} is {KINDS.get(stat.S_IFMT(mode), 'a special file')}, which is not read. Deliver the "
+            "file itself: a delivery has only regular files."
         )

@@ -1,7 +1,6 @@
 """Build the drift report's page: a summary above Evidently's own report; equal data give equal bytes."""
 
 import base64
-import html
 import json
 import re
 import warnings
@@ -10,12 +9,15 @@ from typing import Any
 import pyarrow as pa
 
 from churn.base.files import round_floats
+from churn.base.pages import ForeignScriptError, escape_html, find_scripts, script_json, write_policy
 from churn.drift.measures import make_comparable
 
 # Evidently's random ids: UUIDs of version 7, and the name of the page's data. (The UUIDs in its JavaScript have other
 # versions.)
 RANDOM_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}|metric_[0-9a-f]{32}")
 DATA_LINE = re.compile(r"^( *var \w+ = )(\{.*\})(;)$", re.MULTILINE)
+# Evidently's page: its data in two lines of a script, and its libraries in the others, one of which draws.
+DATA_LINES, SCRIPTS = 2, 4
 STYLE = """<style>
 .drift-summary {font: 16px/1.5 sans-serif; max-width: 60em; margin: 1.5em auto; padding: 0 1em}
 .drift-summary img {max-width: 100%}
@@ -85,11 +87,19 @@ def stabilise(page: str) -> str:
     Returns
     -------
     str
-        The same page, equal for equal data.
+        The same page, equal for equal data. No text in its data can end the script: Evidently writes them as they are.
+
+    Raises
+    ------
+    ForeignScriptError
+        When the page is not written as Evidently's was when this was tested.
     """
     ids: dict[str, str] = {}
     page = RANDOM_ID.sub(lambda found: ids.setdefault(found[0], f"drift_{len(ids)}"), page)
-    return DATA_LINE.sub(lambda found: f"{found[1]}{_round_json(found[2])}{found[3]}", page)
+    page, lines = DATA_LINE.subn(lambda found: f"{found[1]}{_round_json(found[2])}{found[3]}", page)
+    if lines != DATA_LINES:
+        raise ForeignScriptError(f"Evidently's page has {lines} lines of data instead of {DATA_LINES}.")
+    return page
 
 
 def summarize(metrics: dict[str, Any]) -> list[str]:
@@ -116,21 +126,25 @@ def summarize(metrics: dict[str, Any]) -> list[str]:
 
 def build_page(metrics: dict[str, Any], week: dict[str, Any], pictures: list[bytes], evidently_page: str | None) -> str:
     """Return a page with alarms, summary, history and table, above Evidently's page if there is one."""
-    title = f"<title>Drift of {metrics['current_drop']}</title>"
+    drop = escape_html(metrics["current_drop"])
+    title = f"<title>Drift of {drop}</title>"
     summary = "\n".join(
         [
-            f'<section class="drift-summary">\n<h1>Drift of {metrics["current_drop"]}</h1>',
+            f'<section class="drift-summary">\n<h1>Drift of {drop}</h1>',
             *_alarm_lines(metrics["alarms"]),
-            *(f"<p>{html.escape(sentence, quote=False)}</p>" for sentence in summarize(metrics)),
+            *(f"<p>{escape_html(sentence)}</p>" for sentence in summarize(metrics)),
             *(f'<img alt="Drift of every drop" src="data:image/png;base64,{_base64(image)}">' for image in pictures),
             *_table(week["columns"]),
             "</section>\n",
         ]
     )
     if evidently_page is None:
-        head = f'<head>\n<meta charset="UTF-8">\n{title}\n{STYLE}\n</head>'
+        head = f'<head>\n{write_policy()}\n<meta charset="UTF-8">\n{title}\n{STYLE}\n</head>'
         return f'<!DOCTYPE html>\n<html lang="en">\n{head}\n<body>\n{summary}</body>\n</html>\n'
-    head, body_tag, rest = stabilise(evidently_page).strip().partition("<body>")
+    page = stabilise(evidently_page).strip()
+    # Only Evidently's scripts may run; the summary above them has none.
+    policy = write_policy(find_scripts(page, SCRIPTS))
+    head, body_tag, rest = page.replace("<head>", f"<head>\n{policy}", 1).partition("<body>")
     return f"{head.replace('</head>', f'{title}{STYLE}</head>')}{body_tag}\n{summary}{rest}\n"
 
 
@@ -154,7 +168,7 @@ def _describe_target(metrics: dict[str, Any]) -> str:
 def _alarm_lines(alarms: list[str]) -> list[str]:
     if not alarms:
         return ["<p>No alarms.</p>"]
-    return ["<ul>", *(f'<li class="alarm">{html.escape(alarm, quote=False)}</li>' for alarm in alarms), "</ul>"]
+    return ["<ul>", *(f'<li class="alarm">{escape_html(alarm)}</li>' for alarm in alarms), "</ul>"]
 
 
 def _table(records: list[dict[str, Any]]) -> list[str]:
@@ -169,9 +183,7 @@ def _table(records: list[dict[str, Any]]) -> list[str]:
             figures = ["", "", record["left_out"]]
         missing = [f"{record[name]:.1%}" for name in ("missing_share", "missing_share_before")]
         new = ", ".join(f"{name} ({share:.1%})" for name, share in record["new_categories"].items())
-        cells = "".join(
-            f"<td>{html.escape(cell, quote=False)}</td>" for cell in [record["column"], *figures, *missing, new]
-        )
+        cells = "".join(f"<td>{escape_html(cell)}</td>" for cell in [record["column"], *figures, *missing, new])
         rows.append(f"<tr{' class=alarm' if record.get('drifted') else ''}>{cells}</tr>")
     return [f"<table>\n<tr>{head}</tr>", *rows, "</table>"]
 
@@ -182,4 +194,4 @@ def _base64(content: bytes) -> str:
 
 def _round_json(text: str) -> str:
     # First to 12 decimals, so that a tiny difference between equal numbers becomes zero.
-    return json.dumps(round_floats(json.loads(text), lambda value: float(f"{round(value, 12):.6g}")))
+    return script_json(round_floats(json.loads(text), lambda value: float(f"{round(value, 12):.6g}")))

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from churn.base.files import write_whole
+from churn.base.printable import printable
 from churn.recognition.findings import Finding, Findings, Guess
 
 
@@ -164,5 +165,4 @@ def _escape(character: str) -> str:
 
 def _comment(text: str, indent: str) -> str:
     # A name of a file may have characters that YAML allows nowhere.
-    line = " ".join(text.split())
-    return f"{indent}# " + "".join(character if character.isprintable() else "?" for character in line)
+    return f"{indent}# {printable(' '.join(text.split()))}"

@@ -1,10 +1,8 @@
 """The whole cause of an MLflow error in one line, without logins."""
 
-import re
+from churn.base.addresses import hide_logins
 
 TRACEBACK = "Traceback (most recent call last):"
-LOGIN = re.compile(r"(?<=://)[^\s/]*@")
-SIGNATURE = re.compile(r"(?i)([?&](?:X-Amz-(?:Credential|Signature|Security-Token)|sig|token)=)[^&\s'\"]+")
 
 
 def explain_cause(error: BaseException) -> str:
@@ -17,11 +15,6 @@ def explain_cause(error: BaseException) -> str:
         cause = f"{cause}{joint}{line}".strip()
     cause = hide_logins(cause)
     return cause if cause.endswith((".", "!", "?")) else f"{cause}."
-
-
-def hide_logins(text: str) -> str:
-    """Return a text whose addresses have no user names, passwords or signatures."""
-    return SIGNATURE.sub(r"\1...", LOGIN.sub("", text))
 
 
 def _drop_tracebacks(lines: list[str]) -> list[str]:

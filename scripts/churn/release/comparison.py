@@ -8,8 +8,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from churn.base.addresses import hide_logins
 from churn.base.command import UserError
 from churn.evaluation.metrics import calibration_error, roc_auc
+from churn.release.causes import explain_cause
 from churn.release.loading import load_version
 from churn.release.model_files import ChangedFilesError
 from churn.release.names import model_name
@@ -35,9 +37,9 @@ def score_version(version: str, rows: pa.Table) -> NDArray[np.float64]:
     # An old model may fail in any way. That decides nothing between the two models.
     except Exception as error:
         raise UserError(
-            f"Version {version} of {model_name()} at {tracking_uri()} cannot score the holdout: {error} Nothing is "
-            "promoted. It may need a feature that no longer exists, or its files may be missing: restore them, or "
-            f"remove the alias {PRODUCTION!r} from it in MLflow."
+            f"Version {version} of {model_name()} at {hide_logins(tracking_uri())} cannot score the holdout. "
+            "Nothing is promoted. It may need a feature that no longer exists, or its files may be missing: restore "
+            f"them, or remove the alias {PRODUCTION!r} from it in MLflow.\nThe cause: {explain_cause(error)}"
         ) from error
 
 

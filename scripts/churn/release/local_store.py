@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from churn.base.addresses import hide_logins
 from churn.base.command import UserError
 from churn.release.causes import explain_cause
 from churn.release.names import experiment_name, ledger_name, model_name
@@ -134,7 +135,8 @@ def name_store(uri: str) -> Iterator[None]:
         yield
     except MlflowException as error:
         raise UserError(
-            f"The store {uri} cannot be read: {explain_cause(error)} Fix that, then run again: nothing is copied twice."
+            f"The store {hide_logins(uri)} cannot be read: {explain_cause(error)} Fix that, then run again: "
+            "nothing is copied twice."
         ) from error
 
 

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from churn.base.addresses import hide_logins
 from churn.base.command import UserError
-from churn.release.causes import explain_cause, hide_logins
+from churn.release.causes import explain_cause
 from churn.release.names import model_name
 from churn.release.relocation import relocate_store
 
@@ -56,6 +57,8 @@ def open_registry() -> Iterator["MlflowClient"]:
     os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD", "false")
     # A bank's pipeline sends no usage data.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # MLflow would print the address of each run with the login in it.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     import mlflow
     from mlflow.exceptions import MlflowException
     from requests.exceptions import RequestException

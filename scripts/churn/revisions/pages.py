@@ -1,12 +1,12 @@
 """A report in two formats: Markdown for a comment on a pull request, and one HTML file that opens offline."""
 
 import base64
-import html
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 
 from churn.base.markdown import escape, write_table
+from churn.base.pages import escape_html, write_policy
 
 TEMPLATE = Path(__file__).with_name("page.html")
 # The limit of a comment on a pull request, with a margin.
@@ -51,7 +51,8 @@ def write_html(title: str, sections: list[Section]) -> str:
         body += markdown.render(render_section(section, None)) + "".join(
             render_pictures(name, pictures) for name, pictures in section.pictures.items()
         )
-    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(title=html.escape(title), body=body)
+    template = Template(TEMPLATE.read_text(encoding="utf-8"))
+    return template.substitute(policy=write_policy(), title=escape_html(title), body=body)
 
 
 def render(title: str, sections: list[Section], most: int) -> str:
@@ -65,7 +66,7 @@ def render_section(section: Section, most: int | None) -> str:
         first, *others = (escape(block) for block in section.blocks if isinstance(block, str))
         return "\n>\n".join(f"> {line}" for line in (f"**{first}**", *others)) + "\n"
     blocks = [render_table(block, most) if isinstance(block, Table) else escape(block) for block in section.blocks]
-    return "\n\n".join([f"## {section.title}", *blocks]) + "\n"
+    return "\n\n".join([f"## {escape(section.title)}", *blocks]) + "\n"
 
 
 def render_table(table: Table, most: int | None) -> str:
@@ -76,14 +77,14 @@ def render_table(table: Table, most: int | None) -> str:
         text += f"\n\n... and {left:,} more rows, in report.html."
     if len(table.rows) < FOLDED_FROM:
         return text
-    return f"<details><summary>{html.escape(table.summary)}: {len(table.rows):,}</summary>\n\n{text}\n\n</details>"
+    return f"<details><summary>{escape_html(table.summary)}: {len(table.rows):,}</summary>\n\n{text}\n\n</details>"
 
 
 def render_pictures(title: str, pictures: list[tuple[str, bytes]]) -> str:
     """Return pictures side by side, embedded in the page."""
     figures = "".join(
-        f'<figure><figcaption>{html.escape(who)}</figcaption><img alt="{html.escape(f"{title}, {who}")}" '
+        f'<figure><figcaption>{escape_html(who)}</figcaption><img alt="{escape_html(f"{title}, {who}")}" '
         f'src="data:image/png;base64,{base64.b64encode(picture).decode()}"></figure>'
         for who, picture in pictures
     )
-    return f'<h3>{html.escape(title)}</h3><div class="pair">{figures}</div>\n'
+    return f'<h3>{escape_html(title)}</h3><div class="pair">{figures}</div>\n'

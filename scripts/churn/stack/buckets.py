@@ -9,6 +9,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from churn.base.addresses import hide_logins
 from churn.base.command import UserError
 
 # With the client's defaults, a server that is down is reported only after minutes.
@@ -30,8 +31,9 @@ def open_s3(environment: Mapping[str, str] = os.environ) -> Iterator[Any]:
         )
     except (BotoCoreError, ClientError, ValueError) as error:
         raise UserError(
-            f"S3 at {address}: {error} Check that it is running (make up) and that AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID "
-            "and AWS_SECRET_ACCESS_KEY are right (in the environment, or else in .env)."
+            f"S3 at {hide_logins(str(address))}: {hide_logins(str(error))} Check that it is running (make up) and that "
+            "AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are right (in the environment, "
+            "or else in .env)."
         ) from error
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psycopg2
 
+from churn.base.addresses import hide_logins
+
 TIMEOUT_SECONDS = 5.0
 
 
@@ -41,7 +43,7 @@ def check_login(uri: str) -> str | None:
     try:
         psycopg2.connect(uri, connect_timeout=int(TIMEOUT_SECONDS)).close()
     except psycopg2.OperationalError as error:
-        return str(error).strip().splitlines()[-1]
+        return hide_logins(str(error).strip().splitlines()[-1])
     return None
 
 
@@ -52,6 +54,6 @@ def _get(url: str, headers: Mapping[str, str] | None = None) -> tuple[str, str |
             return response.read().decode(), None
     except urllib.error.HTTPError as error:
         with error:
-            return "", f"{url} answers {error.code} {error.reason}"
+            return "", f"{hide_logins(url)} answers {error.code} {error.reason}"
     except OSError as error:
-        return "", f"{url} does not answer ({getattr(error, 'reason', error)})"
+        return "", hide_logins(f"{url} does not answer ({getattr(error, 'reason', error)})")

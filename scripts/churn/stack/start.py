@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from churn.base.addresses import hide_logins
 from churn.base.command import UserError
 from churn.stack.buckets import make_buckets
 from churn.stack.private_files import write_private_ini
@@ -140,7 +141,7 @@ def stop_stack(runner: Runner, other: Runner) -> bool:
 def show(services: Iterable[Service]) -> None:
     """Print a line per service: its name and address."""
     for service in services:
-        print(f"{service.name:<16}{service.address}")
+        print(f"{service.name:<16}{hide_logins(service.address)}")
 
 
 def check_ports(bind: str, services: list[Service]) -> None:
@@ -189,12 +190,14 @@ def wait(runner: Runner, services: Iterable[Service]) -> None:
     for service in services:
         while problem := service.check():
             if LOGIN_REFUSED in problem:
-                raise UserError(f"{service.name} at {service.address} refuses the login. {runner.lost_login}")
+                raise UserError(
+                    f"{service.name} at {hide_logins(service.address)} refuses the login. {runner.lost_login}"
+                )
             failure = runner.failure(service.name)
             if failure or time.monotonic() > deadline:
                 place, lines = runner.log(service.name)
                 raise UserError(
-                    f"{service.name} at {service.address} did not start ({failure or 'running'}): {problem}. "
-                    f"The end of {place}:\n" + "\n".join(f"    {line}" for line in lines)
+                    f"{service.name} at {hide_logins(service.address)} did not start ({failure or 'running'}): "
+                    f"{problem}. The end of {place}:\n" + "\n".join(f"    {line}" for line in lines)
                 )
             time.sleep(0.3)

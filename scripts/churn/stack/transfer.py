@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+from churn.base.addresses import hide_logins
 from churn.base.command import UserError
 from churn.stack.buckets import check_bucket
 from churn.stack.settings import DVC_BUCKET
@@ -35,8 +36,8 @@ def sync_remote(direction: str, targets: list[str] | None = None) -> None:
         if direction == "pull":
             explain_refused(targets)
         raise UserError(
-            f"dvc {direction} failed for some files; its messages about S3 at {address} are above. Fix that, then run "
-            f"again: make {direction}. Files that have arrived are not sent again."
+            f"dvc {direction} failed for some files; its messages about S3 at {hide_logins(address)} are above. Fix "
+            f"that, then run again: make {direction}. Files that have arrived are not sent again."
         )
 
 

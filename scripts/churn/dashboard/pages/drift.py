@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from churn.base.pages import escape_html
 from churn.dashboard.cards import NOT_MEASURED, Card, show_cards
 from churn.dashboard.notices import plain, source
 from churn.dashboard.record import Record
@@ -89,5 +90,16 @@ def show_report(drop: str) -> None:
         st.info(f"The report of drop {drop} is not in this folder ({published}). Get it: dvc pull reports/drift")
         return
     with st.container(border=True):
-        st.iframe(path, height=REPORT_HEIGHT, alt=f"Drift report of {drop}")
+        st.iframe(isolate(path.read_text(encoding="utf-8")), height=REPORT_HEIGHT, alt=f"Drift report of {drop}")
     source(str(path), published)
+
+
+def isolate(page: str) -> str:
+    """Return a page in a frame whose scripts reach nothing of the dashboard, neither its pages nor its login.
+
+    Streamlit's own frames have the same origin as the dashboard, so their scripts could act as the user.
+    """
+    return (
+        "<style>body {margin: 0} iframe {border: 0; width: 100%; height: 100vh; display: block}</style>"
+        f'<iframe sandbox="allow-scripts" title="Drift report" srcdoc="{escape_html(page)}"></iframe>'
+    )

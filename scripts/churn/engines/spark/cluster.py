@@ -12,6 +12,7 @@ from typing import Any
 from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.sql import SparkSession
 
+from churn.base.addresses import hide_logins
 from churn.base.command import UserError
 
 LOG = logging.getLogger("churn.spark")
@@ -24,8 +25,8 @@ def check_master(master: str) -> None:
     """Raise `UserError` when no master listens; Spark itself would retry for a minute first."""
     if not listens(master):
         raise UserError(
-            f"Spark's master at {master} does not answer. Start it (make up), or set another: SPARK_MASTER in .env or "
-            "the environment, or spark.master in params.yaml."
+            f"Spark's master at {hide_logins(master)} does not answer. Start it (make up), or set another: "
+            "SPARK_MASTER in .env or the environment, or spark.master in params.yaml."
         )
 
 
@@ -73,7 +74,8 @@ class ClusterWatch:
                         return
                     if not warned:
                         LOG.warning(
-                            "Spark at %s has no free executor: other applications use them all. Waiting.", self._master
+                            "Spark at %s has no free executor: other applications use them all. Waiting.",
+                            hide_logins(self._master),
                         )
                         warned = True
 
@@ -91,3 +93,15 @@ def find_reason(error: Exception) -> str:
     # A Python error on an executor is buried deep in Java's own message.
     found = re.findall(r"^\w[\w.]*Error: .*$", text, re.MULTILINE)
     return str(found[-1]) if found else (text or type(error).__name__).splitlines()[0]
+
+
+def name_error(error: Exception, reason: str) -> str:
+    """Return the name of an error, without its message, which may quote a value of the data.
+
+    Parameters
+    ----------
+    reason : str
+        What `find_reason` found.
+    """
+    found = re.match(r"\w+(?:\.\w+)*(?=: )|\[[A-Z_.]+\]", reason)
+    return f"{found[0] if found else type(error).__name__}."

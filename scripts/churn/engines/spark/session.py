@@ -13,8 +13,9 @@ from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import PySparkException, PySparkRuntimeError
 from pyspark.sql import SparkSession
 
+from churn.base.addresses import hide_logins
 from churn.base.command import UserError
-from churn.engines.spark.cluster import CLUSTER, ClusterWatch, check_master, find_reason
+from churn.engines.spark.cluster import CLUSTER, ClusterWatch, check_master, find_reason, name_error
 from churn.engines.spark.java import find_java
 from churn.engines.spark.login import bound_events, find_login
 
@@ -104,7 +105,9 @@ def start_spark(master: str, settings: dict[str, str] | None = None) -> Iterator
                 else "Check that the master and its workers run (make up restarts them) and look at the workers' logs, "
                 "then run again."
             )
-            raise UserError(f"Spark at {master} failed: {reason} {fix}") from error
+            raise UserError(
+                f"Spark at {hide_logins(master)} failed: {watch.lost or name_error(error, reason)} {fix}\n{reason}"
+            ) from error
         finally:
             if watch is not None:
                 watch.end()
@@ -130,8 +133,9 @@ def _create(builder: SparkSession.Builder, master: str) -> SparkSession:
         return builder.getOrCreate()
     except Py4JJavaError as error:
         raise UserError(
-            f"Spark did not start on {master} ({find_reason(error)}). Check that this master runs and can be reached "
-            "from here, or set another: SPARK_MASTER in .env or the environment, or spark.master in params.yaml."
+            f"Spark did not start on {hide_logins(master)} ({find_reason(error)}). Check that this master runs and can "
+            "be reached from here, or set another: SPARK_MASTER in .env or the environment, or spark.master in "
+            "params.yaml."
         ) from None
 
 

@@ -1,0 +1,22 @@
+"""Show addresses without the logins and signatures in them: in messages, receipts, logs and pages."""
+
+import re
+
+# A password may contain any of : / ? # @, and a token may stand alone: the login ends at the last @ of the word. In
+# a bucket's address, only what comes before the first slash may be a login; its keys may contain @.
+BUCKETS = r"(?:s3|s3a|gs|gcs|az|abfss?|file|sqlite)"
+LOGIN = re.compile(rf"(?i)(?<![a-z0-9+.-])(?!{BUCKETS}://)([a-z][a-z0-9+.-]*://)\S*@")
+LOGIN_OF_BUCKET = re.compile(rf"(?i)\b({BUCKETS}://)(?:[^\s/:@]*:\S*|[^\s/@]*)@")
+SECRETS = "credential|signature|security-token|sig|token|password|passwd|secret|key|apikey"
+SIGNATURE = re.compile(rf"(?i)([?&;](?:[a-z0-9]+[-_.])*(?:access)?(?:{SECRETS})=)[^&;\s'\"]+")
+
+
+def hide_logins(text: str) -> str:
+    """Return a text whose addresses have no user names, passwords, tokens or signatures.
+
+    Parameters
+    ----------
+    text : str
+        An address, or a message that may contain addresses. If a word could be read in two ways, more is hidden.
+    """
+    return SIGNATURE.sub(r"\1...", LOGIN_OF_BUCKET.sub(r"\1", LOGIN.sub(r"\1", text)))

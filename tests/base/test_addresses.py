@@ -1,0 +1,49 @@
+"""An address is shown without its login, whatever characters the login has."""
+
+import pytest
+
+from churn.base.addresses import hide_logins
+
+SECRET = "secret"
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("http://ana:secret@127.0.0.1:9000/x", "http://127.0.0.1:9000/x"),
+        ("https://secret@github.com/a/b.git", "https://github.com/a/b.git"),
+        ("https://oauth2:secret@host/a.git", "https://host/a.git"),
+        ("http://ana:p@secret@host", "http://host"),
+        ("http://ana:p/secret@host/x", "http://host/x"),
+        ("http://ana:p#secret?x@host", "http://host"),
+        ("http://ana:12/secret@host", "http://host"),
+        ("postgresql+psycopg2://ana:p:/@secret@db:5432/mlflow", "postgresql+psycopg2://db:5432/mlflow"),
+        ("postgresql://db/mlflow?user=ana&password=secret", "postgresql://db/mlflow?user=ana&password=..."),
+        ("spark://ana:secret@one:7077", "spark://one:7077"),
+        ("s3://AKIA:p@/secret@bucket/a", "s3://bucket/a"),
+        ("https://b.example.com/x?X-Amz-Signature=secret&y=1", "https://b.example.com/x?X-Amz-Signature=...&y=1"),
+        ("https://b.example.com/x?sv=1&sig=secret", "https://b.example.com/x?sv=1&sig=..."),
+        ("https://h/x?access_token=secret", "https://h/x?access_token=..."),
+        ("https://h/x?AWSAccessKeyId=A&Signature=secret", "https://h/x?AWSAccessKeyId=A&Signature=..."),
+        ("https://h/x?api_key=secret", "https://h/x?api_key=..."),
+        ("HTTP://ana:secret@host", "HTTP://host"),
+    ],
+)
+def test_no_login_is_shown(address, shown):
+    assert hide_logins(address) == shown
+    assert hide_logins(f"S3 at '{address}': refused") == f"S3 at '{shown}': refused"
+    assert SECRET not in hide_logins(f"({address}), {address}\n{address}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://127.0.0.1:5000",
+        "s3://bucket/a@b/c",
+        "drift-reports",
+        "user@host: mail ana@example.com, see http://host:1/x",
+        "https://host/x?key_name=1&y=2",
+    ],
+)
+def test_other_texts_stay(text):
+    assert hide_logins(text) == text
