@@ -24,12 +24,11 @@ from trial import TOOL, Trial
 
 from churn.stack.manager import Manager
 
-FIRST_WEEKS = 12
+FIRST_WEEKS = 3
 # What a service reaches in its first runs, such as a cache that fills, is no leak.
 SETTLED = 1 / 3
 # Growth in 100 drops that is as good as none, as a share of the mean.
 FLAT_SHARE = 0.05
-NOT_SERVICES = ("data", "repository", "seconds")
 
 
 def family(process: psutil.Process) -> list[psutil.Process]:
