@@ -17,6 +17,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import threading
 import time
@@ -27,11 +28,12 @@ from pathlib import Path
 
 import hostile_places  # noqa: F401  adds its kinds
 from hostile_files import FILES, KINDS, Kind, Place
-from trial import ROOT, TOOL, UNSET, scratch_left
+from trial import ROOT, UNSET, scratch_left
 from years import FIRST, Payers
 
 MAX_SECONDS, MAX_MEGABYTES, MAX_LINE = 60, 1500, 2_000
 NOBODY = 65534
+AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
 SECRET = "TOKEN=do-not-read-this"
 MARKERS = (SECRET, "root:x:0:0", "root:*:")
 BASE, HOSTILE, GOOD = (FIRST + timedelta(weeks=week) for week in range(3))
@@ -63,9 +65,22 @@ class Campaign:
             "GIT_AUTHOR_EMAIL": "trial@localhost",
             "HOME": str(self.home),
             "LOGNAME": "nobody" if os.geteuid() == 0 else os.environ.get("LOGNAME", "trial"),
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            # The user may have to run another Python than this one, with the same packages.
+            "PYTHONPATH": sysconfig.get_path("purelib"),
             "TMPDIR": str(self.temporary),
         }
+        self.user = AS_NOBODY if os.geteuid() == 0 else ()
+        self.tool = (self.find_python(), "scripts")
+
+    def find_python(self) -> str:
+        """Return a Python that the user may run: this one may be in a folder of root."""
+        try_it = "import subprocess, sys, duckdb; subprocess.run([sys.executable, '-c', ''], check=True)"
+        version = ".".join(map(str, sys.version_info[:2]))
+        for python in sys.executable, f"/usr/bin/python{version}", f"/usr/local/bin/python{version}":
+            command = [*self.user, python, "-c", try_it]
+            if subprocess.run(command, env=self.environment, cwd="/", capture_output=True, check=False).returncode == 0:
+                return python
+        sys.exit(f"The user nobody may not run {sys.executable}, nor is there a Python {version} in /usr/bin")
 
     def create(self) -> None:
         """Make the repository, with one drop, and the secret."""
@@ -78,7 +93,7 @@ class Campaign:
         for week, path in enumerate(self.templates):
             payers.deliver(week, path)
         self.give_away()
-        for command in (*TOOL, "clear_demo"), (*TOOL, "inbox"):
+        for command in (*self.tool, "clear_demo"), (*self.tool, "inbox"):
             shutil.copytree(self.templates[0], self.place.inbox / "base", dirs_exist_ok=True)
             self.give_away()
             code, _, _, printed = self.run(*command)
@@ -98,11 +113,10 @@ class Campaign:
 
     def run(self, *command: str) -> tuple[int, float, float, str]:
         """Run a command as the user nobody; return exit code, seconds, MB and what it printed. -9: it took too long."""
-        user = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if os.geteuid() == 0 else []
         began, path = time.monotonic(), self.folder / "output"
         with path.open("wb") as output:
             process = subprocess.Popen(
-                [*user, *command],
+                [*self.user, *command],
                 cwd=self.place.clone,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -141,7 +155,7 @@ class Campaign:
         thread = threading.Thread(target=act, args=(stop,)) if callable(act) else None
         if thread:
             thread.start()
-        code, seconds, megabytes, printed = self.run(*TOOL, "inbox", "--stable-minutes", "0")
+        code, seconds, megabytes, printed = self.run(*self.tool, "inbox", "--stable-minutes", "0")
         stop.set()
         if thread:
             thread.join()
@@ -204,8 +218,10 @@ class Campaign:
         if result.outcome in ("rejected", "left") and len(reasons) != 1:
             faults.append(f"{len(reasons)} reasons")
         for path in reasons:
+            # Examples of rows are in the other lines, which are not sent; a hard link's content is the sender's own.
             reason = path.read_text(errors="replace")
-            if not reason.partition("\n")[0].isprintable() or any(marker in reason for marker in MARKERS):
+            shown = reason.partition("\n")[0] if result.kind.name == "hard_link_to_a_secret" else reason
+            if not reason.partition("\n")[0].isprintable() or any(marker in shown for marker in MARKERS):
                 faults.append("an unclear reason")
         for path in (self.place.clone / "data/raw").rglob("*.csv"):
             if any(marker.encode() in path.read_bytes() for marker in MARKERS):
