@@ -28,7 +28,7 @@ from pathlib import Path
 
 import hostile_places  # noqa: F401  adds its kinds
 from hostile_files import FILES, KINDS, Kind, Place
-from trial import ROOT, UNSET, scratch_left
+from trial import ROOT, UNSET, end_by_signal, scratch_left
 from years import FIRST, Payers
 
 MAX_SECONDS, MAX_MEGABYTES, MAX_LINE = 60, 1500, 2_000
@@ -269,6 +269,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="a different seed gives different deliveries (1)")
     parser.add_argument("--slow", type=float, default=1, help="how many times slower a busy machine is (1)")
     args = parser.parse_args()
+    end_by_signal()
     kinds = [one for one in KINDS if args.only in one.name or args.only in one.group]
     folder = Path(tempfile.mkdtemp())
     campaign, results = Campaign(folder, args.slow), []

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import psutil
-from trial import TOOL, Trial
+from trial import TOOL, Trial, end_by_signal
 
 from churn.stack.manager import Manager
 
@@ -148,6 +148,7 @@ def main() -> None:
     parser.add_argument("--embedded", action="store_true", help="without the stack")
     parser.add_argument("--keep", type=Path, help="folder to keep everything in; it must not exist")
     args = parser.parse_args()
+    end_by_signal()
     folder = args.keep or Path(tempfile.mkdtemp())
     trial = Trial(folder.absolute(), args.users, FIRST_WEEKS + args.drops)
     try:

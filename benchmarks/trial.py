@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import signal
 from pathlib import Path
 
 import psutil
@@ -138,6 +139,11 @@ def _signal(process: psutil.Process, name: str) -> None:
         getattr(process, name)()
     except psutil.NoSuchProcess:
         pass
+
+
+def end_by_signal() -> None:
+    """Let SIGTERM end this process as an exception, so that it stops the stack and removes its folders."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped"))
 
 
 def free_port() -> int:
