@@ -165,7 +165,9 @@ class Campaign:
             *self.judge_files(result, before),
         ]
         with (self.folder / "runs.log").open("a", errors="backslashreplace") as log:
-            log.write(f"\n==== {kind.name}, seed {seed}: {result.outcome}, exit code {code}, {result.faults}\n{printed}")
+            log.write(
+                f"\n==== {kind.name}, seed {seed}: {result.outcome}, exit code {code}, {result.faults}\n{printed}"
+            )
         return result
 
     def outcome(self, code: int) -> str:

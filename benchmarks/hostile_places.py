@@ -98,7 +98,16 @@ def line_ends(folder, one, place):
 
 @kind("contents", "ingested")
 def settings_in_the_delivery(folder, one, place):
-    for name in ("mapping.yaml", "params.yaml", "dvc.yaml", "a.dvc", ".dvcignore", ".gitattributes", "Makefile", ".env"):
+    for name in (
+        "mapping.yaml",
+        "params.yaml",
+        "dvc.yaml",
+        "a.dvc",
+        ".dvcignore",
+        ".gitattributes",
+        "Makefile",
+        ".env",
+    ):
         content = one.choice(list(MAPPINGS.values()))
         (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
 
@@ -232,4 +241,6 @@ def inbox_has_links(folder, one, place):
 @kind("settings", "refused", good_is_ingested=False)
 def inbox_has_special_files(folder, one, place):
     path = place.inbox / one.choice((".lock", ".done", "rejected"))
-    one.choice((os.mkfifo, lambda path: path.write_text("x")) if path.name != ".lock" else (os.mkfifo, Path.mkdir))(path)
+    one.choice((os.mkfifo, lambda path: path.write_text("x")) if path.name != ".lock" else (os.mkfifo, Path.mkdir))(
+        path
+    )

@@ -34,7 +34,9 @@ class Trial:
         self.folder, self.clone, self.inbox, self.temporary = folder, folder / "clone", folder / "inbox", folder / "tmp"
         self.log = folder / "commands.log"
         self.payers, self.delivered = Payers(weeks, users), 0
-        author = {f"GIT_{who}_{what}": "trial@localhost" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        author = {
+            f"GIT_{who}_{what}": "trial@localhost" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+        }
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith(UNSET)} | author
         self.environment |= {
             "CHURN_INBOX": str(self.inbox),
