@@ -260,7 +260,7 @@ def report(results: list[Result]) -> None:
         most = f"{max(one.seconds for one in own):.1f} | {max(one.megabytes for one in own):.0f}"
         print(f"| {group} | {len(own)} | {outcomes} | {most} | {sum(bool(one.faults) for one in own)} |")
     for (name, fault), number in Counter((one.kind.name, fault) for one in results for fault in one.faults).items():
-        print(f"\n- {name} ({number} times): {ascii(fault)}")
+        print(f"\n- {name} ({number} times): {fault!a}")
 
 
 def main() -> None:

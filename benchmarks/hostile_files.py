@@ -59,7 +59,7 @@ def kind(group: str, *right: str, good_is_ingested: bool = True) -> Callable:
     """Add a function to the kinds."""
 
     def add(make: Callable) -> Callable:
-        KINDS.append(Kind(group, make.__name__, make, right or ("rejected",), good_is_ingested))
+        KINDS.append(Kind(group, make.__name__.strip("_"), make, right or ("rejected",), good_is_ingested))
         return make
 
     return add
@@ -73,52 +73,52 @@ def replace(folder: Path, one: random.Random, name: str = "") -> Path:
 
 
 @kind("links")
-def link_to_a_file(folder, one, place):
+def _link_to_a_file(folder, one, place):
     targets = ("/etc/passwd", "/etc/shadow", place.secret, "../../clone/.git/config", "../../outside/secret.txt")
     replace(folder, one).symlink_to(one.choice(targets))
 
 
 @kind("links")
-def link_to_process_or_device(folder, one, place):
+def _link_to_process_or_device(folder, one, place):
     replace(folder, one).symlink_to(one.choice(("/proc/self/environ", "/dev/zero", "/dev/stdin", "/proc/self/fd/0")))
 
 
 @kind("links")
-def link_to_itself(folder, one, place):
+def _link_to_itself(folder, one, place):
     path = replace(folder, one)
     path.symlink_to(path.name)
 
 
 @kind("links")
-def extra_link(folder, one, place):
+def _extra_link(folder, one, place):
     (folder / one.choice(("notes", "reason.txt", "_READY2", "a.csv"))).symlink_to(one.choice((place.secret, "/", "..")))
 
 
 @kind("links", "rejected", "left")
-def delivery_is_a_link(folder, one, place):
+def _delivery_is_a_link(folder, one, place):
     target = one.choice((folder.rename(place.inbox.parent / "elsewhere"), "/etc", ".", "..", folder.name, "/nowhere"))
     subprocess.run(["rm", "-rf", str(folder)], check=True)
     folder.symlink_to(target)
 
 
 @kind("links")
-def hard_link_to_a_secret(folder, one, place):
+def _hard_link_to_a_secret(folder, one, place):
     replace(folder, one).hardlink_to(place.secret)
 
 
 @kind("links")
-def five_hard_links(folder, one, place):
+def _five_hard_links(folder, one, place):
     for name in FILES[1:]:
         replace(folder, one, name).hardlink_to(folder / FILES[0])
 
 
 @kind("special files")
-def fifo(folder, one, place):
+def _fifo(folder, one, place):
     os.mkfifo(replace(folder, one))
 
 
 @kind("special files")
-def a_socket(folder, one, place):
+def _a_socket(folder, one, place):
     path, before = replace(folder, one), Path.cwd()
     os.chdir(folder)
     with socket.socket(socket.AF_UNIX) as made:
@@ -127,7 +127,7 @@ def a_socket(folder, one, place):
 
 
 @kind("special files")
-def device(folder, one, place):
+def _device(folder, one, place):
     path = replace(folder, one)
     if os.geteuid():
         os.mkfifo(path)
@@ -138,18 +138,18 @@ def device(folder, one, place):
 
 
 @kind("special files")
-def a_folder_as_file(folder, one, place):
+def _a_folder_as_file(folder, one, place):
     (replace(folder, one) / "inner").mkdir(parents=True)
 
 
 @kind("special files")
-def delivery_is_no_folder(folder, one, place):
+def _delivery_is_no_folder(folder, one, place):
     subprocess.run(["rm", "-rf", str(folder)], check=True)
     one.choice((os.mkfifo, lambda path: path.write_bytes(b"PK\x03\x04"), lambda path: path.touch()))(folder)
 
 
 @kind("bombs")
-def gzip_bomb(folder, one, place):
+def _gzip_bomb(folder, one, place):
     path, unit = replace(folder, one), one.choice((bytes(MEGABYTE), b"a" * MEGABYTE, b"1,2,3,4,5\n" * 100_000))
     with gzip.open(f"{path}.gz", "wb") as file:
         for _ in range(300):
@@ -157,13 +157,13 @@ def gzip_bomb(folder, one, place):
 
 
 @kind("bombs")
-def gzip_in_gzip(folder, one, place):
+def _gzip_in_gzip(folder, one, place):
     path = replace(folder, one)
     Path(f"{path}.gz").write_bytes(gzip.compress(gzip.compress(bytes(50 * MEGABYTE))))
 
 
 @kind("bombs")
-def broken_gzip(folder, one, place):
+def _broken_gzip(folder, one, place):
     path = replace(folder, one)
     packed = bytearray(gzip.compress(one.randbytes(200_000)))
     packed[one.randrange(20, len(packed))] ^= 0xFF
@@ -171,14 +171,14 @@ def broken_gzip(folder, one, place):
 
 
 @kind("bombs")
-def zip_bomb(folder, one, place):
+def _zip_bomb(folder, one, place):
     path = replace(folder, one)
     with zipfile.ZipFile(one.choice((path, f"{path}.zip", f"{path}.gz")), "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("../../../outside/secret.txt", bytes(200 * MEGABYTE))
 
 
 @kind("bombs")
-def line_of_2_gb(folder, one, place):
+def _line_of_2_gb(folder, one, place):
     path = folder / one.choice(FILES)
     header = path.read_bytes().partition(b"\n")[0] + b"\n"
     with path.open("wb") as file:
@@ -190,14 +190,14 @@ def line_of_2_gb(folder, one, place):
 
 
 @kind("bombs")
-def lines_of_60_mb(folder, one, place):
+def _lines_of_60_mb(folder, one, place):
     with (folder / one.choice(FILES)).open("ab") as file:
         for _ in range(6):
             file.write(one.choice((b"a", b",", b'"', b"\0")) * (60 * MEGABYTE) + b"\n")
 
 
 @kind("bombs", *ANY)
-def many_columns(folder, one, place):
+def _many_columns(folder, one, place):
     path, extra = folder / one.choice(FILES), one.choice((1_000, 9_000, 15_000))
     header, *rows = path.read_text().splitlines()
     wide = ",".join(f"c{number}" for number in range(extra))
@@ -205,26 +205,26 @@ def many_columns(folder, one, place):
 
 
 @kind("bombs")
-def many_commas(folder, one, place):
+def _many_commas(folder, one, place):
     path = folder / one.choice(FILES)
     header, *rows = path.read_text().splitlines()
     path.write_text("\n".join([header, *(row + "," * one.choice((7, 100_000)) for row in rows[:300])]) + "\n")
 
 
 @kind("bombs")
-def quote_without_end(folder, one, place):
+def _quote_without_end(folder, one, place):
     with (folder / one.choice(FILES)).open("ab") as file:
         file.write(b'"' + b"x,y\n" * (10 * MEGABYTE))
 
 
 @kind("bombs")
-def millions_of_bad_rows(folder, one, place):
+def _millions_of_bad_rows(folder, one, place):
     with (folder / one.choice(FILES)).open("ab") as file:
         file.write(one.choice((b"\n", b"x\n", b",,,,,,\n", b'"\n', b"a,b,c,d,e,f\n")) * 3_000_000)
 
 
 @kind("bombs")
-def huge_numbers(folder, one, place):
+def _huge_numbers(folder, one, place):
     path = folder / one.choice(FILES)
     header, *rows = path.read_text().splitlines()
     value = one.choice(("9" * 1_000_000, "1e308", "-1e-999999", "NaN", "inf", "99999-12-31", "0x7f", "٣", "1_000"))
@@ -232,59 +232,61 @@ def huge_numbers(folder, one, place):
 
 
 @kind("many files", "ingested")
-def deep_folders(folder, one, place):
+def _deep_folders(folder, one, place):
     before = Path.cwd()
     os.chdir(folder)
     for _ in range(one.choice((50, 1_000))):
-        os.mkdir("d" * 100)
+        Path("d" * 100).mkdir()
         os.chdir("d" * 100)
     os.chdir(before)
 
 
 @kind("many files", "ingested")
-def thousands_of_files(folder, one, place):
+def _thousands_of_files(folder, one, place):
     for number in range(4_000):
         (folder / f"{one.choice(('a', '~$', '.', 'é'))}{number}").touch()
 
 
 @kind("names")
-def delivery_name(folder, one, place):
+def _delivery_name(folder, one, place):
     folder = folder.rename(place.inbox / one.choice(NAMES))
     (folder / one.choice(FILES)).write_text("")
 
 
 @kind("names", "ingested")
-def good_delivery_with_a_name(folder, one, place):
+def _good_delivery_with_a_name(folder, one, place):
     folder.rename(place.inbox / one.choice([name for name in NAMES if name.strip("-~.") and not name.startswith("~")]))
 
 
 @kind("names", "ingested")
-def extra_file_names(folder, one, place):
+def _extra_file_names(folder, one, place):
     for name in one.sample(NAMES, 12):
         if not (folder / name).exists():
             (folder / name).write_text("x")
 
 
 @kind("names")
-def file_name_instead(folder, one, place):
+def _file_name_instead(folder, one, place):
     path = folder / one.choice(FILES)
     path.rename(folder / one.choice([name for name in NAMES if not (folder / name).exists()]))
 
 
 @kind("names", "ingested")
-def other_case(folder, one, place):
+def _other_case(folder, one, place):
     for name in FILES:
         (folder / name).rename(folder / "".join(one.choice((char.lower(), char.upper())) for char in name))
 
 
 @kind("names")
-def two_cases(folder, one, place):
+def _two_cases(folder, one, place):
     name = one.choice(FILES)
     (folder / one.choice((name.lower(), f"{name}.gz"))).write_bytes((folder / name).read_bytes())
 
 
 @kind("names")
-def lookalike(folder, one, place):
+def _lookalike(folder, one, place):
     path = replace(folder, one)
-    other = one.choice((("A", "\N{CYRILLIC CAPITAL LETTER A}"), ("E", "\N{GREEK CAPITAL LETTER EPSILON}"), (".", "․")))
+    other = one.choice(
+        (("A", "\N{CYRILLIC CAPITAL LETTER A}"), ("E", "\N{GREEK CAPITAL LETTER EPSILON}"), (".", "\N{ONE DOT LEADER}"))
+    )
     path.with_name(path.name.replace(*other)).write_text("x")

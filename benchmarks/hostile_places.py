@@ -51,7 +51,7 @@ MAPPINGS = {
 
 
 @kind("contents", *ANY)
-def values(folder, one, place):
+def _values(folder, one, place):
     path = folder / one.choice(FILES[2:4])
     header, *rows = path.read_text().splitlines()
     changed = [",".join([*row.split(",")[:-1], one.choice(VALUES)]) for row in rows]
@@ -60,7 +60,7 @@ def values(folder, one, place):
 
 
 @kind("contents", *ANY)
-def headers(folder, one, place):
+def _headers(folder, one, place):
     path = folder / one.choice(FILES)
     header, rest = path.read_text().split("\n", 1)
     columns = header.split(",")
@@ -69,7 +69,7 @@ def headers(folder, one, place):
 
 
 @kind("contents", *ANY)
-def encodings(folder, one, place):
+def _encodings(folder, one, place):
     path = folder / one.choice(FILES)
     text = path.read_text()
     written = one.choice(("utf-8-sig", "utf-16", "utf-16-be", "utf-32", "utf-7", "cp037"))
@@ -78,26 +78,26 @@ def encodings(folder, one, place):
 
 
 @kind("contents")
-def random_bytes(folder, one, place):
+def _random_bytes(folder, one, place):
     begin = one.choice((b"", (folder / FILES[0]).read_bytes()[:200], b"PK\x03\x04", b"\x1f\x8b\x08", b"PAR1", b"%PDF"))
     (folder / one.choice(FILES)).write_bytes(begin + one.randbytes(one.choice((100, 1_000_000))))
 
 
 @kind("contents")
-def zeros(folder, one, place):
+def _zeros(folder, one, place):
     path, size = folder / one.choice(FILES), one.choice((0, 1, 3_000, MEGABYTE))
     path.write_bytes(one.choice((b"", path.read_bytes().partition(b"\n")[0] + b"\n")) + bytes(size))
 
 
 @kind("contents", *ANY)
-def line_ends(folder, one, place):
+def _line_ends(folder, one, place):
     path = folder / one.choice(FILES)
     ends = one.choice((b"\r", b"\r\n", b"\r\r\n", b"\n\r", b"\x0b", b"\xc2\x85", b"\n\n\n"))
     path.write_bytes(path.read_bytes().replace(b"\n", ends))
 
 
 @kind("contents", "ingested")
-def settings_in_the_delivery(folder, one, place):
+def _settings_in_the_delivery(folder, one, place):
     for name in (
         "mapping.yaml",
         "params.yaml",
@@ -113,17 +113,17 @@ def settings_in_the_delivery(folder, one, place):
 
 
 @kind("permissions", "rejected", "left")
-def closed_file(folder, one, place):
+def _closed_file(folder, one, place):
     (folder / one.choice(FILES)).chmod(CLOSED)
 
 
 @kind("permissions", "left")
-def closed_folder(folder, one, place):
+def _closed_folder(folder, one, place):
     folder.chmod(one.choice((CLOSED, 0o300, 0o444)))
 
 
 @kind("permissions", "ingested", "left", "rejected")
-def folder_of_somebody_else(folder, one, place):
+def _folder_of_somebody_else(folder, one, place):
     if os.geteuid() == 0:
         mode = one.choice((0o755, 0o700, 0o555, CLOSED))
         return lambda stop: (os.chown(folder, 0, 0), folder.chmod(mode)) if folder.exists() else None
@@ -132,7 +132,7 @@ def folder_of_somebody_else(folder, one, place):
 
 
 @kind("permissions", "ingested", "left")
-def folder_without_writing(folder, one, place):
+def _folder_without_writing(folder, one, place):
     folder.chmod(0o555)
 
 
@@ -148,20 +148,20 @@ def repeat(act, pause: float = 0.002):
 
 
 @kind("changes", "rejected", "ingested", "left", "waits")
-def grows(folder, one, place):
+def _grows(folder, one, place):
     path = folder / one.choice(FILES)
     return repeat(lambda: os.truncate(path, path.stat().st_size + 100_000) if path.exists() else None)
 
 
 @kind("changes", "rejected", "ingested", "left", "waits")
-def shrinks_and_grows(folder, one, place):
+def _shrinks_and_grows(folder, one, place):
     path = folder / one.choice(FILES)
     content = path.read_bytes()
     return repeat(lambda: path.write_bytes(content[: one.randrange(len(content))]) if path.exists() else None)
 
 
 @kind("changes", "rejected", "ingested", "left", "waits", "gone")
-def vanishes(folder, one, place):
+def _vanishes(folder, one, place):
     after, what = one.uniform(0.5, 4), one.choice((folder, folder / one.choice(FILES)))
 
     def go(stop: Event) -> None:
@@ -172,38 +172,38 @@ def vanishes(folder, one, place):
 
 
 @kind("changes", "rejected", "ingested", "left", "waits")
-def file_becomes_a_link(folder, one, place):
-    path, spare = folder / one.choice(FILES), folder.parent / ".spare"
+def _file_becomes_a_link(folder, one, place):
+    path, spare, kept = folder / one.choice(FILES), folder.parent / ".spare", folder.parent / ".kept"
     spare.symlink_to(place.secret)
 
     def swap() -> None:
-        os.rename(path, folder.parent / ".kept")
-        os.rename(spare, path)
+        path.rename(kept)
+        spare.rename(path)
         time.sleep(0.001)
-        os.rename(path, spare)
-        os.rename(folder.parent / ".kept", path)
+        path.rename(spare)
+        kept.rename(path)
 
     return repeat(swap, 0.001)
 
 
 @kind("changes", "rejected", "ingested", "left", "waits", "gone")
-def folder_becomes_a_link(folder, one, place):
+def _folder_becomes_a_link(folder, one, place):
     link, kept = folder.parent / ".link", folder.parent / ".kept"
     link.symlink_to(place.outside)
 
     def swap() -> None:
-        os.rename(folder, kept)
-        os.rename(link, folder)
+        folder.rename(kept)
+        link.rename(folder)
         time.sleep(0.001)
-        os.rename(folder, link)
-        os.rename(kept, folder)
+        folder.rename(link)
+        kept.rename(folder)
 
     return repeat(swap, 0.001)
 
 
 @kind("changes", "rejected", "ingested", "left", "waits", "gone")
-def renamed_midway(folder, one, place):
-    return repeat(lambda: os.rename(folder, folder.parent / one.choice(NAMES[:20])), 0.5)
+def _renamed_midway(folder, one, place):
+    return repeat(lambda: folder.rename(folder.parent / one.choice(NAMES[:20])), 0.5)
 
 
 def _write(path: Path, content: str | bytes) -> None:
@@ -213,33 +213,33 @@ def _write(path: Path, content: str | bytes) -> None:
 
 for name, content in MAPPINGS.items():
 
-    def set_mapping(folder, one, place, content=content):
+    def _set_mapping(folder, one, place, content=content):
         _write(place.clone / "data/mapping.yaml", content)
 
-    set_mapping.__name__ = f"mapping.yaml with {name}"
-    kind("settings", "refused", "ingested", "rejected", good_is_ingested=False)(set_mapping)
+    _set_mapping.__name__ = f"mapping.yaml with {name}"
+    kind("settings", "refused", "ingested", "rejected", good_is_ingested=False)(_set_mapping)
 
 
 @kind("settings", "refused", good_is_ingested=False)
-def settings_file_is_a_link(folder, one, place):
+def _settings_file_is_a_link(folder, one, place):
     path = place.clone / one.choice(("data/mapping.yaml", "data/drops.yaml", "params.yaml"))
     path.unlink(missing_ok=True)
     path.symlink_to(one.choice((place.secret, "/etc/passwd", path.name, "/dev/zero", "/etc")))
 
 
 @kind("settings", "refused", good_is_ingested=False)
-def params_or_drops_with_a_bomb(folder, one, place):
+def _params_or_drops_with_a_bomb(folder, one, place):
     path = place.clone / one.choice(("data/drops.yaml", "params.yaml"))
     _write(path, MAPPINGS[one.choice(("aliases", "a list in itself", "a Python object", "nesting", "NUL", "latin-1"))])
 
 
 @kind("settings", "refused", good_is_ingested=False)
-def inbox_has_links(folder, one, place):
+def _inbox_has_links(folder, one, place):
     (place.inbox / one.choice((".lock", ".done", "rejected"))).symlink_to(one.choice((place.secret, place.outside)))
 
 
 @kind("settings", "refused", good_is_ingested=False)
-def inbox_has_special_files(folder, one, place):
+def _inbox_has_special_files(folder, one, place):
     path = place.inbox / one.choice((".lock", ".done", "rejected"))
     one.choice((os.mkfifo, lambda path: path.write_text("x")) if path.name != ".lock" else (os.mkfifo, Path.mkdir))(
         path

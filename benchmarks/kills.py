@@ -48,7 +48,8 @@ def main():
     with open_registry() as client:
         versions = [[int(one.version), one.status, one.tags["identity"]] for one in find_versions(client, model_name())]
         aliases = {name: int(one) for name, one in client.get_registered_model(model_name()).aliases.items()}
-        entries = [[one.action, one.from_version, one.to_version, one.done] for one in read_entries(client) if one.valid]
+        valid = [one for one in read_entries(client) if one.valid]
+        entries = [[one.action, one.from_version, one.to_version, one.done] for one in valid]
     print("REGISTRY", json.dumps({"versions": versions, "aliases": aliases, "entries": entries}))
 
 run_command(main)

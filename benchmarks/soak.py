@@ -74,7 +74,7 @@ def size_of(folder: Path) -> float:
     for path, _, files in os.walk(folder):
         for name in files:
             try:
-                found = os.lstat(os.path.join(path, name))
+                found = Path(path, name).lstat()
             except FileNotFoundError:
                 continue
             seen[found.st_ino] = found.st_blocks * 512

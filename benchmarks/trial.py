@@ -6,11 +6,12 @@ What it leaves in folders for temporary files is in a folder of its own, so that
 import os
 import re
 import shlex
+import signal
 import socket
 import subprocess
 import sys
 import time
-import signal
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -137,10 +138,8 @@ class Trial:
 
 
 def _signal(process: psutil.Process, name: str) -> None:
-    try:
+    with suppress(psutil.NoSuchProcess):
         getattr(process, name)()
-    except psutil.NoSuchProcess:
-        pass
 
 
 def end_by_signal() -> None:
