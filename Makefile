@@ -11,6 +11,9 @@ BASE ?= main
 KEEP ?= 26
 WEEKS ?= 104
 PAYERS ?= 1350
+NUMBER ?= 200
+ROUNDS ?= 20
+DROPS ?= 60
 # The columns that `make experiments` hides: all but the model's metrics and the parameters of the stages.
 HIDDEN_COLUMNS := ^(?!Experiment|State|roc_auc$$|pr_auc$$|log_loss$$|ece$$|drift_share$$|engine|(clean|build|train|explain|detect)_\w+\.)
 AT ?= 06:00
@@ -21,7 +24,7 @@ GIVEN := USERS ENGINE ROWS FAMILY BASE HEAD KEEP WEEKS PAYERS CORES AT WHY NAME 
 FLAGS := ACCEPT COMMIT PUSH INSTALL REMOVE
 $(foreach one,$(GIVEN) $(FLAGS),$(eval override export $(one) := $$(value $(one))))
 
-.PHONY: help install install-test install-docs install-notebook minio summary try-alert up down up-containers down-containers serve push pull prune erase retention withdraw migrate-store doctor dashboard notebook run demo check ingest inbox update-drops schedule scheduled-run clear-demo why experiments plots compare report ledger rollback hold release-hold promote rematch score reproduce test test-all bench bench-model bench-drift bench-freshness bench-years bench-promotions try-containers lint docs words site rulegraph lock audit
+.PHONY: help install install-test install-docs install-notebook minio summary try-alert up down up-containers down-containers serve push pull prune erase retention withdraw migrate-store doctor dashboard notebook run demo check ingest inbox update-drops schedule scheduled-run clear-demo why experiments plots compare report ledger rollback hold release-hold promote rematch score reproduce test test-all bench bench-model bench-drift bench-freshness bench-years bench-promotions try-containers lint docs words site rulegraph lock audit bench-hostile bench-kills bench-soak
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 24
@@ -190,6 +193,15 @@ bench-years: install ## [WEEKS=104 PAYERS=1350]: measure a first run, one more w
 
 bench-promotions: install ## simulate years of weekly candidates: how often luck promotes, how soon a better model is (minutes)
 	@python benchmarks/promotions.py
+
+bench-hostile: install ## [NUMBER=200]: put hostile deliveries into an inbox, each beside a good one (half an hour)
+	@python benchmarks/hostile.py $(NUMBER)
+
+bench-kills: install ## [ROUNDS=20]: kill the whole stack at random times of a run, and compare with an undisturbed one
+	@python benchmarks/kills.py $(ROUNDS)
+
+bench-soak: install ## [DROPS=60]: deliver a drop after each run; do open files, memory and folders grow? (an hour)
+	@python benchmarks/soak.py $(DROPS)
 
 try-containers: install ## the stack in containers from no image to a pulled clone, with kills (ten minutes; needs Docker)
 	@python benchmarks/containers.py
