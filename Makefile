@@ -20,8 +20,11 @@ AT ?= 06:00
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # What a user gives, as it was written: make would run a $(shell ...) in it, and a recipe that had it in its text any `...`.
 # So recipes have only the name, "$$DROP", and the shell finds the value in the environment.
-GIVEN := USERS ENGINE ROWS FAMILY BASE HEAD KEEP WEEKS PAYERS CORES AT WHY NAME SOURCE DROP VERSION PART
-FLAGS := ACCEPT COMMIT PUSH INSTALL REMOVE
+GIVEN := USERS ENGINE ROWS FAMILY BASE HEAD KEEP WEEKS PAYERS NUMBER ROUNDS DROPS CORES AT WHY NAME SOURCE DROP \
+  VERSION PART USER ADVISORIES
+# The shell has a USER of its own, who is not the one to erase.
+USER_FROM := $(origin USER)
+FLAGS := ACCEPT COMMIT PUSH INSTALL REMOVE PINS
 $(foreach one,$(GIVEN) $(FLAGS),$(eval override export $(one) := $$(value $(one))))
 
 .PHONY: help install install-test install-docs install-notebook minio summary try-alert up down up-containers down-containers serve push pull prune erase retention withdraw migrate-store doctor dashboard notebook run demo check ingest inbox update-drops schedule scheduled-run clear-demo why experiments plots compare report ledger rollback hold release-hold promote rematch score reproduce test test-all bench bench-model bench-drift bench-freshness bench-years bench-promotions try-containers lint docs words site rulegraph lock audit bench-hostile bench-kills bench-soak
@@ -96,8 +99,8 @@ ingest: install ## SOURCE=folder with five CSV files [DROP=2026-03-29]: check th
 	@python scripts ingest $(if $(DROP),--drop="$$DROP") -- "$$SOURCE"
 
 erase: install ## USER=123 WHY="request 42 of 3 May": erase a user from every place, with a proof by search
-	@test "$(origin USER)" = "command line" || { echo 'ERROR: the user is missing: make erase USER=123 WHY="..."' >&2; exit 1; }
-	@python scripts erase --user "$$USER" --why "$$WHY"
+	@test "$(USER_FROM)" = "command line" || { echo 'ERROR: the user is missing: make erase USER=123 WHY="..."' >&2; exit 1; }
+	@python scripts erase --user="$$USER" --why="$$WHY"
 
 retention: install ## remove rejected rows, scores, deliveries and logs past their days in params.yaml
 	@python scripts retention
@@ -195,13 +198,13 @@ bench-promotions: install ## simulate years of weekly candidates: how often luck
 	@python benchmarks/promotions.py
 
 bench-hostile: install ## [NUMBER=200]: put hostile deliveries into an inbox, each beside a good one (half an hour)
-	@python benchmarks/hostile.py $(NUMBER)
+	@python benchmarks/hostile.py "$$NUMBER"
 
 bench-kills: install ## [ROUNDS=20]: kill the whole stack at random times of a run, and compare with an undisturbed one
-	@python benchmarks/kills.py $(ROUNDS)
+	@python benchmarks/kills.py "$$ROUNDS"
 
 bench-soak: install ## [DROPS=60]: deliver a drop after each run; do open files, memory and folders grow? (an hour)
-	@python benchmarks/soak.py $(DROPS)
+	@python benchmarks/soak.py "$$DROPS"
 
 try-containers: install ## the stack in containers from no image to a pulled clone, with kills (ten minutes; needs Docker)
 	@python benchmarks/containers.py
@@ -231,4 +234,4 @@ lock: install ## resolve requirements.lock and the locks of tests, docs and note
 	@python scripts lock
 
 audit: install-test ## [ADVISORIES=all.zip] [PINS=1]: packages with known vulnerabilities; actions, images, packages not pinned
-	@python scripts audit $(if $(ADVISORIES),--advisories "$(ADVISORIES)") $(if $(PINS),--pins)
+	@python scripts audit $(if $(value ADVISORIES),--advisories="$$ADVISORIES") $(if $(PINS),--pins)
