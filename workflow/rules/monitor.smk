@@ -1,6 +1,7 @@
 # Drift: compare each drop with those before it. In a first run, each waits for the drop before: they begin early.
 
 
+from churn.base.addresses import hide_logins
 from publish_drift_report import explain_loss
 
 

@@ -33,7 +33,7 @@ from churn.privacy.workspace import Found, erase_in_folder, erase_in_raw, search
 from churn.release.ledger import ERASE, Move, finish_last_entry, move_production
 from churn.release.registry import open_registry
 from churn.stack.buckets import open_s3
-from churn.stack.remote_objects import OBJECTS
+from churn.stack.remote_contents import OBJECTS
 from churn.stack.settings import ARTIFACT_BUCKET, DVC_BUCKET, FOLDER
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import Any
 from churn.base.command import UserError
 from churn.deliveries.folders import tracked_md5, tracked_md5s
 from churn.privacy.search import Search
-from churn.stack.remote_objects import CACHE, OBJECTS, RUNS, key_of
+from churn.stack.remote_contents import OBJECTS, key_of
+from churn.stack.remote_objects import CACHE, RUNS
 from churn.stack.settings import DVC_BUCKET, read_settings
 
 HEAD_BYTES = 1 << 16

@@ -15,7 +15,8 @@ from churn.deliveries.inbox_layout import DONE, inbox_folder
 from churn.deliveries.run_lock import no_run
 from churn.privacy.objects import has_remote
 from churn.stack.buckets import open_s3
-from churn.stack.remote_objects import CACHE, OBJECTS, key_of, list_keys
+from churn.stack.remote_contents import OBJECTS, key_of, list_keys
+from churn.stack.remote_objects import CACHE
 
 REJECTS = ("payments_rejects.parquet", "user_base_rejects.parquet")
 # The file to which each scheduled run appends; its output begins with this and the time.
