@@ -175,8 +175,9 @@ def test_users_of_s3_may_do_their_work_and_no_more(stack):
     for bucket in DVC_BUCKET, ARTIFACT_BUCKET:
         first = pipeline.put_object(Bucket=bucket, Key="trial/key", Body=b"first")["VersionId"]
         pipeline.upload_fileobj(BytesIO(bytes(9_000_000)), bucket, "trial/key")
-        # Whoever has this key may hide what is stored, and cannot destroy it.
+        # Whoever has this key may write newer versions, and cannot destroy what is stored.
         assert refused(pipeline.delete_object, Bucket=bucket, Key="trial/key", VersionId=first)
+        assert refused(pipeline.delete_object, Bucket=bucket, Key="trial/key")
         several = {"Objects": [{"Key": "trial/key", "VersionId": first}]}
         assert pipeline.delete_objects(Bucket=bucket, Delete=several)["Errors"][0]["Code"] == "AccessDenied"
         assert refused(pipeline.put_bucket_versioning, Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
@@ -187,12 +188,12 @@ def test_users_of_s3_may_do_their_work_and_no_more(stack):
         force_delete(pipeline, bucket, "trial/")
         assert refused(pipeline.delete_bucket, Bucket=bucket)
         assert refused(pipeline.put_bucket_policy, Bucket=bucket, Policy="{}")
-        pipeline.delete_object(Bucket=bucket, Key="trial/key")
+        overwrite_version(pipeline, bucket, "trial/key", first)
         old = pipeline.get_object(Bucket=bucket, Key="trial/key", VersionId=first)
         assert old["Body"].read() == b"first"
     mlflow.put_object(Bucket=ARTIFACT_BUCKET, Key="trial/mlflow", Body=b"model")
     assert mlflow.get_object(Bucket=ARTIFACT_BUCKET, Key="trial/mlflow")["Body"].read() == b"model"
-    mlflow.delete_object(Bucket=ARTIFACT_BUCKET, Key="trial/mlflow")
+    assert refused(mlflow.delete_object, Bucket=ARTIFACT_BUCKET, Key="trial/mlflow")
     pipeline.put_object(Bucket=DVC_BUCKET, Key="trial/data", Body=b"data")
     assert refused(mlflow.get_object, Bucket=DVC_BUCKET, Key="trial/data")
     assert refused(mlflow.list_objects_v2, Bucket=DVC_BUCKET)
@@ -204,7 +205,18 @@ def test_users_of_s3_may_do_their_work_and_no_more(stack):
     for client in mlflow, reader:
         assert refused(client.create_bucket, Bucket="another")
     assert refused(pipeline.create_bucket, Bucket="another")
-    pipeline.delete_object(Bucket=DVC_BUCKET, Key="trial/data")
+
+
+def overwrite_version(client, bucket: str, key: str, version: str) -> None:
+    """Try to write over an old version."""
+
+    def add(params, **_):
+        params["query_string"]["versionId"] = version
+
+    client.meta.events.register("before-call.s3.PutObject", add)
+    with suppress(ClientError):
+        client.put_object(Bucket=bucket, Key=key, Body=b"forged")
+    client.meta.events.unregister("before-call.s3.PutObject", add)
 
 
 def force_delete(client, bucket: str, key: str) -> None:

@@ -82,8 +82,8 @@ class Stack:
         return boto3.client(
             "s3",
             endpoint_url=variables["AWS_ENDPOINT_URL"],
-            aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+            aws_access_key_id=variables["MINIO_ROOT_USER"],
+            aws_secret_access_key=variables["MINIO_ROOT_PASSWORD"],
             region_name=variables["AWS_DEFAULT_REGION"],
             config=Config(retries={"max_attempts": 1}),
         )

@@ -22,15 +22,12 @@ from churn.stack.settings import (
 
 LIST = ["s3:ListBucket", "s3:GetBucketLocation"]
 READ = ["s3:GetObject"]
-# Deleting hides an object: its versions stay, and only root can remove them, or stop their being kept.
-WRITE = [
-    "s3:GetObject",
-    "s3:PutObject",
-    "s3:DeleteObject",
-    "s3:AbortMultipartUpload",
-    "s3:ListMultipartUploadParts",
-]
-# What `make doctor` writes there, it removes without a trace.
+# Not s3:DeleteObject, with which MinIO lets a client remove all versions of a whole folder, and nothing here needs it.
+WRITE = ["s3:GetObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+# With a version in its address, a PUT would replace that old version.
+PUT = ["s3:PutObject"]
+NEW_VERSION = {"StringEquals": {"s3:versionid": ""}}
+# What `make doctor` writes there, it removes again.
 DOCTOR = f"{DVC_BUCKET}/doctor/*"
 TIMEOUT = urllib3.Timeout(connect=5, read=20)
 
@@ -43,9 +40,12 @@ def policies() -> dict[str, dict[str, Any]]:
         PIPELINE_USER: _policy(
             (uploads, both),
             ([*WRITE, "s3:GetObjectVersion"], [f"{bucket}/*" for bucket in both]),
-            (["s3:DeleteObjectVersion"], [DOCTOR]),
+            (PUT, [f"{bucket}/*" for bucket in both]),
+            (["s3:DeleteObject"], [DOCTOR]),
         ),
-        MLFLOW_USER: _policy((uploads, [ARTIFACT_BUCKET]), (WRITE, [f"{ARTIFACT_BUCKET}/*"])),
+        MLFLOW_USER: _policy(
+            (uploads, [ARTIFACT_BUCKET]), (WRITE, [f"{ARTIFACT_BUCKET}/*"]), (PUT, [f"{ARTIFACT_BUCKET}/*"])
+        ),
         READER_USER: _policy((LIST, [DVC_BUCKET]), (READ, [f"{DVC_BUCKET}/*"])),
     }
 
@@ -86,6 +86,7 @@ def make_users(settings: Settings) -> None:
 def _policy(*rights: tuple[list[str], list[str]]) -> dict[str, Any]:
     statements = [
         {"Effect": "Allow", "Action": actions, "Resource": [f"arn:aws:s3:::{place}" for place in places]}
+        | ({"Condition": NEW_VERSION} if actions is PUT else {})
         for actions, places in rights
     ]
     return {"Version": "2012-10-17", "Statement": statements}
