@@ -198,7 +198,7 @@ def test_users_of_s3_may_do_their_work_and_no_more(stack):
     assert refused(mlflow.get_object, Bucket=DVC_BUCKET, Key="trial/data")
     assert refused(mlflow.list_objects_v2, Bucket=DVC_BUCKET)
     assert reader.get_object(Bucket=DVC_BUCKET, Key="trial/data")["Body"].read() == b"data"
-    assert reader.list_objects_v2(Bucket=DVC_BUCKET, Prefix="trial/")["KeyCount"] == 1
+    assert reader.list_objects_v2(Bucket=DVC_BUCKET, Prefix="trial/")["KeyCount"] == 2
     assert refused(reader.put_object, Bucket=DVC_BUCKET, Key="trial/data", Body=b"")
     assert refused(reader.delete_object, Bucket=DVC_BUCKET, Key="trial/data")
     assert refused(reader.list_objects_v2, Bucket=ARTIFACT_BUCKET)
@@ -210,13 +210,13 @@ def test_users_of_s3_may_do_their_work_and_no_more(stack):
 def overwrite_version(client, bucket: str, key: str, version: str) -> None:
     """Try to write over an old version."""
 
-    def add(params, **_):
-        params["query_string"]["versionId"] = version
+    def add(request, **_):
+        request.url += f"?versionId={version}"
 
-    client.meta.events.register("before-call.s3.PutObject", add)
+    client.meta.events.register("before-sign.s3.PutObject", add)
     with suppress(ClientError):
         client.put_object(Bucket=bucket, Key=key, Body=b"forged")
-    client.meta.events.unregister("before-call.s3.PutObject", add)
+    client.meta.events.unregister("before-sign.s3.PutObject", add)
 
 
 def force_delete(client, bucket: str, key: str) -> None:

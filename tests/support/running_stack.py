@@ -78,7 +78,8 @@ class Stack:
         self.up()
 
     def s3(self):
-        variables = self.variables
+        """Return a client with all rights: the pipeline's own user may not delete."""
+        variables = DEFAULTS | self.variables
         return boto3.client(
             "s3",
             endpoint_url=variables["AWS_ENDPOINT_URL"],
