@@ -13,6 +13,10 @@ import psycopg2
 from churn.base.addresses import hide_logins
 
 TIMEOUT_SECONDS = 5.0
+LOGIN_CHANGED = (
+    "its database has another password for MLFLOW_TRACKING_USERNAME. Restore MLFLOW_TRACKING_PASSWORD in .env, and "
+    "change it in MLflow first"
+)
 
 
 def check_page(url: str) -> str | None:
@@ -26,7 +30,8 @@ def check_mlflow(url: str, login_file: Path) -> str | None:
     parser.read(login_file)
     login = f"{parser['mlflow']['admin_username']}:{parser['mlflow']['admin_password']}"
     headers = {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
-    return _get(f"{url}/api/2.0/mlflow/experiments/search?max_results=1", headers)[1]
+    problem = _get(f"{url}/api/2.0/mlflow/experiments/search?max_results=1", headers)[1]
+    return LOGIN_CHANGED if problem and " answers 401 " in problem else problem
 
 
 def check_workers(url: str, number: int) -> str | None:

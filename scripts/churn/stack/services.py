@@ -17,7 +17,7 @@ from churn.stack.variables import CHECKSUMS, NETWORK, list_variables
 
 WORKERS = ("spark-worker-1", "spark-worker-2")
 WORKER_MEMORY = "2g"
-# Without it, the work folder of every application and the output of every executor stay for ever.
+# Without it, the work folder of every application and the output of every executor stay.
 DAY = 24 * 60 * 60
 SPARK_LIMITS = {
     "spark.worker.cleanup.enabled": "true",

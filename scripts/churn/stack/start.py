@@ -11,6 +11,7 @@ from typing import Protocol
 from churn.base.addresses import hide_logins
 from churn.base.command import UserError
 from churn.stack.buckets import make_buckets
+from churn.stack.checks import LOGIN_CHANGED
 from churn.stack.private_files import write_private_ini
 from churn.stack.remote import configure_dvc, reset_dvc
 from churn.stack.s3_users import make_users
@@ -193,6 +194,8 @@ def wait(runner: Runner, services: Iterable[Service]) -> None:
                 raise UserError(
                     f"{service.name} at {hide_logins(service.address)} refuses the login. {runner.lost_login}"
                 )
+            if problem == LOGIN_CHANGED:
+                raise UserError(f"{service.name} at {hide_logins(service.address)} refuses the login: {problem}.")
             failure = runner.failure(service.name)
             if failure or time.monotonic() > deadline:
                 place, lines = runner.log(service.name)
