@@ -89,7 +89,7 @@ def embed_pictures(page: str, folder: Path) -> str:
 def allow_scripts(page: str) -> str:
     """Return DVC's page with its data escaped, and with a policy by which no other script runs.
 
-    Vega is told to interpret expressions, because the policy forbids to compile them (`unsafe-eval`).
+    Vega interprets its expressions, because the policy forbids to compile them (`unsafe-eval`).
     """
 
     def draw(found: re.Match[str]) -> str:

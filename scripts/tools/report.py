@@ -33,17 +33,9 @@ def write_report(output: Path) -> None:
     """
     with tempfile.TemporaryDirectory() as temporary:
         page = Path(temporary) / "report.html"
-        done = subprocess.run(
-            [sys.executable, "-m", "snakemake", "--report", str(page), "--quiet"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        if done.returncode or not page.exists():
-            raise UserError(
-                f"Snakemake could not write a report. Run the pipeline first: make run\n{done.stdout.strip()}"
-            )
+        command = [sys.executable, "-m", "snakemake", "--report", str(page), "--quiet"]
+        if subprocess.run(command, check=False).returncode or not page.exists():
+            raise UserError("Snakemake could not write a report; it says why above. Run the pipeline first: make run")
         try:
             text = allow_scripts(page.read_text(encoding="utf-8"))
         except ForeignScriptError as error:

@@ -8,7 +8,7 @@ SPECIAL = re.compile(
     r"[\\`*\[\]<>|&~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|^#(?=#*(?: |$))|^[+-](?=[ -]|$)|(?<=^[0-9])[.)](?= |$)"
     r"|:(?=//)|(?<=www)\."
 )
-# GitHub sends a mail to whoever is named after an @: an invisible character prevents it.
+# GitHub sends a mail to anyone who is named after an @: an invisible character prevents it.
 MENTION = re.compile(r"@(?=[A-Za-z0-9])")
 NO_BREAK = "\u2060"
 
