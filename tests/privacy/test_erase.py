@@ -103,7 +103,7 @@ def test_nothing_holds_the_user_and_the_pipeline_goes_on(planted, user):
     assert f"data/raw/{NEW}/PAYMENTS.csv: " in why and f"build_features@{OLD}" in why
     tables = "data/training/train.parquet"
     run("snakemake", "--cores", "2", tables, cwd=planted)
-    assert "Nothing to be done" in run("snakemake", "-n", tables, cwd=planted).stderr
+    assert "Nothing to be done" in run("snakemake", "-n", tables, cwd=planted).stdout
     assert find_user(planted, user) == []
     assert "up to date" in run("dvc", "status", "build_training_set", cwd=planted).stdout
     assert locked(planted)["build_training_set"]["outs"][0]["nfiles"] > 0
@@ -115,11 +115,11 @@ import os, signal, sys
 sys.path[:0] = ["scripts"]
 import churn.privacy.workspace as workspace
 from churn.privacy.search import Search
-calls, remove = [], Search.remove
+calls, remove, at = [], Search.remove, int(sys.argv[1])
 def killed(self, path, is_text=False):
     remove(self, path, is_text)
     calls.append(path)
-    if len(calls) == int(sys.argv[1]):
+    if len(calls) == at:
         os.kill(os.getpid(), signal.SIGKILL)
 Search.remove = killed
 sys.argv = ["erase", "--user", "{user}", "--why", "killed"]
@@ -127,7 +127,7 @@ import runpy
 runpy.run_path("scripts/tools/erase.py", run_name="__main__")
 """
     for at in 3, 12:
-        # Within the raw drops, and after all of them.
+        # Within the raw drops, and after the last of them, before DVC tracks any.
         process = subprocess.run([sys.executable, "-c", script, str(at)], cwd=planted, env=ENVIRONMENT, check=False)
         assert process.returncode == -signal.SIGKILL
         assert find_user(planted, user)

@@ -61,7 +61,7 @@ def test_old_things_go_new_ones_stay_and_nothing_is_stale(demo_copy):
     assert "Nothing is older" in call_script("retention", cwd=demo_copy).stdout
     # For Snakemake it is data that is not here, and the other outputs of the same stages are as they were.
     targets = ("data/training/train.parquet", "reports/drift")
-    assert "Nothing to be done" in run("snakemake", "-n", *targets, cwd=demo_copy).stderr
+    assert "Nothing to be done" in run("snakemake", "-n", *targets, cwd=demo_copy).stdout
 
 
 def test_null_keeps_everything(demo_copy):
