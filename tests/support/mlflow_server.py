@@ -13,15 +13,15 @@ from conftest import ENVIRONMENT, free_port
 
 
 @contextlib.contextmanager
-def run_server(database: Path):
-    """Serve a store on a free port, and yield its address."""
+def run_server(database: Path, *more: str, **variables: str):
+    """Serve a store on a free port, with more options and variables; yield its address."""
     port = free_port()
     address = f"127.0.0.1:{port}"
-    options = ("--backend-store-uri", f"sqlite:///{database}", "--host", "127.0.0.1", "--workers", "1")
+    options = ("--backend-store-uri", f"sqlite:///{database}", "--host", "127.0.0.1", "--workers", "1", *more)
     command = [sys.executable, "-m", "mlflow", "server", *options, "--port", str(port)]
     with Path("server.log").open("w") as log:
         # Otherwise it starts another process, for jobs that the tests do not use.
-        environment = ENVIRONMENT | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        environment = ENVIRONMENT | variables | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
         deadline = time.monotonic() + 90

@@ -49,7 +49,7 @@ class Layout:
 
 
 def find_layouts(path: Path, mapping: Mapping) -> list[Layout]:
-    """Return how a file may be written if it is a CSV with users; nothing if it is none, or cannot be read."""
+    """Return how a file may be written if it is a CSV with users; nothing for any other file."""
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     found = []

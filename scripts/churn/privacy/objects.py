@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from churn.base.command import UserError
 from churn.deliveries.folders import tracked_md5, tracked_md5s
 from churn.privacy.search import Search
@@ -111,13 +113,20 @@ def delete_versions(s3: Any, bucket: str, versions: list[dict[str, Any]]) -> Non
     """
     for begin in range(0, len(versions), 1000):
         some = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in versions[begin : begin + 1000]]
-        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": some, "Quiet": True})
+        try:
+            answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": some, "Quiet": True})
+        except ClientError as error:
+            raise _refused(bucket, len(some), error.response["Error"]) from None
         if errors := answer.get("Errors"):
-            raise UserError(
-                f"{len(errors)} versions of objects in the bucket {bucket} could not be deleted ({errors[0]['Code']}: "
-                f"{errors[0].get('Message', '')}). The login needs the right s3:DeleteObjectVersion: set "
-                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to one that has it, then run the same command again."
-            )
+            raise _refused(bucket, len(errors), errors[0])
+
+
+def _refused(bucket: str, number: int, cause: Mapping[str, str]) -> UserError:
+    return UserError(
+        f"{number} versions of objects in the bucket {bucket} could not be deleted ({cause.get('Code')}: "
+        f"{cause.get('Message', '')}). The login needs the right s3:DeleteObjectVersion: set AWS_ACCESS_KEY_ID and "
+        "AWS_SECRET_ACCESS_KEY to one that has it, then run the same command again."
+    )
 
 
 def list_of_removed(s3: Any, removed: set[str]) -> list[dict[str, Any]]:

@@ -123,7 +123,7 @@ def _cut_schedule(path: Path, before: datetime) -> int:
     """Remove the runs from the log of scheduled runs that began too early; return 1 if there were any."""
     with suppress(FileNotFoundError):
         runs = re.split(rf"(?m)^(?={BEGIN})", path.read_text(encoding="utf-8", errors="surrogateescape"))
-        kept = [run for run in runs if not _is_older(run, before)]
+        kept = [run for run in runs if not run.strip() or not _is_older(run, before)]
         if kept != runs:
             # In place: the scheduled run that calls this appends to the same file.
             with path.open("r+", encoding="utf-8", errors="surrogateescape") as file:

@@ -27,7 +27,7 @@ class Subject:
 
     @property
     def number(self) -> int | None:
-        """The id as a number, None if it is none or a table cannot hold it."""
+        """The id as a number, None if it is a text."""
         return int(self.id) if WHOLE.fullmatch(self.id) else None
 
     @cached_property

@@ -1,0 +1,138 @@
+"""A user is erased from a real S3 server in all versions, and from the tables of MLflow's server."""
+
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from conftest import ENVIRONMENT, free_port, run
+from find_user import find_user
+from mlflow_server import run_server
+from running_stack import FOUND
+
+from churn.base.command import UserError
+from churn.privacy.objects import delete_versions
+from churn.stack.buckets import make_buckets
+from churn.stack.checks import check_page
+from churn.stack.settings import ARTIFACT_BUCKET, DVC_BUCKET
+
+BUCKETS = (DVC_BUCKET, ARTIFACT_BUCKET)
+NEW = "2026-03-22"
+pytestmark = pytest.mark.slow
+
+
+@contextlib.contextmanager
+def serve_s3(folder: Path):
+    """Run MinIO with the two buckets, and yield the variables by which clients reach it."""
+    port, console = free_port(), free_port()
+    login = {"MINIO_ROOT_USER": "root-user", "MINIO_ROOT_PASSWORD": "root-password"}
+    addresses = ("--address", f"127.0.0.1:{port}", "--console-address", f"127.0.0.1:{console}")
+    with subprocess.Popen(
+        ["minio", "server", folder, *addresses],
+        env=ENVIRONMENT | FOUND | login,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as server:
+        try:
+            deadline = time.monotonic() + 60
+            while check_page(f"http://127.0.0.1:{port}/minio/health/ready") and time.monotonic() < deadline:
+                time.sleep(0.2)
+            variables = {
+                "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+                "AWS_ACCESS_KEY_ID": login["MINIO_ROOT_USER"],
+                "AWS_SECRET_ACCESS_KEY": login["MINIO_ROOT_PASSWORD"],
+                "AWS_DEFAULT_REGION": "us-east-1",
+            }
+            make_buckets([*BUCKETS], variables)
+            yield variables
+        finally:
+            server.terminate()
+
+
+def client(variables: dict[str, str]):
+    return boto3.client(
+        "s3",
+        endpoint_url=variables["AWS_ENDPOINT_URL"],
+        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+        region_name=variables["AWS_DEFAULT_REGION"],
+    )
+
+
+def holders(s3, user: str, folder: Path) -> list[str]:
+    """Return the objects, of all versions, that hold the user."""
+    for bucket in BUCKETS:
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+            for number, one in enumerate(page.get("Versions", [])):
+                target = folder / bucket / str(number) / one["Key"]
+                target.parent.mkdir(parents=True, exist_ok=True)
+                s3.download_file(bucket, one["Key"], str(target), ExtraArgs={"VersionId": one["VersionId"]})
+    return find_user(folder, user)
+
+
+def test_no_version_of_an_object_holds_the_user_and_a_clone_gets_the_new_drops(demo_copy, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    user = (demo_copy / "data/raw" / NEW / "MARKETPLACE_DATA.csv").read_text().splitlines()[5].split(",")[0]
+    with serve_s3(tmp_path / "minio") as s3_server, contextlib.ExitStack() as stack:
+        options = ("--artifacts-destination", f"s3://{ARTIFACT_BUCKET}")
+        address = stack.enter_context(run_server(tmp_path / "server.db", *options, **s3_server))
+        variables = s3_server | {"MLFLOW_TRACKING_URI": address}
+
+        def tool(*command, cwd=demo_copy, **more):
+            return run(sys.executable, *command, cwd=cwd, **variables | more)
+
+        s3 = client(s3_server)
+        tool("scripts/register_candidate.py", "--receipt", "receipt.json")
+        run("git", "add", "--all", cwd=demo_copy)
+        run("git", "commit", "--quiet", "--message", "All", cwd=demo_copy)
+        tool("scripts", "push")
+        # Another clone has pushed a version that is not in this one's cache, which then was overwritten and deleted.
+        for text in f"CUS_CUST_ID_BUY,SPENT_ML,RECENCY_ML,FREQUENCY_ML\n{user},1,,1\n", "nothing":
+            s3.put_object(Bucket=DVC_BUCKET, Key="files/md5/00/1122", Body=text.encode())
+        s3.delete_object(Bucket=DVC_BUCKET, Key="files/md5/00/1122")
+        before = holders(s3, user, tmp_path / "before")
+        assert {path.split("/")[0] for path in before} == {*BUCKETS}
+
+        said = tool("scripts", "erase", "--user", user, "--why", "request 42").stdout
+        assert f"bucket {DVC_BUCKET}" in said and f"bucket {ARTIFACT_BUCKET}" in said
+        assert holders(s3, user, tmp_path / "after") == [] == find_user(demo_copy, user)
+        assert "Nothing holds this user" in tool("scripts", "erase", "--user", user, "--why", "again").stdout
+
+        # Before anything is pushed again, the remote has the raw drops that git is about to name.
+        run("git", "commit", "--quiet", "--all", "--message", "Erased", cwd=demo_copy)
+        run("git", "clone", "--quiet", demo_copy, tmp_path / "clone", cwd=tmp_path)
+        tool("-m", "dvc", "pull", "--remote", "minio", f"data/raw/{NEW}.dvc", cwd=tmp_path / "clone")
+        payments = f"data/raw/{NEW}/PAYMENTS.csv"
+        assert (tmp_path / "clone" / payments).read_bytes() == (demo_copy / payments).read_bytes()
+
+
+def test_a_login_that_may_not_delete_versions_is_named(tmp_path):
+    with serve_s3(tmp_path / "minio") as variables:
+        s3 = client(variables)
+        put = s3.put_object(Bucket=DVC_BUCKET, Key="files/md5/00/1122", Body=b"x")
+        version = {"Key": "files/md5/00/1122", "VersionId": put["VersionId"]}
+        # Anyone may delete objects, but not their versions.
+        right = {
+            "Effect": "Allow",
+            "Principal": "*",
+            "Action": "s3:DeleteObject",
+            "Resource": f"arn:aws:s3:::{DVC_BUCKET}/*",
+        }
+        policy = {"Version": "2012-10-17", "Statement": [right]}
+        s3.put_bucket_policy(Bucket=DVC_BUCKET, Policy=json.dumps(policy))
+        anyone = boto3.client(
+            "s3", endpoint_url=variables["AWS_ENDPOINT_URL"], config=Config(signature_version=UNSIGNED)
+        )
+        with pytest.raises(UserError, match="s3:DeleteObjectVersion"):
+            delete_versions(anyone, DVC_BUCKET, [version])
+        assert s3.head_object(Bucket=DVC_BUCKET, **version)
+        delete_versions(s3, DVC_BUCKET, [version])
+        with pytest.raises(ClientError):
+            s3.head_object(Bucket=DVC_BUCKET, **version)
