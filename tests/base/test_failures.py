@@ -52,7 +52,7 @@ def test_each_command_names_the_broken_file_that_it_reads(demo_copy):
     ("code", "said"),
     [
         ("raise MemoryError", "ERROR: Not enough memory."),
-        ("import numpy; numpy.empty(1 << 60)", "ERROR: Not enough memory."),
+        ("import numpy; numpy.empty(1 << 50)", "ERROR: Not enough memory."),
         ("import pyarrow; pyarrow.allocate_buffer(1 << 60)", "ERROR: Not enough memory."),
         (
             "import duckdb; duckdb.sql(\"SET memory_limit='1MB'; SELECT list(a) FROM range(9999999) t(a)\").fetchall()",
@@ -77,18 +77,10 @@ def test_an_error_of_the_machine_is_one_line(tmp_path, code, said):
 
 def test_an_error_in_the_code_keeps_its_traceback_and_dev_mode_shows_every_one(tmp_path):
     script = tmp_path / "script.py"
-    for code, options in ("{}['a']", []), ("open('/none/such')", ["-X", "dev"]):
-        script.write_text(
-            RAISING.format(scripts=str(ROOT / "scripts"), code=code.replace("{", "{{").replace("}", "}}"))
-        )
-        answer = subprocess.run(
-            [sys.executable, *options, script],
-            cwd=tmp_path,
-            env=ENVIRONMENT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    for code, options in ("dict()['a']", []), ("open('/none/such')", ["-X", "dev"]):
+        script.write_text(RAISING.format(scripts=str(ROOT / "scripts"), code=code))
+        command = [sys.executable, *options, script]
+        answer = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
         assert answer.returncode == 1 and "Traceback" in answer.stderr
     assert explain_failure(KeyError("a")) == ""
 
