@@ -34,7 +34,7 @@ def explain_failure(error: BaseException) -> str:
         return explain_command(error)
     if isinstance(error, OSError):
         return explain_system(error)
-    return explain_duckdb(error)
+    return explain_duckdb(error) or explain_arrow(error)
 
 
 def explain_system(error: OSError) -> str:
@@ -69,6 +69,14 @@ def explain_duckdb(error: BaseException) -> str:
     if isinstance(error, duckdb.IOException) or is_damaged:
         return f"{first_line(error)}. If the file is damaged, delete it, and make run makes it again."
     return ""
+
+
+def explain_arrow(error: BaseException) -> str:
+    """Return one message for PyArrow's error about a damaged Parquet file; empty for any other error."""
+    pyarrow = sys.modules.get("pyarrow")
+    if pyarrow is None or not isinstance(error, pyarrow.ArrowInvalid) or "arquet" not in str(error):
+        return ""
+    return f"{first_line(error)} Delete the file, and make run makes it again."
 
 
 def first_line(error: BaseException) -> str:
