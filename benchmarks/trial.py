@@ -4,6 +4,7 @@ What it leaves in folders for temporary files is in a folder of its own, so that
 """
 
 import os
+import random
 import re
 import shlex
 import signal
@@ -151,10 +152,12 @@ def end_by_signal() -> None:
 
 
 def free_port() -> int:
-    """Return a port on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Return a port on which nothing listens, and that the system gives to no connection."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def scratch_left(clone: Path) -> list[str]:
