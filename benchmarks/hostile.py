@@ -226,7 +226,7 @@ class Campaign:
             if not reason.partition("\n")[0].isprintable() or any(marker in shown for marker in MARKERS):
                 faults.append("an unclear reason")
         for path in (self.place.clone / "data/raw").rglob("*.csv"):
-            if any(marker.encode() in path.read_bytes() for marker in MARKERS):
+            if path.is_file() and any(marker.encode() in path.read_bytes() for marker in MARKERS):
                 faults.append(f"a secret is in {path.parent.name}")
         if left := scratch_left(self.place.clone):
             faults.append(f"leaves {left}")

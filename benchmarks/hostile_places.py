@@ -41,7 +41,7 @@ MAPPINGS = {
     "an unclosed pattern": 'files: {PAYMENTS.csv: {name: "[[[!*"}}\n',
     "a path as name": 'files: {PAYMENTS.csv: {name: "../../outside/secret.txt"}}\n',
     "a path as time zone": "time_zone: {written: ../../../etc/passwd, local: UTC}\n",
-    "an encoding that is none": "encoding: zlib_codec\n",
+    "an unknown encoding": "encoding: zlib_codec\n",
     "an encoding with a path": "encoding: ../../etc/passwd\n",
     "latin-1": b"delimiter: '\xe9'\n",
     "a tag of binary": "delimiter: !!binary AAAA\n",
@@ -137,7 +137,7 @@ def _folder_without_writing(folder, one, place):
 
 
 def repeat(act, pause: float = 0.002):
-    """Return a function that does something again and again until it is told to stop."""
+    """Return a function that does something again and again until it must stop."""
 
     def go(stop: Event) -> None:
         while not stop.wait(pause):

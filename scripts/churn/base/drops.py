@@ -3,17 +3,17 @@
 For dvc.yaml, which cannot work them out, the list also has the newest drop, and the drop before each.
 """
 
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
 
-import yaml
-
 from churn.base.command import UserError
 from churn.base.files import write_whole
 from churn.base.reading import read_text
+from churn.base.yaml_files import read_bounded, read_yaml
 
 SOURCES = ("none", "demo", "own")
 # The folder in data/drift that the first drop has before it.
@@ -43,17 +43,18 @@ def read_list(path: Path) -> tuple[str, list[date]]:
     UserError
         When the list is not a YAML mapping, names an unknown source, or contains anything but dates.
     """
-    text = read_text(path, RESTORE.format(path=path)) if path.exists() else ""
-    if "<<<<<<< " in text:
+    if not os.path.lexists(path):
+        return "none", []
+    if "<<<<<<< " in read_bounded(path):
         raise UserError(
             f"{path} holds the conflict markers of a merge. Keep the drops of both sides: delete only the lines with "
             "<<<<<<<, ======= and >>>>>>>."
         )
     try:
-        listed = yaml.safe_load(text) or {}
+        listed = read_yaml(path) or {}
         source, drops = listed.get("source", "none"), listed.get("drops") or []
         days = sorted({parse_drop(str(drop)) for drop in drops})
-    except (yaml.YAMLError, AttributeError, TypeError, RecursionError) as error:
+    except (AttributeError, TypeError) as error:
         raise UserError(f"{path} cannot be read ({error}). {RESTORE.format(path=path)}") from None
     if source not in SOURCES:
         raise UserError(f"{path}: source is {source!r}, but must be one of {', '.join(SOURCES)}.")

@@ -10,10 +10,11 @@ import jsonschema
 import yaml
 
 from churn.base.command import UserError, suggest
-from churn.base.reading import read_text
+from churn.base.yaml_files import read_yaml, shorten
 
 SCHEMAS = Path(__file__).parents[3] / "workflow" / "schemas"
 SCHEMA = SCHEMAS / "params.schema.yaml"
+MAX_ERRORS = 10
 
 
 def read_params(path: Path) -> dict[str, Any]:
@@ -34,22 +35,20 @@ def read_validated(path: Path, schema: Path) -> Any:
     Raises
     ------
     UserError
-        When the file is missing, is not valid YAML, or breaks the schema.
+        When the file is missing, is not a regular file, is too large, is not valid YAML, or breaks the schema.
     """
     try:
-        content = yaml.safe_load(read_text(path, "Save it as UTF-8."))
+        content = read_yaml(path)
     except FileNotFoundError:
         raise UserError(
             f"{path} is missing. Run this in the repository's folder, or restore the file: git checkout {path}"
         ) from None
-    except (yaml.YAMLError, RecursionError) as error:
-        raise UserError(f"{path} is not valid YAML: {error}") from None
     validator = jsonschema.Draft202012Validator(
         yaml.safe_load(schema.read_text()), format_checker=jsonschema.FormatChecker()
     )
     errors = sorted(validator.iter_errors(content), key=lambda error: list(map(str, error.absolute_path)))
     if errors:
-        raise UserError("\n".join(f"{path}: {_explain(error)}" for error in errors))
+        raise UserError("\n".join(f"{path}: {_explain(error)}" for error in errors[:MAX_ERRORS]))
     return content
 
 
@@ -66,8 +65,8 @@ def _explain(error: jsonschema.ValidationError) -> str:
         known = list(schema["properties"])
         section: Any = error.instance
         unknown = [key for key in section if key not in known]
-        return f"{where}: unknown key {unknown[0]!r}. {suggest(str(unknown[0]), known)}"
+        return f"{where}: unknown key {shorten(repr(unknown[0]))}. {suggest(str(unknown[0]), known)}"
     if error.validator == "required":
-        return f"{where}: {error.message}. Add it, as this version has it: docs/guides/upgrade.md."
+        return f"{where}: {shorten(error.message)}. Add it, as this version has it: docs/guides/upgrade.md."
     meaning = schema.get("description")
-    return f"{where}: {error.message}." + (f" Meaning: {meaning}" if meaning else "")
+    return f"{where}: {shorten(error.message)}." + (f" Meaning: {meaning}" if meaning else "")

@@ -4,6 +4,7 @@ Nothing in it changes a delivered byte: it is applied whenever a file is read. A
 """
 
 import codecs
+import os
 import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -80,7 +81,7 @@ def read_mapping(path: Path) -> Mapping:
     UserError
         When it breaks the schema, or names an unknown column, encoding, time zone or date format.
     """
-    content: dict[str, Any] = (read_validated(path, SCHEMA) if path.exists() else None) or {}
+    content: dict[str, Any] = (read_validated(path, SCHEMA) if os.path.lexists(path) else None) or {}
     files = {name: own or {} for name, own in (content.pop("files", None) or {}).items()}
     _check_skipped(path, content, [column for columns in FILES.values() for column in columns])
     dialects = {}
