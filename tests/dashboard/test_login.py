@@ -7,6 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from churn.dashboard.attempts import MAX_ADDRESSES, MAX_TRIES, SECONDS, Attempts
 
+DROP = b"2026-03-22"
 PASSWORD = "contraseña: 'seis' $ palabras"
 
 
@@ -36,14 +37,15 @@ def test_without_the_password_nothing_of_the_pages_is_sent(demo, tmp_path):
             assert "Log in" in open_page(page, address, name)
             assert page.get_by_test_id("stDataFrame").count() == page.get_by_test_id("stPageLink").count() == 0
         assert "Wrong password" in log_in(page, "guess")
-        assert b"ARROW" not in sent.content and b"Production" not in sent.content
+        assert b"Production" not in sent.content and DROP not in sent.content
         page.goto(f"{address}/scores")
         settle(page)
         log_in(page, PASSWORD)
         page.get_by_role("heading", level=1, name="Scores").wait_for()
         assert f"{len(users):,}" in settle(page) or str(len(users)) in settle(page)
-        assert b"ARROW" in sent.content
+        assert DROP in sent.content
         assert "Version 1 is in Production" in turn_to(page, "Overview")
+        assert b"Production" in sent.content
         other = browser.new_page()
         assert "Log in" in open_page(other, address, "scores"), "each tab logs in for itself"
     printed = log.read_text()

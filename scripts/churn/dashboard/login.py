@@ -45,7 +45,7 @@ def _is_right(tried: str, password: str) -> bool:
         st.error(f"After {MAX_TRIES} wrong passwords, wait a minute.")
     elif not right:
         logging.getLogger("churn").warning("Wrong password for the dashboard, from %s", address or "this machine")
-        st.error(plain(f"Wrong password. Whoever runs the server finds it in .env: {VARIABLE}."))
+        st.error(plain(f"Wrong password. It is {VARIABLE} in .env on the server."))
     return bool(right)
 
 
