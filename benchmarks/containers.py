@@ -153,7 +153,7 @@ def first_run(trial: Trial) -> str:
     keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
     for part in "scorer.onnx", "MLmodel", "shap_summary.png", "churn_features.parquet", "2026-03-22.html":
         assert any(part in key for key in keys), (part, keys)
-    master = trial.open(f"http://{trial.bind}:{PORTS['CHURN_SPARK_UI_PORT']}/json/")
+    master = trial.open(f"http://127.0.0.1:{PORTS['CHURN_SPARK_UI_PORT']}/json/")
     assert '"FINISHED"' in master
     return (
         f"version 1 in MLflow; scorer, SHAP, dataset and drift report among {len(keys)} objects; Spark ran the training"
@@ -230,7 +230,7 @@ def remove() -> None:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--bind", default="127.0.0.1", help="the address that the servers listen on")
+    parser.add_argument("--bind", default="127.0.0.1", help="the address of this machine (127.0.0.0/8) to listen on")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="churn-containers-") as folder:
         trial = Trial(Path(folder), arguments.bind)

@@ -15,6 +15,7 @@ import streamlit as st
 
 from churn.base.command import UserError, load_environment
 from churn.dashboard.cards import set_style
+from churn.dashboard.login import is_logged_in
 from churn.dashboard.notices import plain, show_problem
 from churn.dashboard.pages import drift, explanation, history, one_user, overview, scores
 from churn.dashboard.record import Record, read_record
@@ -44,6 +45,8 @@ def main() -> None:
         for title, address in addresses.items()
     ]
     page = st.navigation(pages, position="hidden")
+    if not is_logged_in():
+        return
     # Links that wrap, because Streamlit's own menu is hidden on a phone.
     with st.container(horizontal=True, gap="xsmall", key="menu"):
         for link in pages:

@@ -37,6 +37,7 @@ from churn.release.registry import (
 from churn.release.relocation import artifact_folder
 from churn.stack.buckets import open_s3
 from churn.stack.checks import check_workers
+from churn.stack.listen import LOCAL
 from churn.stack.remote_objects import describe, find_missing
 from churn.stack.settings import DVC_BUCKET, read_settings
 
@@ -199,7 +200,7 @@ def check_spark() -> str:
     settings = read_settings()
     try:
         check_master(master)
-        page = f"http://{settings.host}:{settings['CHURN_SPARK_UI_PORT']}/json/"
+        page = f"http://{LOCAL}:{settings['CHURN_SPARK_UI_PORT']}/json/"
         if settings.is_managed("SPARK_MASTER") and (wrong := check_workers(page, 1)):
             raise UserError(f"{master}: {wrong}")
     except UserError as error:

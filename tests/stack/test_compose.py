@@ -60,9 +60,13 @@ def test_published_ports_are_the_same_and_closed_to_the_network_by_default(setti
         container = CONTAINERS[service.name]
         if container.get("network_mode") == "host":
             continue
-        ports = [VARIABLE.findall(port) for port in container["ports"]]
-        assert {port for _, port in ports} == set(service.ports.items())
-        assert {bind for bind, _ in ports} == {("CHURN_BIND_ADDRESS", "127.0.0.1")}
+        for port in container["ports"]:
+            (variable, default), bind = VARIABLE.findall(port["published"])[0], VARIABLE.sub(r"\2", port["host_ip"])
+            assert service.ports[variable] == (bind, default) == ("127.0.0.1", DEFAULTS[variable])
+        opened = {VARIABLE.findall(port["published"])[0][0] for port in container["ports"] if "BIND" in port["host_ip"]}
+        wide = make_service(service.name, Settings(settings.variables | {"CHURN_BIND_ADDRESS": "::"}), tmp_path)
+        assert opened == {variable for variable, (bind, _) in wide.ports.items() if bind == "::"}
+        assert len(container["ports"]) == len(service.ports)
 
 
 def test_each_container_gets_only_its_own_password_and_ours_get_none_from_docker():

@@ -27,6 +27,7 @@ def open_s3(environment: Mapping[str, str] = os.environ) -> Iterator[Any]:
             aws_access_key_id=environment.get("AWS_ACCESS_KEY_ID"),
             aws_secret_access_key=environment.get("AWS_SECRET_ACCESS_KEY"),
             region_name=environment.get("AWS_DEFAULT_REGION"),
+            verify=environment.get("AWS_CA_BUNDLE") or None,
             config=CLIENT,
         )
     except (BotoCoreError, ClientError, ValueError) as error:

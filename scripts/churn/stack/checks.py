@@ -3,6 +3,7 @@
 import base64
 import configparser
 import json
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -19,18 +20,18 @@ LOGIN_CHANGED = (
 )
 
 
-def check_page(url: str) -> str | None:
-    """Check that a page answers with status 200."""
-    return _get(url)[1]
+def check_page(url: str, trusted: Path | None = None) -> str | None:
+    """Check that a page answers with status 200; by https, with a certificate that the authorities in a file signed."""
+    return _get(url, trusted)[1]
 
 
-def check_mlflow(url: str, login_file: Path) -> str | None:
+def check_mlflow(url: str, login_file: Path, trusted: Path | None = None) -> str | None:
     """Check that the MLflow server accepts the login in its settings and reads its database."""
     parser = configparser.ConfigParser()
     parser.read(login_file)
     login = f"{parser['mlflow']['admin_username']}:{parser['mlflow']['admin_password']}"
     headers = {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
-    problem = _get(f"{url}/api/2.0/mlflow/experiments/search?max_results=1", headers)[1]
+    problem = _get(f"{url}/api/2.0/mlflow/experiments/search?max_results=1", trusted, headers)[1]
     return LOGIN_CHANGED if problem and " answers 401 " in problem else problem
 
 
@@ -52,10 +53,11 @@ def check_login(uri: str) -> str | None:
     return None
 
 
-def _get(url: str, headers: Mapping[str, str] | None = None) -> tuple[str, str | None]:
+def _get(url: str, trusted: Path | None = None, headers: Mapping[str, str] | None = None) -> tuple[str, str | None]:
     request = urllib.request.Request(url, headers=dict(headers or {}))
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
+        context = ssl.create_default_context(cafile=str(trusted)) if trusted else None
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS, context=context) as response:
             return response.read().decode(), None
     except urllib.error.HTTPError as error:
         with error:

@@ -26,18 +26,19 @@ def configure_dvc(settings: Settings, folder: Path) -> None:
     }
     write_private_ini(folder / "aws_credentials", {"default": credentials})
     region = environment.get("AWS_DEFAULT_REGION", "us-east-1")
-    write_private_ini(
-        folder / "aws_config", {"default": {"endpoint_url": environment["AWS_ENDPOINT_URL"], "region": region}}
-    )
+    profile = {"endpoint_url": environment["AWS_ENDPOINT_URL"], "region": region}
+    if bundle := settings.clients.get("AWS_CA_BUNDLE"):
+        profile["ca_bundle"] = bundle
+    write_private_ini(folder / "aws_config", {"default": profile})
     local = _read()
     if not local.has_section("core"):
         local.add_section("core")
     local.set("core", "remote", "minio")
     # Relative to DVC's folder: DVC reads " #" in a path as a comment.
-    profile = Path(os.path.relpath(folder, LOCAL.parent))
+    place = Path(os.path.relpath(folder, LOCAL.parent))
     local[REMOTE] = {
-        "credentialpath": str(profile / "aws_credentials"),
-        "configpath": str(profile / "aws_config"),
+        "credentialpath": str(place / "aws_credentials"),
+        "configpath": str(place / "aws_config"),
     }
     write_private_ini(LOCAL, local)
 

@@ -64,7 +64,11 @@ def make_users(settings: Settings) -> None:
         credentials=StaticProvider(settings["MINIO_ROOT_USER"], settings["MINIO_ROOT_PASSWORD"]),
         region=REGION,
         secure=address.scheme == "https",
-        http_client=urllib3.PoolManager(timeout=TIMEOUT, retries=urllib3.Retry(3, backoff_factor=0.2)),
+        http_client=urllib3.PoolManager(
+            timeout=TIMEOUT,
+            retries=urllib3.Retry(3, backoff_factor=0.2),
+            ca_certs=str(settings.trusted) if settings.trusted else None,
+        ),
     )
     passwords = {
         PIPELINE_USER: settings["CHURN_S3_PIPELINE_PASSWORD"],

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from churn.base.command import UserError
 from churn.stack import checks
+from churn.stack.listen import LOCAL, join_port
 from churn.stack.minio import find_minio
 from churn.stack.postgres import postgres_command
-from churn.stack.settings import ARTIFACT_BUCKET, MLFLOW_USER, REGION, SPARK_LOGIN, Settings
+from churn.stack.settings import ARTIFACT_BUCKET, CERTIFICATE, KEY, MLFLOW_USER, REGION, SPARK_LOGIN, Settings
 from churn.stack.variables import CHECKSUMS, NETWORK, list_variables
 
 WORKERS = ("spark-worker-1", "spark-worker-2")
@@ -44,7 +45,8 @@ class Service:
     address: str
     # Returns None when the service is healthy, else the problem.
     check: Callable[[], str | None]
-    ports: dict[str, str] = field(default_factory=dict)  # by the variable that sets the port
+    # The address and port of each that it listens on, by the variable that sets the port.
+    ports: dict[str, tuple[str, str]] = field(default_factory=dict)
     # All that it gets, besides what any program needs of the machine (churn.stack.variables).
     environment: dict[str, str] = field(default_factory=dict)
 
@@ -88,14 +90,17 @@ def make_service(name: str, settings: Settings, folder: Path) -> Service:
 
 
 def _minio(settings: Settings, folder: Path) -> Service:
-    bind, address = settings["CHURN_BIND_ADDRESS"], settings.addresses["AWS_ENDPOINT_URL"]
-    ports = {name: settings[name] for name in ("CHURN_MINIO_PORT", "CHURN_MINIO_CONSOLE_PORT")}
-    serve, console = (f"{bind}:{port}" for port in ports.values())
+    address, port = settings.addresses["AWS_ENDPOINT_URL"], "CHURN_MINIO_PORT"
+    console = "CHURN_MINIO_CONSOLE_PORT"
+    ports = {port: (settings["CHURN_BIND_ADDRESS"], settings[port]), console: (LOCAL, settings[console])}
+    serve, pages = (join_port(*listen) for listen in ports.values())
+    # With a certificate in this folder, MinIO answers by https only.
+    store = [str(folder / "minio"), "--certs-dir", str((folder / CERTIFICATE).parent)]
     return Service(
         "minio",
-        [str(find_minio()), "server", str(folder / "minio"), "--address", serve, "--console-address", console],
+        [str(find_minio()), "server", *store, "--address", serve, "--console-address", pages],
         address,
-        lambda: checks.check_page(f"{address}/minio/health/ready"),
+        lambda: checks.check_page(f"{address}/minio/health/ready", settings.trusted),
         ports,
         settings.select("MINIO_*") | {"MINIO_UPDATE": "off"},
     )
@@ -103,15 +108,15 @@ def _minio(settings: Settings, folder: Path) -> Service:
 
 def _postgres(settings: Settings, folder: Path) -> Service:
     port = settings["CHURN_POSTGRES_PORT"]
-    bind = settings["CHURN_BIND_ADDRESS"]
+    # Its only client, MLflow's server, is on this machine.
     # No Unix socket: in a deeply nested folder its path would be too long.
-    listen = ["-c", f"listen_addresses={bind}", "-c", f"port={port}", "-c", "unix_socket_directories="]
+    listen = ["-c", f"listen_addresses={LOCAL}", "-c", f"port={port}", "-c", "unix_socket_directories="]
     return Service(
         "postgres",
         postgres_command("postgres", "-D", str(folder / "postgres"), *listen),
-        f"{settings.host}:{port}",
+        f"{LOCAL}:{port}",
         lambda: checks.check_login(settings.postgres_uri),
-        {"CHURN_POSTGRES_PORT": port},
+        {"CHURN_POSTGRES_PORT": (LOCAL, port)},
     )
 
 
@@ -133,14 +138,19 @@ def _mlflow(settings: Settings, folder: Path) -> Service:
     )
     login = folder / "mlflow_auth.ini"
     command = [sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth", "--workers", "1"]
+    tls = []
+    if settings.is_open:
+        options = ["--ssl-certfile", str(folder / CERTIFICATE), "--ssl-keyfile", str(folder / KEY)]
+        tls = ["--uvicorn-opts", shlex.join(options)]
     return Service(
         "mlflow",
-        [*command, "--host", bind, "--port", port, "--artifacts-destination", f"s3://{ARTIFACT_BUCKET}"],
+        [*command, *tls, "--host", bind, "--port", port, "--artifacts-destination", f"s3://{ARTIFACT_BUCKET}"],
         address,
-        lambda: checks.check_mlflow(address, login),
-        {"CHURN_MLFLOW_PORT": port},
+        lambda: checks.check_mlflow(address, login, settings.trusted),
+        {"CHURN_MLFLOW_PORT": (bind, port)},
         {
             **settings.select("MLFLOW_SERVER_*", "MLFLOW_FLASK_SERVER_SECRET_KEY", *NETWORK),
+            **_mlflow_names(settings),
             **_mlflow_s3(settings),
             "MLFLOW_BACKEND_STORE_URI": settings.postgres_uri,
             "MLFLOW_AUTH_CONFIG_PATH": str(login),
@@ -157,16 +167,33 @@ def _mlflow_s3(settings: Settings) -> dict[str, str]:
     """Return how the MLflow server reaches S3: as MinIO's user for its bucket, or with your own login."""
     if not settings.is_managed("AWS_ENDPOINT_URL"):
         return settings.select("AWS_*")
-    return settings.select(*CHECKSUMS) | {
-        "AWS_ENDPOINT_URL": settings.addresses["AWS_ENDPOINT_URL"],
-        "AWS_ACCESS_KEY_ID": MLFLOW_USER,
-        "AWS_SECRET_ACCESS_KEY": settings["CHURN_S3_MLFLOW_PASSWORD"],
-        "AWS_DEFAULT_REGION": REGION,
-    }
+    trusted = {"AWS_CA_BUNDLE": str(settings.trusted)} if settings.trusted else {}
+    return (
+        settings.select(*CHECKSUMS)
+        | trusted
+        | {
+            "AWS_ENDPOINT_URL": settings.addresses["AWS_ENDPOINT_URL"],
+            "AWS_ACCESS_KEY_ID": MLFLOW_USER,
+            "AWS_SECRET_ACCESS_KEY": settings["CHURN_S3_MLFLOW_PASSWORD"],
+            "AWS_DEFAULT_REGION": REGION,
+        }
+    )
+
+
+def _mlflow_names(settings: Settings) -> dict[str, str]:
+    """Return the variables with the host names and page addresses that MLflow's server accepts, besides localhost.
+
+    Otherwise it refuses other names than those of private networks, and all that its own pages send.
+    """
+    if not settings.is_open:
+        return {}
+    page = settings.addresses["MLFLOW_TRACKING_URI"]
+    defaults = {"MLFLOW_SERVER_ALLOWED_HOSTS": page.partition("//")[2], "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": page}
+    return defaults | settings.select(*defaults)
 
 
 def _spark_page(settings: Settings) -> str:
-    return f"http://{settings.host}:{settings['CHURN_SPARK_UI_PORT']}"
+    return f"http://{LOCAL}:{settings['CHURN_SPARK_UI_PORT']}"
 
 
 def _spark(program: str) -> tuple[list[str], dict[str, str]]:
@@ -198,8 +225,9 @@ def _spark_options(options: Mapping[str, str]) -> str:
 
 def _spark_master(settings: Settings, folder: Path) -> Service:
     start, environment = _spark("master.Master")
-    ports = {name: settings[name] for name in ("CHURN_SPARK_PORT", "CHURN_SPARK_UI_PORT")}
-    port, ui = ports.values()
+    # On this machine only: driver and executors are here, and the pages have no login.
+    ports = {name: (LOCAL, settings[name]) for name in ("CHURN_SPARK_PORT", "CHURN_SPARK_UI_PORT")}
+    (_, port), (_, ui) = ports.values()
     page = _spark_page(settings)
     # After a restart, the master remembers its workers and applications.
     recovery = {
@@ -208,13 +236,13 @@ def _spark_master(settings: Settings, folder: Path) -> Service:
     }
     return Service(
         "spark-master",
-        [*start, "--host", settings.host, "--port", port, "--webui-port", ui],
+        [*start, "--host", LOCAL, "--port", port, "--webui-port", ui],
         page,
         lambda: checks.check_page(f"{page}/json/"),
         ports,
         environment
         | {
-            "SPARK_LOCAL_IP": settings["CHURN_BIND_ADDRESS"],
+            "SPARK_LOCAL_IP": LOCAL,
             "SPARK_MASTER_OPTS": _spark_options(recovery | SPARK_PAGES),
         },
     )
@@ -224,7 +252,7 @@ def _spark_worker(name: str, settings: Settings, folder: Path) -> Service:
     start, environment = _spark("worker.Worker")
     master, page = settings.addresses["SPARK_MASTER"], _spark_page(settings)
     cores = max(1, (os.cpu_count() or 1) // len(WORKERS))
-    size = ["--host", settings.host, "--cores", str(cores), "--memory", WORKER_MEMORY, "--webui-port", "0"]
+    size = ["--host", LOCAL, "--cores", str(cores), "--memory", WORKER_MEMORY, "--webui-port", "0"]
     work = folder / "spark" / name.removeprefix("spark-")
     limits = SPARK_LIMITS | SPARK_PAGES
     return Service(
@@ -233,19 +261,23 @@ def _spark_worker(name: str, settings: Settings, folder: Path) -> Service:
         master,
         lambda: checks.check_workers(f"{page}/json/", len(WORKERS)),
         {},
-        environment | {"SPARK_LOCAL_IP": settings["CHURN_BIND_ADDRESS"], "SPARK_WORKER_OPTS": _spark_options(limits)},
+        environment | {"SPARK_LOCAL_IP": LOCAL, "SPARK_WORKER_OPTS": _spark_options(limits)},
     )
 
 
-def _dashboard(settings: Settings, _: Path) -> Service:
+def _dashboard(settings: Settings, folder: Path) -> Service:
     bind, port = settings["CHURN_BIND_ADDRESS"], settings["CHURN_DASHBOARD_PORT"]
-    address, python = f"http://{settings.host}:{port}", [sys.executable, "-m"]
+    address, python = settings.page("CHURN_DASHBOARD_PORT"), [sys.executable, "-m"]
+    listen = ["--server.address", bind, "--server.port", port]
+    if settings.is_open:
+        listen += ["--server.sslCertFile", str(folder / CERTIFICATE), "--server.sslKeyFile", str(folder / KEY)]
+        listen += ["--browser.serverAddress", settings.host]
     return Service(
         "dashboard",
-        [*python, "streamlit", "run", "scripts/dashboard.py", "--server.address", bind, "--server.port", port],
+        [*python, "streamlit", "run", "scripts/dashboard.py", *listen],
         address,
-        lambda: checks.check_page(f"{address}/_stcore/health"),
-        {"CHURN_DASHBOARD_PORT": port},
+        lambda: checks.check_page(f"{address}/_stcore/health", settings.trusted),
+        {"CHURN_DASHBOARD_PORT": (bind, port)},
         # It would read the other passwords from .env.
         settings.select(*list_variables("dashboard", settings)) | {"PYTHON_DOTENV_DISABLED": "1"},
     )

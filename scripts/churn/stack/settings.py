@@ -14,10 +14,13 @@ from urllib.parse import quote
 from dotenv import dotenv_values
 
 from churn.base.command import ENV_FILE, UserError
+from churn.stack.listen import LOCAL, is_loopback, join_port, reach, read_bind_address
 from churn.stack.private_files import write_private
 
 # Holds the services' data, logs and configuration.
 FOLDER = Path(".stack")
+# In that folder, while the stack is open to a network; the names are MinIO's.
+CERTIFICATE, KEY, TRUSTED = "certs/public.crt", "certs/private.key", "certs/CAs/trusted.crt"
 # Starts the part of `.env` that is there only while the stack is up.
 MARK = "# While the stack is up"
 DVC_BUCKET, ARTIFACT_BUCKET = "churn-dvc", "mlflow-artifacts"
@@ -28,7 +31,12 @@ REGION = "us-east-1"
 # With Spark's own secret; the driver reads it too.
 SPARK_LOGIN = FOLDER / "spark" / "login.conf"
 DEFAULTS = {
-    "CHURN_BIND_ADDRESS": "127.0.0.1",
+    "CHURN_BIND_ADDRESS": LOCAL,
+    "CHURN_HOST_NAME": "",
+    "CHURN_TLS_CERTIFICATE": "",
+    "CHURN_TLS_KEY": "",
+    "CHURN_TLS_CA": "",
+    "CHURN_DASHBOARD_PASSWORD": "",
     "CHURN_MINIO_PORT": "9000",
     "CHURN_MINIO_CONSOLE_PORT": "9001",
     "CHURN_POSTGRES_PORT": "5433",
@@ -64,18 +72,31 @@ class Settings:
         return self.variables[name]
 
     @property
+    def is_open(self) -> bool:
+        """Whether other machines can reach MinIO, MLflow and the dashboard; all else is for this machine only."""
+        return not is_loopback(self["CHURN_BIND_ADDRESS"])
+
+    @property
     def host(self) -> str:
-        """The address by which clients on this machine reach the services."""
-        bind = self["CHURN_BIND_ADDRESS"]
-        return "127.0.0.1" if bind == "0.0.0.0" else bind
+        """The name or address by which clients reach the services that can be open to a network."""
+        return (self.is_open and self["CHURN_HOST_NAME"]) or reach(self["CHURN_BIND_ADDRESS"])
+
+    @property
+    def trusted(self) -> Path | None:
+        """The file of the authorities that clients trust; None as long as the services answer by http."""
+        return (FOLDER / TRUSTED).absolute() if self.is_open else None
+
+    def page(self, port: str) -> str:
+        """Return the address of a service that can be open, by the variable of its port."""
+        return f"{'https' if self.is_open else 'http'}://{join_port(self.host, self[port])}"
 
     @property
     def addresses(self) -> dict[str, str]:
         """The addresses of the stack's own servers."""
         return {
-            "AWS_ENDPOINT_URL": f"http://{self.host}:{self['CHURN_MINIO_PORT']}",
-            "MLFLOW_TRACKING_URI": f"http://{self.host}:{self['CHURN_MLFLOW_PORT']}",
-            "SPARK_MASTER": f"spark://{self.host}:{self['CHURN_SPARK_PORT']}",
+            "AWS_ENDPOINT_URL": self.page("CHURN_MINIO_PORT"),
+            "MLFLOW_TRACKING_URI": self.page("CHURN_MLFLOW_PORT"),
+            "SPARK_MASTER": f"spark://{LOCAL}:{self['CHURN_SPARK_PORT']}",
         }
 
     def is_managed(self, variable: str) -> bool:
@@ -88,10 +109,14 @@ class Settings:
         variables = {name: address for name, address in self.addresses.items() if self.is_managed(name)}
         if "MLFLOW_TRACKING_URI" in variables:
             variables["MLFLOW_TRACKING_USERNAME"] = self["MLFLOW_TRACKING_USERNAME"]
+            if self.trusted:
+                variables["MLFLOW_TRACKING_SERVER_CERT_PATH"] = str(self.trusted)
         if "AWS_ENDPOINT_URL" in variables:
             variables["AWS_ACCESS_KEY_ID"] = PIPELINE_USER
             variables["AWS_SECRET_ACCESS_KEY"] = self["CHURN_S3_PIPELINE_PASSWORD"]
             variables["AWS_DEFAULT_REGION"] = REGION
+            if self.trusted:
+                variables["AWS_CA_BUNDLE"] = str(self.trusted)
         if "SPARK_MASTER" in variables:
             variables["SPARK_EVENT_LOG_DIR"] = str((FOLDER / "spark" / "events").absolute())
             variables["SPARK_PROPERTIES_FILE"] = str(SPARK_LOGIN.absolute())
@@ -107,6 +132,7 @@ class Settings:
             "AWS_ACCESS_KEY_ID": self["MINIO_ROOT_USER"],
             "AWS_SECRET_ACCESS_KEY": self["MINIO_ROOT_PASSWORD"],
             "AWS_DEFAULT_REGION": REGION,
+            **({"AWS_CA_BUNDLE": str(self.trusted)} if self.trusted else {}),
         }
 
     def select(self, *patterns: str) -> dict[str, str]:
@@ -120,7 +146,7 @@ class Settings:
         if own := self["CHURN_POSTGRES_URI"]:
             return own
         password, port = self["CHURN_POSTGRES_PASSWORD"], self["CHURN_POSTGRES_PORT"]
-        return f"postgresql://{DATABASE_ROLE}:{quote(password, safe='')}@{self.host}:{port}/postgres"
+        return f"postgresql://{DATABASE_ROLE}:{quote(password, safe='')}@{LOCAL}:{port}/postgres"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -139,7 +165,7 @@ def read_settings(path: Path = ENV_FILE) -> Settings:
     Raises
     ------
     UserError
-        When a port is not a number from 1 to 65535, or the address to listen on is of IPv6.
+        When a port is not a number from 1 to 65535, or the address to listen on is no IP address.
     """
     permanent = dotenv_values(stream=io.StringIO("\n".join(_permanent_lines(path))))
     variables = DEFAULTS | {name: value or "" for name, value in permanent.items()}
@@ -149,16 +175,19 @@ def read_settings(path: Path = ENV_FILE) -> Settings:
     for name, value in variables.items():
         if name.startswith("CHURN_") and name.endswith("_PORT") and not (value.isdigit() and 0 < int(value) < 65536):
             raise UserError(f"{name} is {value!r}, which is not a port. Set it to a number from 1 to 65535 in {path}.")
-    if ":" in (bind := variables["CHURN_BIND_ADDRESS"]):
-        raise UserError(f"CHURN_BIND_ADDRESS is {bind!r}. IPv6 is not supported; set an IPv4 address in {path}.")
+    variables["CHURN_BIND_ADDRESS"] = read_bind_address(variables["CHURN_BIND_ADDRESS"], path)
     return Settings(variables)
 
 
 def write_secrets(path: Path = ENV_FILE) -> None:
-    """Generate the secrets that are missing, in a file that only its owner can read."""
+    """Generate the secrets that are missing, in a file that only its owner can read.
+
+    The dashboard has a password if other machines can reach it; on this machine, only if the user sets one.
+    """
+    names = (*SECRETS, "CHURN_DASHBOARD_PASSWORD") if read_settings(path).is_open else SECRETS
     lines = _permanent_lines(path)
     known = dotenv_values(stream=io.StringIO("\n".join(lines)))
-    missing = [name for name in SECRETS if not known.get(name) and not os.environ.get(name)]
+    missing = [name for name in names if not known.get(name) and not os.environ.get(name)]
     if missing:
         lines += [f"{name}={secrets.token_urlsafe(24)}" for name in missing]
         _write(path, lines)

@@ -1,5 +1,6 @@
 """Start the stack and stop it, natively or in containers: what both ways do alike."""
 
+import errno
 import shutil
 import socket
 import time
@@ -12,6 +13,7 @@ from churn.base.addresses import hide_logins
 from churn.base.command import UserError
 from churn.stack.buckets import make_buckets
 from churn.stack.checks import LOGIN_CHANGED
+from churn.stack.opening import certificate_changed, check_opening, write_certificate
 from churn.stack.private_files import write_private_ini
 from churn.stack.remote import configure_dvc, reset_dvc
 from churn.stack.s3_users import make_users
@@ -91,16 +93,18 @@ def start_stack(runner: Runner, other: Runner) -> list[Service]:
     """
     if other.is_running():
         raise UserError(f"The servers are running {other.place} already. Use those, or stop them first: {other.down}")
+    check_opening(read_settings())
     write_secrets()
     settings = read_settings()
     FOLDER.mkdir(mode=0o700, exist_ok=True)
     runner.install(list_names(settings))
     services = list_services(settings, FOLDER.absolute())
     ran = runner.runs(services)
-    if ran and have_changed([service.name for service in services], settings, FOLDER):
+    names = [service.name for service in services]
+    if ran and (have_changed(names, settings, FOLDER) or certificate_changed(settings, FOLDER)):
         raise UserError(f"The settings have changed since the stack was started. Run: {runner.down}; then: {runner.up}")
     if not ran:
-        check_ports(settings["CHURN_BIND_ADDRESS"], services)
+        check_ports(services)
         write_files(settings, FOLDER)
         for service in services:
             write_variables(service.name, settings, FOLDER)
@@ -145,15 +149,20 @@ def show(services: Iterable[Service]) -> None:
         print(f"{service.name:<16}{hide_logins(service.address)}")
 
 
-def check_ports(bind: str, services: list[Service]) -> None:
+def check_ports(services: list[Service]) -> None:
     """Raise `UserError` when another program listens on a port that a service needs."""
     for service in services:
-        for variable, port in service.ports.items():
-            with socket.socket() as probe:
+        for variable, (bind, port) in service.ports.items():
+            with socket.socket(socket.AF_INET6 if ":" in bind else socket.AF_INET) as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
                     probe.bind((bind, int(port)))
                 except OSError as error:
+                    if error.errno == errno.EADDRNOTAVAIL:
+                        raise UserError(
+                            f"CHURN_BIND_ADDRESS is {bind}, which is not an address of this machine. Set one of its "
+                            "own in .env (`ip address` lists them)."
+                        ) from None
                     raise UserError(
                         f"{service.name} needs port {port} of {bind}: {error.strerror}. Stop the program "
                         f"that listens there, or set {variable} in .env to another port."
@@ -167,6 +176,7 @@ def write_files(settings: Settings, folder: Path) -> None:
     for place in "logs", "spark/events":
         (folder / place).mkdir(parents=True, exist_ok=True)
     write_spark_login(settings.addresses["SPARK_MASTER"], folder / SPARK_LOGIN.relative_to(FOLDER))
+    write_certificate(settings, folder)
     login = {
         # Users may read, but not change, what others have created.
         "default_permission": "READ",

@@ -28,7 +28,7 @@ PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy",
 NETWORK = (*PROXIES, "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE")
 CHECKSUMS = ("AWS_REQUEST_CHECKSUM_CALCULATION", "AWS_RESPONSE_CHECKSUM_VALIDATION")
 # No secrets: where the services listen.
-PLACES = tuple(name for name in DEFAULTS if name == "CHURN_BIND_ADDRESS" or name.endswith("_PORT"))
+PLACES = tuple(name for name in DEFAULTS if name in ("CHURN_BIND_ADDRESS", "CHURN_HOST_NAME") or name.endswith("_PORT"))
 
 
 def list_variables(name: str, settings: Settings) -> tuple[str, ...]:
@@ -43,7 +43,8 @@ def list_variables(name: str, settings: Settings) -> tuple[str, ...]:
     if name == "dashboard":
         # A user's own MLflow server may send its clients to S3 for the artifacts.
         own = [] if settings.is_managed("MLFLOW_TRACKING_URI") else ["AWS_*"]
-        return ("MLFLOW_TRACKING_*", "MLFLOW_HTTP_*", "CHURN_PROMOTION_*", "STREAMLIT_*", *own, *NETWORK)
+        login = "CHURN_DASHBOARD_PASSWORD"
+        return (login, "MLFLOW_TRACKING_*", "MLFLOW_HTTP_*", "CHURN_PROMOTION_*", "STREAMLIT_*", *own, *NETWORK)
     return ()
 
 
