@@ -1,7 +1,6 @@
 """A user is erased from a real S3 server in all versions, and from the tables of MLflow's server."""
 
 import contextlib
-import json
 import subprocess
 import sys
 import time
@@ -118,15 +117,6 @@ def test_a_login_that_may_not_delete_versions_is_named(tmp_path):
         s3 = client(variables)
         put = s3.put_object(Bucket=DVC_BUCKET, Key="files/md5/00/1122", Body=b"x")
         version = {"Key": "files/md5/00/1122", "VersionId": put["VersionId"]}
-        # Anyone may delete objects, but not their versions.
-        right = {
-            "Effect": "Allow",
-            "Principal": "*",
-            "Action": "s3:DeleteObject",
-            "Resource": f"arn:aws:s3:::{DVC_BUCKET}/*",
-        }
-        policy = {"Version": "2012-10-17", "Statement": [right]}
-        s3.put_bucket_policy(Bucket=DVC_BUCKET, Policy=json.dumps(policy))
         anyone = boto3.client(
             "s3", endpoint_url=variables["AWS_ENDPOINT_URL"], config=Config(signature_version=UNSIGNED)
         )

@@ -24,7 +24,7 @@ def run_server(database: Path, *more: str, **variables: str):
         environment = ENVIRONMENT | variables | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 180
         while not answers(f"http://{address}/health"):
             assert server.poll() is None and time.monotonic() < deadline, Path("server.log").read_text()
             time.sleep(0.2)
