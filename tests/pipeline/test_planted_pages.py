@@ -9,7 +9,7 @@ from browser import WIDE, open_browser, open_page, run_dashboard, turn_to
 from conftest import make_once, run
 from dvc_render.vega import VegaRenderer
 from markdown_it import MarkdownIt
-from planted import IMAGE, PLANTED, SCRIPT, TITLE, make_planted
+from planted import BRANCH, IMAGE, PLANTED, SCRIPT, TITLE, make_planted
 
 from churn.drift.report import build_page
 from dashboard import PAGES
@@ -71,11 +71,11 @@ def test_the_drift_report_and_its_published_copy(planted, tab):
 
 
 def test_a_comparison_of_revisions(planted, tab, tmp_path):
-    run("python", "scripts", "compare", "main", "--output", tmp_path, cwd=planted)
+    run("python", "scripts", "compare", "main", "--head", BRANCH, "--output", tmp_path, cwd=planted)
     open_file(tab, tmp_path / "report.html")
     # The long tables are folded.
     text = tab.locator("body").text_content()
-    assert SCRIPT in text and f"<img src=x onerror=document.title='{TITLE}'>.md" in text
+    assert SCRIPT in text and f"{IMAGE}.py" in text and f"Comparison of {BRANCH} with main" in text
     assert tab.locator("img").evaluate_all("images => images.every(image => image.naturalWidth > 300)")
     # Rendered as Markdown with HTML, which is less careful than GitHub.
     show_markdown(tab, (tmp_path / "report.md").read_text())
