@@ -29,7 +29,7 @@ def make_planted(demo: Path, folder: Path) -> None:
         plant(drop / name, columns)
     run("dvc", "commit", "--force", f"data/raw/{drop.name}.dvc", cwd=folder)
     run("snakemake", "--cores", "2", cwd=folder)
-    (folder / "docs" / f"<img src=x onerror=document.title='{TITLE}'>.md").touch()
+    (folder / "scripts" / f"{IMAGE}.py").touch()
     commit(folder, SCRIPT)
 
 
