@@ -20,10 +20,6 @@ stages:
     cmd: mkdir -p folder && tac raw.bin > single.bin && cp raw.bin folder/first && echo 2 > folder/second
     deps: [raw.bin]
     outs: [folder, single.bin]
-  read:
-    cmd: cp single.bin read.bin
-    deps: [single.bin]
-    outs: [read.bin]
 """
 
 

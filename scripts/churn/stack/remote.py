@@ -29,7 +29,7 @@ def configure_dvc(settings: Settings, folder: Path) -> None:
     write_private_ini(
         folder / "aws_config", {"default": {"endpoint_url": environment["AWS_ENDPOINT_URL"], "region": region}}
     )
-    local = _read()
+    local = read_local()
     if not local.has_section("core"):
         local.add_section("core")
     local.set("core", "remote", "minio")
@@ -44,7 +44,7 @@ def configure_dvc(settings: Settings, folder: Path) -> None:
 
 def reset_dvc() -> None:
     """Undo `configure_dvc`; other settings stay."""
-    local = _read()
+    local = read_local()
     if REMOTE not in local:
         return
     del local[REMOTE]
@@ -52,7 +52,8 @@ def reset_dvc() -> None:
     write_private_ini(LOCAL, {name: dict(section) for name, section in local.items() if section})
 
 
-def _read() -> configparser.RawConfigParser:
+def read_local() -> configparser.RawConfigParser:
+    """Return .dvc/config.local."""
     parser = configparser.RawConfigParser()
     parser.read(LOCAL)
     return parser
