@@ -26,6 +26,7 @@ from churn.release.identity import IDENTITY_TAG, Identity, choose_version, read_
 from churn.release.model_files import files_tag
 from churn.release.names import experiment_name, model_name
 from churn.release.provenance import collect_tags
+from churn.release.pseudonyms import read_key
 from churn.release.registry import (
     DIGEST_TAG,
     find_runs,
@@ -60,16 +61,16 @@ def register_candidate(receipt: Path, params: dict[str, Any]) -> None:
     Raises
     ------
     UserError
-        When the stages have not run, or MLflow does not answer.
+        When the stages have not run, MLflow does not answer, or there is no key for the pseudonyms.
     """
-    candidate = read_identity()
+    candidate, key = read_identity(), read_key() if params.get("privacy", {}).get("pseudonymise") else None
     with open_registry() as client:
         version = find_version(client, candidate)
         # A run copied from an embedded store may have the same candidate.
         run = client.get_run(version.run_id) if version else find_or_start_run(client, candidate)
         if version is None:
             log_training(client, run.info.run_id)
-            files = log_contents(client, run, params)
+            files = log_contents(client, run, params, key)
             log_grid(client, run)
             version = create_version(client, run, candidate.tags | files)
         log_drift(client, run.info.run_id)
@@ -108,7 +109,7 @@ def find_or_start_run(client: "MlflowClient", candidate: Identity) -> "Run":
     return client.create_run(experiment.experiment_id, tags=tags, run_name=f"candidate {tags['git_commit'][:7]}")
 
 
-def log_contents(client: "MlflowClient", run: "Run", params: dict[str, Any]) -> dict[str, str]:
+def log_contents(client: "MlflowClient", run: "Run", params: dict[str, Any], key: bytes | None) -> dict[str, str]:
     """Log parameters, training data, explanation, plots, the Spark model and the scorer; return the files' tag."""
     from mlflow.entities import Param
 
@@ -118,7 +119,7 @@ def log_contents(client: "MlflowClient", run: "Run", params: dict[str, Any]) -> 
         folder = Path(temporary) / "artifacts"
         copy_outputs(folder)
         (folder / "dataset").mkdir()
-        save_dataset(folder / "dataset" / "churn_features.parquet")
+        save_dataset(folder / "dataset" / "churn_features.parquet", key)
         scorer = shutil.copyfile(CANDIDATE / "scorer.onnx", Path(temporary) / "scorer.onnx")
         save_scorer(scorer, read_table(TRAINING / "holdout.parquet"), folder / "model")
         client.log_artifact(run_id, str(folder / CARD.name))

@@ -103,7 +103,7 @@ def score_users(
             print(f"No scores: {why_not}")
             return
         number = str(current.version)
-        scorer, content = load_version(number)
+        scorer, graph = load_version(number)
     if missing := [name for name in scorer.features if name not in table.column_names]:
         raise UserError(
             f"Version {number} of {model_name()} needs the feature {', '.join(missing)}, which {features} lacks. "
@@ -111,7 +111,7 @@ def score_users(
         )
     probability = scorer.score(table)
     columns: dict[str, Any] = {"churn_probability": probability, "decile": deciles(probability)}
-    columns |= strongest_reasons(explain_rows(content, table))
+    columns |= strongest_reasons(explain_rows(graph, table))
     scored = table.select(["user_id", "as_of_date"])
     for name, values in (columns | {"model_version": [number] * len(table)}).items():
         scored = scored.append_column(name, pa.array(values))

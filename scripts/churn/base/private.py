@@ -17,10 +17,13 @@ FOLDERS = (
     *(".dvc/cache", ".dvc/tmp", ".snakemake", ".duckdb", ".stack", "inbox/.done"),
 )
 FILES = ("mlflow.db",)
+# Where DVC keeps its records of this repository, which contain pickles: by default in a folder that all users write to.
+SITE_CACHE = Path(".dvc/tmp/site")
 
 
 def close_to_others() -> None:
-    """Set the umask, and take from the private folders of the working directory the rights that it takes.
+    """Set the umask, take from the private folders of the working directory the rights that it takes, and have DVC keep
+    its records in one of them.
 
     CHURN_UMASK=027 or 007 leaves them to the group; all others never have any.
 
@@ -36,6 +39,8 @@ def close_to_others() -> None:
         )
     mask = int(text, 8) & 0o077
     os.umask(mask)
+    if Path(".dvc").is_dir():
+        os.environ.setdefault("DVC_SITE_CACHE_DIR", str(SITE_CACHE.absolute()))
     for path in map(Path, (*FOLDERS, *FILES)):
         # A folder of another user is for that user to close; a link leads to a place that is not ours.
         with suppress(OSError):

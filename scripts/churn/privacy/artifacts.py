@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from churn.privacy.search import Search
+from churn.release.model_files import EXAMPLES
 from churn.release.names import experiment_name
 from churn.release.registry import read_pages, sqlite_file, tracking_uri
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 TABLES = (".parquet", ".csv")
-# Features of the first users, without ids; MLflow does not need them to load a model.
-EXAMPLES = ("input_example.json", "serving_input_example.json")
 ERASED_TAG = "users_erased"
 
 

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from churn.base.command import UserError
 from churn.base.files import write_whole
 from churn.data.mapping import Mapping
 from churn.data.reader import SHAPES
@@ -21,7 +22,10 @@ from churn.data.records import REASONS
 from churn.privacy.delivered import Layout, find_layouts, find_lines, names_users
 from churn.privacy.lines import drop_lines
 from churn.privacy.subject import USER_COLUMNS, Subject
+from churn.release.pseudonyms import COLUMN as PSEUDONYM
+from churn.release.pseudonyms import VARIABLE
 
+COLUMNS = (*USER_COLUMNS, PSEUDONYM)
 PARQUET, GZIP = b"PAR1", b"\x1f\x8b"
 BLOCK = 1 << 24
 # Rows that cannot be cut into fields.
@@ -133,8 +137,8 @@ class Search:
             table = ds.dataset(path, format="parquet", partitioning=None)
         except (pa.ArrowInvalid, OSError):
             return False
-        for column in USER_COLUMNS:
-            value = self._as(table.schema.field(column).type) if column in table.schema.names else None
+        for column in COLUMNS:
+            value = self._as(column, table.schema.field(column).type) if column in table.schema.names else None
             if value is not None and table.count_rows(filter=pc.field(column) == value):
                 return True
         if "raw" in table.schema.names:
@@ -145,15 +149,22 @@ class Search:
     def _owned(self, table: pa.Table) -> pa.Array:
         """Return for each row whether it is the user's."""
         owned = pa.array([False] * len(table)) if len(table) else pa.array([], pa.bool_())
-        for column in USER_COLUMNS:
-            if column in table.column_names and (value := self._as(table[column].type)) is not None:
+        for column in COLUMNS:
+            if column in table.column_names and (value := self._as(column, table[column].type)) is not None:
                 owned = pc.or_(owned, pc.fill_null(pc.equal(table[column], value), False))
         if "raw" in table.column_names:
             owned = pc.or_(owned, pa.array([self._in_reject(row) for row in table.to_pylist()], pa.bool_()))
         return owned
 
-    def _as(self, kind: pa.DataType) -> pa.Scalar | None:
-        """Return the user's id as a value of a column, None if it cannot be one."""
+    def _as(self, column: str, kind: pa.DataType) -> pa.Scalar | None:
+        """Return the user's id, or pseudonym, as a value of a column, None if it cannot be one."""
+        if column == PSEUDONYM:
+            if not self.subject.pseudonym:
+                raise UserError(
+                    f"A dataset in MLflow has pseudonyms instead of ids, and {VARIABLE} is not set, so the user cannot "
+                    "be found there. Put the key that was used then into .env, and run again."
+                )
+            return pa.scalar(self.subject.pseudonym, pa.string())
         if pa.types.is_dictionary(kind):
             kind = kind.value_type
         if pa.types.is_string(kind) or pa.types.is_large_string(kind):

@@ -1,12 +1,14 @@
 """The user to erase: the ways in which the id may be written."""
 
+import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from churn.base.command import UserError
 from churn.data.contract import USER
 from churn.data.mapping import Dialect, Mapping
+from churn.release.pseudonyms import VARIABLE, pseudonym, read_key
 
 WHOLE = re.compile(r"[0-9]{1,18}")
 # The columns with users' ids, in every table of the pipeline.
@@ -21,9 +23,12 @@ class Subject:
     ----------
     id : str
         The id as it is written without leading zeros, or exactly as given if ids are text.
+    pseudonym : str
+        The id in datasets with pseudonyms, "" without the key.
     """
 
     id: str
+    pseudonym: str = field(default="", compare=False)
 
     @property
     def number(self) -> int | None:
@@ -64,10 +69,14 @@ def read_subject(text: str, mapping: Mapping) -> Subject:
     if not text:
         raise UserError('The id of the user is required: make erase USER=123 WHY="request 42 of 3 May"')
     if any(dialect.user_id == "text" for dialect in mapping.dialects.values()):
-        return Subject(text)
+        return _subject(text)
     if not WHOLE.fullmatch(text):
         raise UserError(
             f"USER is {text!r}, but the ids of users are whole numbers of at most 18 digits (user_id in "
             "data/mapping.yaml)."
         )
-    return Subject(str(int(text)))
+    return _subject(str(int(text)))
+
+
+def _subject(user: str) -> Subject:
+    return Subject(user, pseudonym(user, read_key()) if os.environ.get(VARIABLE) else "")

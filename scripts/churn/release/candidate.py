@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from churn.base.reading import read_table
+from churn.release.pseudonyms import pseudonymise
 
 CANDIDATE = Path("models/candidate")
 TRAINING = Path("data/training")
@@ -14,12 +15,16 @@ PLOTS = Path("plots/train_model")
 CARD = Path("reports/model_card.md")
 
 
-def save_dataset(target: Path) -> None:
-    """Write the training and the holdout rows into one file; the column `split` says which is which."""
+def save_dataset(target: Path, key: bytes | None = None) -> None:
+    """Write the training and the holdout rows into one file; the column `split` says which is which.
+
+    With a key, users have pseudonyms there.
+    """
     splits = {split: read_table(TRAINING / f"{split}.parquet") for split in ("train", "holdout")}
     tables = [table.append_column("split", pa.array([split] * len(table))) for split, table in splits.items()]
     # A column without nulls may be declared so in one table only.
-    pq.write_table(pa.concat_tables(tables, promote_options="default"), target)
+    table = pa.concat_tables(tables, promote_options="default")
+    pq.write_table(pseudonymise(table, key) if key else table, target)
 
 
 def save_scorer(scorer: Path, rows: pa.Table, target: Path) -> None:

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 # On each version since 2026-11-28.
 FILES_TAG = "files_sha256"
-# MLflow's own file, which it writes into each copy that it downloads.
-WRITTEN_BY_MLFLOW = "registered_model_meta"
+# Features of the first users, without ids: MLflow does not need them to load a model, and `make erase` removes them.
+EXAMPLES = ("input_example.json", "serving_input_example.json")
+# With the file that MLflow writes into each copy that it downloads.
+NOT_COMPARED = (*EXAMPLES, "registered_model_meta")
 
 
 class ChangedFilesError(UserError):
@@ -25,11 +27,9 @@ class ChangedFilesError(UserError):
 
 
 def hash_files(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of each file in a model's folder, by its path there."""
-    files = sorted(path for path in folder.rglob("*") if not path.is_dir())
-    hashes = {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-    hashes.pop(WRITTEN_BY_MLFLOW, None)
-    return hashes
+    """Return the SHA-256 of each file in a model's folder, by its path there, but those that may come and go."""
+    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if not path.is_dir()}
+    return {name: hashlib.sha256(files[name].read_bytes()).hexdigest() for name in files if name not in NOT_COMPARED}
 
 
 def files_tag(folder: Path) -> dict[str, str]:

@@ -30,7 +30,7 @@ def configure_dvc(settings: Settings, folder: Path) -> None:
     if bundle := settings.clients.get("AWS_CA_BUNDLE"):
         profile["ca_bundle"] = bundle
     write_private_ini(folder / "aws_config", {"default": profile})
-    local = _read()
+    local = read_local()
     if not local.has_section("core"):
         local.add_section("core")
     local.set("core", "remote", "minio")
@@ -45,7 +45,7 @@ def configure_dvc(settings: Settings, folder: Path) -> None:
 
 def reset_dvc() -> None:
     """Undo `configure_dvc`; other settings stay."""
-    local = _read()
+    local = read_local()
     if REMOTE not in local:
         return
     del local[REMOTE]
@@ -53,7 +53,8 @@ def reset_dvc() -> None:
     write_private_ini(LOCAL, {name: dict(section) for name, section in local.items() if section})
 
 
-def _read() -> configparser.RawConfigParser:
+def read_local() -> configparser.RawConfigParser:
+    """Return .dvc/config.local."""
     parser = configparser.RawConfigParser()
     parser.read(LOCAL)
     return parser

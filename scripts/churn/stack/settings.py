@@ -57,6 +57,7 @@ SECRETS = (
     "CHURN_S3_PIPELINE_PASSWORD",
     "CHURN_S3_MLFLOW_PASSWORD",
     "CHURN_S3_READER_PASSWORD",
+    "CHURN_PSEUDONYM_KEY",
 )
 # A user can set these to use another server instead of the stack's.
 ADDRESSES = ("AWS_ENDPOINT_URL", "MLFLOW_TRACKING_URI", "SPARK_MASTER")
