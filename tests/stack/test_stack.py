@@ -150,7 +150,7 @@ def test_the_drift_report_is_published_once_as_a_web_page(ran_stack, stack, tmp_
     page = next((stack.repository / "reports/drift").glob("*.html"))
     key = f"drift-reports/{page.name}"
     stored = stack.s3().get_object(Bucket=ARTIFACT_BUCKET, Key=key)
-    assert stored["ContentType"] == "text/html" and stored["Body"].read() == page.read_bytes()
+    assert stored["ContentType"] == "text/html; charset=utf-8" and stored["Body"].read() == page.read_bytes()
     # The bucket keeps every version of an object.
     versions = stack.s3().list_object_versions(Bucket=ARTIFACT_BUCKET, Prefix=key)["Versions"]
     assert len(versions) == 1 and read(tmp_path, "1.json") == read(tmp_path, "2.json")
