@@ -84,7 +84,8 @@ def test_a_changed_object_is_refused_and_push_repairs_it(stack, repository):
         assert wrong(copy) == [] and not (copy / name).exists() and not [*copy.rglob("planted")]
         # What only reads a part, as CHURN_PULL=1 does, refuses it too.
         part = ("python", "-m", "workflow.freshness", "pull", name.partition("/")[0])
-        run(*part, cwd=copy, fails=True, PYTHONPATH=str(ROOT), **FOUND)
+        said = run(*part, cwd=copy, fails=True, PYTHONPATH=str(ROOT), **FOUND).stderr
+        assert "has another content than DVC recorded" in said
         assert wrong(copy) == [] and not (copy / name).exists()
         assert f"{name.partition('/')[0]}" in tool(copy, "push", fails=True), "it has nothing good to send"
         assert "The remote holds all" in tool(repository, "push")

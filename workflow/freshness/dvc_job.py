@@ -18,7 +18,7 @@ import dvc.dvcfile
 import dvc.rwlock
 import dvc.stage.run
 from dvc.cli import _log_exceptions
-from dvc.exceptions import DvcException
+from dvc.exceptions import CheckoutError, DvcException
 from dvc.lock import LockError
 from dvc.repo.reproduce import _reproduce
 from dvc.stage.serialize import to_lockfile
@@ -94,7 +94,13 @@ def bring(loaded: Loaded, name: str, step: Step | None) -> str:
 def pull(loaded: Loaded, targets: list[str]) -> None:
     """Get data from the DVC remote."""
     print(f"Pulling {', '.join(targets)}", flush=True)
-    loaded.repo.pull(targets, remote=only_remote(loaded.repo))
+    try:
+        loaded.repo.pull(targets, remote=only_remote(loaded.repo))
+    except CheckoutError as error:
+        raise DvcException(
+            f"{', '.join(targets)} could not be pulled whole: the remote lacks a file, or has another content than "
+            "DVC recorded, which `verify` on the remote refuses"
+        ) from error
 
 
 def record_pointer(stage: Any) -> str:
