@@ -189,7 +189,7 @@ def _line_of_2_gb(folder, one, place):
         file.truncate(2 << 30)
 
 
-@kind("bombs")
+@kind("bombs", *ANY)
 def _lines_of_60_mb(folder, one, place):
     with (folder / one.choice(FILES)).open("ab") as file:
         for _ in range(6):
@@ -204,7 +204,7 @@ def _many_columns(folder, one, place):
     path.write_text("\n".join([f"{header},{wide}", *(row + "," * extra for row in rows[:500])]) + "\n")
 
 
-@kind("bombs")
+@kind("bombs", *ANY)
 def _many_commas(folder, one, place):
     path = folder / one.choice(FILES)
     header, *rows = path.read_text().splitlines()
@@ -220,7 +220,7 @@ def _quote_without_end(folder, one, place):
 @kind("bombs")
 def _millions_of_bad_rows(folder, one, place):
     with (folder / one.choice(FILES)).open("ab") as file:
-        file.write(one.choice((b"\n", b"x\n", b",,,,,,\n", b'"\n', b"a,b,c,d,e,f\n")) * 3_000_000)
+        file.write(one.choice((b"\n", b"x\n", b'"x",\n', b",,,,,,\n", b'"\n', b"a,b,c,d,e,f\n")) * 3_000_000)
 
 
 @kind("bombs")

@@ -22,8 +22,16 @@ import pandas as pd
 import psutil
 from trial import TOOL, Trial, end_by_signal
 
-from churn.stack.manager import Manager
-
+# By what is in its command, and in no other.
+SERVICES = {
+    "minio": "minio server",
+    "spark-worker-1": "spark/worker-1",
+    "spark-worker-2": "spark/worker-2",
+    "spark-master": "master.Master",
+    "mlflow": "mlflow server",
+    "dashboard": "streamlit",
+    "postgres": "postgres",
+}
 FIRST_WEEKS = 3
 # What a service reaches in its first runs, such as a cache that fills, is no leak.
 SETTLED = 1 / 3
@@ -50,15 +58,15 @@ def look_at(processes: list[psutil.Process]) -> tuple[int, float]:
 
 def look_at_services(trial: Trial) -> dict[str, float]:
     """Return the open files and the memory of supervisor and of each service."""
-    manager = Manager(trial.clone / ".stack")
-    supervisor = manager.process
+    commands = {process: " ".join(process.cmdline()) for process in trial.processes()}
+    supervisor = next((process for process, command in commands.items() if "supervisord" in command), None)
     if supervisor is None:
         sys.exit("Supervisor is gone")
     found: dict[str, float] = {}
     found["supervisor: open files"], found["supervisor: MB"] = look_at([supervisor])
-    names = {state["pid"]: state["name"] for state in manager._rpc("getAllProcessInfo")}
     for process in supervisor.children():
-        name = names.get(process.pid, "other")
+        command = commands.get(process, "")
+        name = next((name for name, part in SERVICES.items() if part in command), "other")
         found[f"{name}: open files"], found[f"{name}: MB"] = look_at(family(process))
     return found
 
@@ -83,9 +91,8 @@ def size_of(folder: Path) -> float:
 
 def look(trial: Trial) -> dict[str, float]:
     """Return all measures after a drop."""
-    clone, found = trial.clone, {}
-    if (clone / ".stack/supervisord.pid").exists():
-        found = look_at_services(trial)
+    clone = trial.clone
+    found = look_at_services(trial) if (clone / ".env").exists() else {}
     found["processes that work for the clone"] = len(trial.processes())
     found["temporary folder: files"] = count_files(trial.temporary)
     found["`.snakemake`: files"] = count_files(clone / ".snakemake")

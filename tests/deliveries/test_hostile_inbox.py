@@ -159,11 +159,13 @@ def test_folders_and_files_without_permission(inbox, deliver):  # noqa: F811
     if command and (not shutil.which("setpriv") or subprocess.run([*command, "true"], check=False).returncode):
         pytest.skip("root cannot give its rights away here")
     shutil.copy(ROOT / ".dvcignore", inbox.parent)
-    for name in "folder", "file":
+    for name in "folder", "file", "listed":
         deliver(name, "2026-03-01", ready=False)
     deliver("good")
     (inbox / "file/DEMOGRAFICOS.csv").chmod(0)
     (inbox / "folder").chmod(0)
+    # Its files have names, but cannot be looked at.
+    (inbox / "listed").chmod(0o444)
     try:
         done = subprocess.run(
             [*command, sys.executable, ROOT / "scripts", "inbox", "--stable-minutes", "0"],
@@ -174,13 +176,15 @@ def test_folders_and_files_without_permission(inbox, deliver):  # noqa: F811
             check=False,
         )
     finally:
-        (inbox / "folder").chmod(0o755)
+        for name in "folder", "listed":
+            (inbox / name).chmod(0o755)
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stdout + done.stderr
     assert listed(inbox) == ["2026-03-08"], done.stdout + done.stderr
     assert "DEMOGRAFICOS.csv cannot be read (Permission denied)" in reason(inbox, "file")
     assert "inbox/folder cannot be read (Permission denied)" in reason(inbox, f"folder{IN_INBOX}")
     assert "Rejected, each with reason.txt: inbox/rejected/file." in done.stderr
-    assert "Still in the inbox: inbox/folder." in done.stderr
+    assert "inbox/listed cannot be read (Permission denied)" in reason(inbox, f"listed{IN_INBOX}")
+    assert "Still in the inbox: inbox/folder, inbox/listed." in done.stderr
 
 
 def test_the_first_line_of_a_reason_has_no_row(inbox, deliver):  # noqa: F811
@@ -194,3 +198,20 @@ def test_the_first_line_of_a_reason_has_no_row(inbox, deliver):  # noqa: F811
     for one in reasons.values():
         assert "SECRET" not in one and "08/03" not in one and "example" not in one
     assert "08/03" not in call_script("inbox", cwd=inbox.parent).stdout
+
+
+def test_unknown_columns_are_one_short_line_whatever_their_names(inbox, deliver, capsys):  # noqa: F811
+    path = deliver("wide") / "DEMOGRAFICOS.csv"
+    header, *rows = path.read_text().splitlines()
+    names = ["\x1b[2J", "<b>", *(f"c{number}" for number in range(3000))]
+    path.write_text("\n".join([f"{header},{','.join(names)}", *(f"{row}{',' * len(names)}" for row in rows)]) + "\n")
+    assert look(inbox) == []
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "ignoring unknown columns" in line]
+    assert line.endswith("?[2J, <b>, c0, c1, c2, c3, c4, c5, c6, c7 and 2992 more")
+
+
+def test_a_file_of_empty_lines_is_refused_before_it_is_read(source, tmp_path):  # noqa: F811
+    with (source / "DEMOGRAFICOS.csv").open("ab") as file:
+        file.write(b"\n" * 5_000)
+    with pytest.raises(UserError, match=r"has 5,\d+ lines in .* kB: nearly all of them are empty"):
+        receive_delivery(source, tmp_path / "copy", {}, follow_links=False, limits=receive.Limits(lines=1_000))

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from churn.base.command import UserError
 from churn.base.files import part_path, scratch_folder, write_whole
+from churn.base.printable import printable
 from churn.data.checks import CLIPPED, NO_VALUE, NULLED, REJECTED, SKIPPED, Check, list_checks
 from churn.data.contract import FILES, PAYMENT_DAY
 from churn.data.duplicates import Rewrite, keep_good_rows, must_be_unique, reject_duplicates
@@ -29,6 +30,8 @@ from churn.engines import Engine
 REJECTS = pa.schema([pa.field("file", pa.string()), *ROWS])
 # A split lists at most this many bad rows at first: a wrong file has only bad ones.
 MOST_LISTED = 10_000
+# Of unknown columns, a message names so many, and so much of each name.
+MAX_LISTED, MAX_NAME = 10, 80
 
 
 @dataclass(frozen=True)
@@ -209,7 +212,10 @@ def count_rows(path: Path, reads: list[SplitRead], max_reject_share: float) -> F
 
 def report_extra_columns(path: Path, header: Header, extra_columns: str) -> None:
     """Print which columns are not in the contract; raise `UserError` if `extra_columns` is `refuse`."""
-    if extra := ", ".join(header.extra):
+    if header.extra:
+        # As many as a person reads, each on this line, whatever the sender wrote.
+        more = f" and {len(header.extra) - MAX_LISTED} more" if len(header.extra) > MAX_LISTED else ""
+        extra = ", ".join(printable(one)[:MAX_NAME] for one in header.extra[:MAX_LISTED]) + more
         if extra_columns == "refuse":
             raise UserError(
                 f"{path}, line {header.lines}: column {extra} is not in the contract ({', '.join(FILES[path.name])}). "

@@ -3,7 +3,6 @@
 A record is a line, or several if a quoted field has line breaks.
 """
 
-import csv
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,12 +12,14 @@ from typing import BinaryIO
 import numpy as np
 
 from churn.data.contract import MAX_LINE_BYTES
+from churn.data.line_counts import WINDOW, count_fields, count_in_lines
 
 SPLIT_BYTES = 1 << 26
-WINDOW, SAMPLE_BYTES = 1 << 20, 1 << 14
+SAMPLE_BYTES = 1 << 14
 MAX_RECORD_LINES = 100
-# A quoted field may be long.
-csv.field_size_limit(2 * MAX_LINE_BYTES)
+# After so many lines with an open quote, if they are most of those with quotes, the others count as open too: looking
+# into each of millions would take minutes, and such a file is refused in any case.
+MAX_OPEN = 50_000
 NEWLINE = 10
 # Programs for MS-DOS end a file in it.
 END_OF_FILE = b"\x1a"
@@ -82,7 +83,7 @@ def _record_end(file: BinaryIO, end: int, fields: int, delimiter: str, quote: st
         after = _line_end(file, at)
         file.seek(at)
         line = file.read(min(after - at, MAX_LINE_BYTES)).rstrip(b"\r\n")
-        if after == at or (not line.count(quote.encode()) % 2 and _count_fields(line, delimiter, quote) == fields):
+        if after == at or (not line.count(quote.encode()) % 2 and count_fields(line, delimiter, quote) == fields):
             return at
         at = after
     return end
@@ -197,10 +198,10 @@ def find_records(text: bytes, fields: int, delimiter: str, quote: str, check_all
     if not text.endswith(b"\n"):
         text += b"\n"
     ends = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == NEWLINE)
-    quotes = _count_in_lines(text, ends, quote)
+    quotes = count_in_lines(text, ends, quote)
     check_all = check_all or _is_malformed(text, fields, delimiter, quote)
     joined, is_open = _check_quotes(text, ends, quotes, fields, delimiter, quote, check_all)
-    wrong = [(is_open, NOT_CLOSED), (np.flatnonzero(_count_in_lines(text, ends, "\0")), HAS_NUL)]
+    wrong = [(is_open, NOT_CLOSED), (np.flatnonzero(count_in_lines(text, ends, "\0")), HAS_NUL)]
     if check_all:
         wrong += _check_fields(text, ends, quotes, fields, delimiter)
     joint = next((joint for joint in JOINTS if joint not in text), b"") if len(joined) else JOINTS[0]
@@ -225,16 +226,6 @@ def _is_malformed(text: bytes, fields: int, delimiter: str, quote: str) -> bool:
     return 2 * wrong > len(lines)
 
 
-def _count_in_lines(text: bytes, ends: np.ndarray, character: str) -> np.ndarray:
-    """Return how many of a character each line has."""
-    if character.encode() not in text:
-        return np.zeros(len(ends), dtype=np.int64)
-    if len(character.encode()) > 1:
-        return np.array([line.count(character.encode()) for line in text.split(b"\n")[: len(ends)]])
-    at = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == ord(character))
-    return np.bincount(np.searchsorted(ends, at), minlength=len(ends))
-
-
 def _check_quotes(
     text: bytes, ends: np.ndarray, quotes: np.ndarray, fields: int, delimiter: str, quote: str, check_all: bool
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -249,7 +240,7 @@ def _check_quotes(
         is_whole = [line.count(delimiter.encode()) >= fields - 1 for line in lines]
         if any(is_whole[1:-1]) or (last > first and is_whole[0] and is_whole[-1]):
             return False
-        return _count_fields(b"\n".join(lines), delimiter, quote) == fields
+        return count_fields(b"\n".join(lines), delimiter, quote) == fields
 
     go_on: list[int] = []
     is_open: list[int] = []
@@ -257,6 +248,9 @@ def _check_quotes(
     place = 0
     while place < len(suspects):
         first = suspects[place]
+        if len(is_open) > MAX_OPEN and 2 * len(is_open) > place:
+            is_open += suspects[place:]
+            break
         if not is_record(first, first):
             last = suspects[place + 1] if place + 1 < len(suspects) else first
             if last > first and is_record(first, last):
@@ -268,7 +262,12 @@ def _check_quotes(
     if check_all:
         joined = {*go_on, *(line + 1 for line in go_on), *is_open}
         even = [line for line in np.flatnonzero(quotes).tolist() if line not in joined]
-        is_open += [line for line in even if not is_record(line, line)]
+        for seen, line in enumerate(even):
+            if len(is_open) > MAX_OPEN and 2 * len(is_open) > seen:
+                is_open += even[seen:]
+                break
+            if not is_record(line, line):
+                is_open.append(line)
     return np.array(go_on, dtype=np.int64), np.array(is_open, dtype=np.int64)
 
 
@@ -276,19 +275,9 @@ def _check_fields(
     text: bytes, ends: np.ndarray, quotes: np.ndarray, fields: int, delimiter: str
 ) -> list[tuple[np.ndarray, str]]:
     """Return the lines without quotes that are not empty and have too few or too many fields, each with the reason."""
-    found = _count_in_lines(text, ends, delimiter) + 1
+    found = count_in_lines(text, ends, delimiter) + 1
     is_plain = (np.diff(ends, prepend=-1) > 1) & (quotes == 0)
     return [
         (np.flatnonzero(is_plain & (found < fields)), TOO_FEW),
         (np.flatnonzero(is_plain & (found > fields)), TOO_MANY),
     ]
-
-
-def _count_fields(record: bytes, delimiter: str, quote: str) -> int:
-    """Return the number of a record's fields, 0 if it is not one valid record."""
-    try:
-        lines = [f"{line}\n" for line in record.decode("utf-8", "replace").split("\n")]
-        rows = list(csv.reader(lines, delimiter=delimiter, quotechar=quote, strict=True))
-    except csv.Error:
-        return 0
-    return len(rows[0]) if len(rows) == 1 else 0

@@ -93,5 +93,9 @@ def _look_into(delivery: Path, patterns: dict[str, str]) -> tuple[list[str], boo
 
 def _is_readable(path: Path) -> bool:
     """Return whether this user may read a file; what is not a file is refused later, with its own reason."""
-    mode = path.lstat().st_mode
+    try:
+        mode = path.lstat().st_mode
+    except PermissionError:
+        # A folder that may be listed, but not entered.
+        return False
     return not stat.S_ISREG(mode) or os.access(path, os.R_OK)

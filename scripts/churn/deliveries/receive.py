@@ -20,7 +20,7 @@ from churn.deliveries.formats import explain_content, explain_format
 from churn.deliveries.inbox_layout import READY, REASON
 from churn.deliveries.regular_files import open_folder, open_regular, require_regular, special_kind, unreadable
 
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES, MIN_LINE_BYTES = 1 << 20, 3
 
 
 class DiskFullError(UserError):
@@ -41,6 +41,8 @@ class Limits:
         Up to this size, every ratio is accepted.
     header_bytes, line_bytes : int
         The length of the first line, and of any other. A line over 2 MB is rejected later, as a row.
+    lines : int
+        A file may have more lines than this only if they have three bytes on average; a row needs five.
     free_bytes : int
         What must remain free on the disk.
     """
@@ -50,6 +52,7 @@ class Limits:
     any_ratio_bytes: int = 100 << 20
     header_bytes: int = 100_000
     line_bytes: int = 64 << 20
+    lines: int = 1_000_000
     free_bytes: int = 256 << 20
 
 
@@ -196,7 +199,12 @@ def _copy_lines(
         most = limits.header_bytes if line == 1 else limits.line_bytes
         if in_line + (len(chunk) if end < 0 else end) > most:
             raise UserError(_explain_line(source, line, most))
-        line += chunk.count(b"\n")
+        line += max(chunk.count(b"\n"), chunk.count(b"\r"))
+        if line > max(limits.lines, copied // MIN_LINE_BYTES):
+            raise UserError(
+                f"{shown(source)} has {line:,} lines in {_size(copied)}: nearly all of them are empty. Deliver a table "
+                "with one row per line."
+            )
         last = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
         in_line = in_line + len(chunk) if end < 0 else len(chunk) - last - 1
         write.write(chunk)
