@@ -202,8 +202,8 @@ def _copy_lines(
         line += max(chunk.count(b"\n"), chunk.count(b"\r"))
         if line > max(limits.lines, copied // MIN_LINE_BYTES):
             raise UserError(
-                f"{shown(source)} has {line:,} lines in {_size(copied)}: nearly all of them are empty. Deliver a table "
-                "with one row per line."
+                f"{printable(source)} has {line:,} lines in {_size(copied)}: nearly all of them are empty. Deliver a "
+                "table with one row per line."
             )
         last = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
         in_line = in_line + len(chunk) if end < 0 else len(chunk) - last - 1
