@@ -123,3 +123,15 @@ def test_the_import_rules_are_those_of_the_folders():
         for path in (ROOT / "scripts/churn").glob("*/__init__.py")
     }
     assert documented == declared
+
+
+def test_every_boundary_of_the_security_page_has_a_test_that_exists():
+    lines = (ROOT / "docs/concepts/security.md").read_text().partition("## The boundaries")[2].splitlines()
+    named = [line.rpartition(" | ")[2] for line in lines if line.startswith("| ") and not line.startswith("| boundary")]
+    assert len(named) > 20
+    for cell in named:
+        tests = re.findall(r"`(tests/[\w/.]+)(?:::(\w+))?`", cell)
+        assert tests, cell
+        for path, function in tests:
+            assert (ROOT / path).exists(), path
+            assert not function or f"def {function}(" in (ROOT / path).read_text(), f"{path}::{function}"
