@@ -53,7 +53,8 @@ def check_files(version: "ModelVersion", folder: Path) -> None:
         )
         return
     registered, found = json.loads(text), hash_files(folder)
-    if wrong := sorted(name for name in registered.keys() | found.keys() if registered.get(name) != found.get(name)):
+    names = (registered.keys() | found.keys()) - {*NOT_COMPARED}
+    if wrong := sorted(name for name in names if registered.get(name) != found.get(name)):
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise ChangedFilesError(
             f"Version {version.version} of {model_name()} was changed in MLflow's artifact store after it was "
