@@ -202,7 +202,7 @@ def _copy_lines(
         line += max(chunk.count(b"\n"), chunk.count(b"\r"))
         if line > max(limits.lines, copied // MIN_LINE_BYTES):
             raise UserError(
-                f"{shown(source)} has {line:,} lines in {_size(copied)}: nearly all of them are empty. Deliver a table "
+                f"{printable(source)} has {line:,} lines in {_size(copied)}: nearly all of them are empty. Deliver a table "
                 "with one row per line."
             )
         last = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
