@@ -207,7 +207,7 @@ def test_unknown_columns_are_one_short_line_whatever_their_names(inbox, deliver,
     path.write_text("\n".join([f"{header},{','.join(names)}", *(f"{row}{',' * len(names)}" for row in rows)]) + "\n")
     assert look(inbox) == []
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "ignoring unknown columns" in line]
-    assert line.endswith("\\x1b[2J, <b>, c0, c1, c2, c3, c4, c5, c6, c7 and 2992 more")
+    assert line.endswith("c0, c1, c2, c3, c4, c5, c6, c7 and 2992 more") and line.isprintable()
 
 
 def test_a_file_of_empty_lines_is_refused_before_it_is_read(source, tmp_path):  # noqa: F811
