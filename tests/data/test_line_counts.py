@@ -41,3 +41,11 @@ def test_many_open_quotes_are_found_without_a_look_into_each(monkeypatch, line, 
     fast = find_records(text, 3, ",", '"', check_all)
     assert fast.excluded.tolist() == slow.excluded.tolist() == list(range(1, 3_001)) and len(looks) < 500
     assert (fast.reasons == slow.reasons).all()
+
+
+@pytest.mark.parametrize("line", [b"x,y\n", b"1,2,3,4\n"])
+def test_many_malformed_rows_after_good_ones_are_not_left_to_duckdb(monkeypatch, line):
+    monkeypatch.setattr(records, "MAX_MALFORMED", 100)
+    text = b"1,2,3\n" * records.SAMPLE_BYTES + line * 400
+    assert len(find_records(text, 3, ",", '"').excluded) == 400
+    assert len(find_records(text[: -300 * len(line)], 3, ",", '"').excluded) == 0

@@ -20,6 +20,7 @@ MAX_RECORD_LINES = 100
 # After so many lines with an open quote, if they are most of those with quotes, the others count as open too: looking
 # into each of millions would take minutes, and such a file is refused in any case.
 MAX_OPEN = 50_000
+MAX_MALFORMED = 100_000
 NEWLINE = 10
 # Programs for MS-DOS end a file in it.
 END_OF_FILE = b"\x1a"
@@ -199,7 +200,7 @@ def find_records(text: bytes, fields: int, delimiter: str, quote: str, check_all
         text += b"\n"
     ends = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == NEWLINE)
     quotes = count_in_lines(text, ends, quote)
-    check_all = check_all or _is_malformed(text, fields, delimiter, quote)
+    check_all = check_all or _is_malformed(text, len(ends), fields, delimiter, quote)
     joined, is_open = _check_quotes(text, ends, quotes, fields, delimiter, quote, check_all)
     wrong = [(is_open, NOT_CLOSED), (np.flatnonzero(count_in_lines(text, ends, "\0")), HAS_NUL)]
     if check_all:
@@ -219,11 +220,16 @@ def find_records(text: bytes, fields: int, delimiter: str, quote: str, check_all
     return Records(text, ends, joints, joint, excluded, reasons[first])
 
 
-def _is_malformed(text: bytes, fields: int, delimiter: str, quote: str) -> bool:
-    """Return whether most of the first lines have too few or too many fields: DuckDB would take long to list them."""
-    lines = [line for line in text[:SAMPLE_BYTES].split(b"\n")[:-1] if line and quote.encode() not in line]
-    wrong = sum(line.count(delimiter.encode()) != fields - 1 for line in lines)
-    return 2 * wrong > len(lines)
+def _is_malformed(text: bytes, lines: int, fields: int, delimiter: str, quote: str) -> bool:
+    """Return whether so many lines have too few or too many fields that DuckDB would take gigabytes to list them.
+
+    Most of the first lines, or as many of all lines as their delimiters show; those in quotes do not count as too many.
+    """
+    first = [line for line in text[:SAMPLE_BYTES].split(b"\n")[:-1] if line and quote.encode() not in line]
+    wrong = sum(line.count(delimiter.encode()) != fields - 1 for line in first)
+    missing = (fields - 1) * lines - text.count(delimiter.encode())
+    too_few, too_many = missing > (fields - 1) * MAX_MALFORMED, -missing > MAX_MALFORMED and quote.encode() not in text
+    return 2 * wrong > len(first) or too_few or too_many
 
 
 def _check_quotes(
