@@ -51,7 +51,7 @@ class Limits:
     ratio: int = 200
     any_ratio_bytes: int = 100 << 20
     header_bytes: int = 100_000
-    line_bytes: int = 64 << 20
+    line_bytes: int = 16 << 20
     lines: int = 1_000_000
     free_bytes: int = 256 << 20
 
