@@ -136,7 +136,7 @@ CASES = [
     (device, "ACTIVE_USER.csv is a device"),
     (folder_as_file, "PAYMENTS.csv is a folder"),
     (gzip_bomb, "becomes more than 200 times as large"),
-    (line_without_an_end, "PAYMENTS.csv, line 3: longer than 64 MB"),
+    (line_without_an_end, "PAYMENTS.csv, line 3: longer than 16 MB"),
     (header_without_an_end, "DEMOGRAFICOS.csv, line 1: no line end in the first 100 kB"),
     (write_as("PAYMENTS.csv.gz", gzip.compress(HEADER + ROW)[:-9]), "PAYMENTS.csv.gz cannot be unpacked"),
     (write_as("PAYMENTS.csv.gz", HEADER + ROW), "is not packed with gzip. Name it PAYMENTS.csv"),
