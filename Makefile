@@ -20,8 +20,7 @@ AT ?= 06:00
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # What a user gives, as it was written: make would run a $(shell ...) in it, and a recipe that had it in its text any `...`.
 # So recipes have only the name, "$$DROP", and the shell finds the value in the environment.
-GIVEN := USERS ENGINE ROWS FAMILY BASE HEAD KEEP WEEKS PAYERS NUMBER ROUNDS DROPS CORES AT WHY NAME SOURCE DROP \
-  VERSION PART USER ADVISORIES
+GIVEN := USERS ENGINE ROWS FAMILY BASE HEAD KEEP WEEKS PAYERS NUMBER ROUNDS DROPS CORES AT WHY NAME SOURCE DROP VERSION PART USER ADVISORIES
 # The shell has a USER of its own, who is not the one to erase.
 USER_FROM := $(origin USER)
 FLAGS := ACCEPT COMMIT PUSH INSTALL REMOVE PINS

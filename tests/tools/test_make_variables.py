@@ -29,7 +29,7 @@ def recipes() -> dict[str, str]:
 
 
 def uses(recipe: str) -> list[str]:
-    return [name for name in GIVEN if f"$${name}" in recipe]
+    return [name for name in GIVEN if re.search(rf"\$\${name}\b", recipe)]
 
 
 CASES = [(target, name) for target, recipe in recipes().items() for name in uses(recipe)]
@@ -51,7 +51,8 @@ def make(folder, target: str, **given: str) -> list[str]:
     """Run a target; return what its commands were called with, nothing if it refuses."""
     (folder / "called").unlink(missing_ok=True)
     installed = [part for of in ("", "-test", "-docs", "-notebook") for part in ("--assume-old", f"install{of}")]
-    values = [f"{name}={value}" for name, value in given.items()]
+    # A user to erase has no default.
+    values = [f"{name}={value}" for name, value in ({"USER": "1"} | given).items()]
     done = subprocess.run(["make", "--silent", *installed, target, *values], cwd=folder, env=ENVIRONMENT, check=False)
     assert done.returncode == 0 or target == "test"
     return (folder / "called").read_text().split("\0") if (folder / "called").exists() else []
