@@ -39,8 +39,10 @@ def close_to_others() -> None:
         )
     mask = int(text, 8) & 0o077
     os.umask(mask)
-    if Path(".dvc").is_dir():
-        os.environ.setdefault("DVC_SITE_CACHE_DIR", str(SITE_CACHE.absolute()))
+    # Elsewhere, a folder named `data` is not ours.
+    if not Path(".dvc").is_dir():
+        return
+    os.environ.setdefault("DVC_SITE_CACHE_DIR", str(SITE_CACHE.absolute()))
     for path in map(Path, (*FOLDERS, *FILES)):
         # A folder of another user is for that user to close; a link leads to a place that is not ours.
         with suppress(OSError):

@@ -75,6 +75,12 @@ def mark_run(client: "MlflowClient", run_id: str) -> None:
         client.set_tag(run_id, ERASED_TAG, datetime.now(UTC).date().isoformat())
 
 
+def artifact_prefix(client: "MlflowClient") -> str:
+    """Return how the keys of this pipeline's artifacts begin in the server's bucket; "" before its first run."""
+    experiment = client.get_experiment_by_name(experiment_name())
+    return f"{experiment.experiment_id}/" if experiment is not None else ""
+
+
 def _runs(client: "MlflowClient") -> "Iterator[Run]":
     from mlflow.entities import ViewType
 

@@ -13,20 +13,29 @@ from churn.base.command import UserError
 from churn.base.drops import read_list
 from churn.base.files import scratch_folder
 from churn.data.mapping import Mapping
-from churn.deliveries.folders import RAW, pointer_of
+from churn.deliveries.folders import RAW
 from churn.deliveries.inbox import open_lock
 from churn.deliveries.inbox_layout import inbox_folder
 from churn.deliveries.run_lock import no_run
-from churn.privacy.artifacts import Artifact, erase_artifacts, mark_run, remove_examples, search_artifacts
+from churn.privacy.artifacts import (
+    EXAMPLES,
+    Artifact,
+    artifact_prefix,
+    erase_artifacts,
+    mark_run,
+    remove_examples,
+    search_artifacts,
+)
 from churn.privacy.objects import (
     delete_versions,
-    has_remote,
     list_of_removed,
+    list_versions,
     login,
     remove_lists,
     search_objects,
     send_drops,
 )
+from churn.privacy.ready import check_ready, has_remote
 from churn.privacy.search import Search
 from churn.privacy.subject import Subject
 from churn.privacy.workspace import Found, erase_in_folder, erase_in_raw, search_folder
@@ -34,13 +43,12 @@ from churn.release.ledger import ERASE, Move, finish_last_entry, move_production
 from churn.release.registry import open_registry
 from churn.stack.buckets import open_s3
 from churn.stack.remote_contents import OBJECTS
-from churn.stack.settings import ARTIFACT_BUCKET, DVC_BUCKET, FOLDER
+from churn.stack.settings import ARTIFACT_BUCKET, DVC_BUCKET
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 SCRATCH = Path(".dvc/tmp/erase")
-BUCKETS = {DVC_BUCKET: OBJECTS, ARTIFACT_BUCKET: ""}
 
 
 @dataclass
@@ -77,8 +85,7 @@ def erase_user(subject: Subject, mapping: Mapping, why: str, root: Path) -> Coun
     """
     if subject.is_word_in(why):
         raise UserError("WHY has the id of the user, but it is kept in the ledger. Write the reason without the id.")
-    check_drops(root)
-    check_stack(root)
+    check_ready(root)
     with _alone(root), ExitStack() as stack:
         scratch = stack.enter_context(scratch_folder(root / SCRATCH))
         s3 = stack.enter_context(open_s3(login())) if has_remote() else None
@@ -107,8 +114,10 @@ def search_everything(search: Search, root: Path, s3: Any, client: "MlflowClient
     known = {f"{OBJECTS}{one.parent.name}/{one.name}": one.parent.name + one.name in held for one in cached}
     if s3 is not None:
         buckets = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
-        for bucket, prefix in BUCKETS.items():
-            if bucket in buckets:
+        # Other pipelines may share the server: their runs are theirs to erase.
+        prefixes = {DVC_BUCKET: OBJECTS, ARTIFACT_BUCKET: artifact_prefix(client)}
+        for bucket, prefix in prefixes.items():
+            if bucket in buckets and prefix:
                 found.versions[bucket] = search_objects(search, s3, bucket, prefix, known)
     found.artifacts = search_artifacts(search, client)
     return found
@@ -134,26 +143,9 @@ def erase_rest(search: Search, root: Path, found: Everything, s3: Any, client: "
     if s3 is not None:
         # MLflow has written new versions of its tables by now.
         delete_versions(s3, ARTIFACT_BUCKET, found.versions.get(ARTIFACT_BUCKET, []))
-
-
-def check_drops(root: Path) -> None:
-    """Raise `UserError` if a listed drop is not here: nobody could write it again without the user."""
-    _, drops = read_list(root / "data/drops.yaml")
-    folders = [root / RAW / str(drop) for drop in drops]
-    if missing := [one.name for one in folders if not one.is_dir() and pointer_of(one).exists()]:
-        raise UserError(
-            f"{len(missing)} drops are not in this clone, and may hold the user: {', '.join(missing[:5])}"
-            f"{' ...' if missing[5:] else ''}. Get them first: make pull. Nothing was changed."
-        )
-
-
-def check_stack(root: Path) -> None:
-    """Raise `UserError` if there are buckets on this machine whose server does not run."""
-    if (root / FOLDER / "minio").is_dir() and not has_remote():
-        raise UserError(
-            f"The buckets in {FOLDER / 'minio'} may hold the user, but MinIO is not running. Start it: make up. "
-            "Nothing was changed."
-        )
+        if found.versions.get(ARTIFACT_BUCKET):
+            listed = list_versions(s3, ARTIFACT_BUCKET, artifact_prefix(client))
+            delete_versions(s3, ARTIFACT_BUCKET, [one for one in listed if one["Key"].endswith(EXAMPLES)])
 
 
 def write_entry(client: "MlflowClient", why: str, places: int) -> None:

@@ -35,11 +35,6 @@ def remove_lists(root: Path, removed: set[str]) -> None:
             path.unlink()
 
 
-def has_remote() -> bool:
-    """Return whether commands run here reach an S3 server."""
-    return any(os.environ.get(name) for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_PROFILE"))
-
-
 def login() -> Mapping[str, str]:
     """Return the environment with a login that may delete versions: root's, if this is the stack's own server."""
     settings = read_settings()
@@ -73,19 +68,22 @@ def search_objects(search: Search, s3: Any, bucket: str, prefix: str, known: dic
     Parameters
     ----------
     known : dict of bool
-        Whether the objects of some keys do: those whose content the key determines, and that are in DVC's cache.
+        Whether the objects of some keys do: those that are in DVC's cache.
     """
     found = []
+    answers: dict[tuple[str, str], bool] = {}
     for version in list_versions(s3, bucket, prefix):
         key = version["Key"]
         if "Size" not in version or key.endswith(".dir"):
             continue
-        if key in known and bucket == DVC_BUCKET:
+        # A version may have another content than its key says: the ETag is its MD5 if it was sent in one piece.
+        content = version["ETag"].strip('"')
+        if key in known and content == key.removeprefix(OBJECTS).replace("/", ""):
             is_held = known[key]
+        elif (key, content) in answers:
+            is_held = answers[key, content]
         else:
-            is_held = _holds(search, s3, bucket, version)
-            if bucket == DVC_BUCKET:
-                known[key] = is_held
+            is_held = answers[key, content] = _holds(search, s3, bucket, version)
         if is_held:
             found.append(version)
     return found

@@ -13,7 +13,7 @@ from churn.base.command import UserError
 from churn.base.drops import parse_drop, read_list
 from churn.deliveries.inbox_layout import DONE, inbox_folder
 from churn.deliveries.run_lock import no_run
-from churn.privacy.objects import has_remote
+from churn.privacy.ready import has_remote
 from churn.stack.buckets import open_s3
 from churn.stack.remote_contents import OBJECTS, key_of, list_keys
 from churn.stack.remote_objects import CACHE

@@ -18,6 +18,7 @@ from churn.base.git import run_git
 from churn.deliveries.folders import RAW, folder_md5, held_md5s, track_folders, tracked_md5
 from churn.deliveries.inbox_layout import inbox_folder
 from churn.privacy.places import REBUILD, REMOVE, SKIPPED, Place, find_place
+from churn.privacy.ready import read_journal, write_journal
 from churn.privacy.search import Search
 
 WORKERS = 4
@@ -74,15 +75,19 @@ def search_folder(search: Search, root: Path) -> list[Found]:
 def erase_in_raw(search: Search, root: Path, found: list[Found]) -> None:
     """Rewrite the raw drops without the user, and have DVC track them.
 
-    A killed command may have rewritten some that are not tracked yet: every drop whose files are not as tracked is.
+    A killed command may have rewritten some that are not tracked yet: the journal names them.
     """
-    for one in found:
-        if one.place.name == "raw drops":
-            search.remove(one.path)
-    _, drops = read_list(root / "data/drops.yaml")
-    folders = [root / RAW / str(drop) for drop in drops]
+    raw = [one.path for one in found if one.place.name == "raw drops"]
+    _, listed = read_list(root / "data/drops.yaml")
+    drops = {str(drop) for drop in listed}
+    begun = drops & (read_journal(root) | {path.parent.name for path in raw})
+    write_journal(root, begun)
+    for path in raw:
+        search.remove(path)
+    folders = [root / RAW / drop for drop in sorted(begun)]
     if changed := [one for one in folders if (held := held_md5s(one)) and folder_md5(held) != tracked_md5(one)]:
         track_folders(changed)
+    write_journal(root, set())
 
 
 def erase_in_folder(search: Search, root: Path, found: list[Found]) -> None:

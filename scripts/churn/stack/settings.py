@@ -190,8 +190,9 @@ def write_secrets(path: Path = ENV_FILE) -> None:
     known = dotenv_values(stream=io.StringIO("\n".join(lines)))
     missing = [name for name in names if not known.get(name) and not os.environ.get(name)]
     if missing:
-        lines += [f"{name}={secrets.token_urlsafe(24)}" for name in missing]
-        _write(path, lines)
+        # Servers that are running keep their addresses in the lines below.
+        rest = path.read_text().splitlines()[len(lines) :] if path.exists() else []
+        _write(path, [*lines, *(f"{name}={secrets.token_urlsafe(24)}" for name in missing), *rest])
 
 
 def write_addresses(clients: Mapping[str, str], down: str, path: Path = ENV_FILE) -> None:

@@ -22,6 +22,9 @@ MACHINE = (
     "TMPDIR",
     "LD_LIBRARY_PATH",
     "PYTHONDONTWRITEBYTECODE",
+    # Which Java `make up` has checked, and what the group may do with the files that services write.
+    "JAVA_HOME",
+    "CHURN_UMASK",
 )
 # How a client of other servers reaches them. A proxy's address may have a login.
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
