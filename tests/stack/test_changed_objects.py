@@ -64,6 +64,8 @@ def wrong(folder: Path) -> list[Path]:
 
 def test_a_changed_object_is_refused_and_push_repairs_it(stack, repository):
     cache, s3 = repository / ".dvc/cache", stack.s3()
+    # Snakemake gives them to the steps; by itself, this part of it reads no `.env`.
+    login = {name: value for name, value in stack.variables.items() if name.startswith("AWS_")}
     outs = {}
     for name in "single.bin", "folder/second":
         digest = hashlib.md5((repository / name).read_bytes()).hexdigest()
@@ -84,7 +86,7 @@ def test_a_changed_object_is_refused_and_push_repairs_it(stack, repository):
         assert wrong(copy) == [] and not (copy / name).exists() and not [*copy.rglob("planted")]
         # What only reads a part, as CHURN_PULL=1 does, refuses it too.
         part = ("python", "-m", "workflow.freshness", "pull", name.partition("/")[0])
-        said = run(*part, cwd=copy, fails=True, PYTHONPATH=str(ROOT), **FOUND).stderr
+        said = run(*part, cwd=copy, fails=True, PYTHONPATH=str(ROOT), **FOUND, **login).stderr
         assert "has another content than DVC recorded" in said
         assert wrong(copy) == [] and not (copy / name).exists()
         assert f"{name.partition('/')[0]}" in tool(copy, "push", fails=True), "it has nothing good to send"
