@@ -18,7 +18,6 @@ from churn.deliveries.inbox import open_lock
 from churn.deliveries.inbox_layout import inbox_folder
 from churn.deliveries.run_lock import no_run
 from churn.privacy.artifacts import (
-    EXAMPLES,
     Artifact,
     artifact_prefix,
     erase_artifacts,
@@ -40,6 +39,7 @@ from churn.privacy.search import Search
 from churn.privacy.subject import Subject
 from churn.privacy.workspace import Found, erase_in_folder, erase_in_raw, search_folder
 from churn.release.ledger import ERASE, Move, finish_last_entry, move_production
+from churn.release.model_files import EXAMPLES
 from churn.release.registry import open_registry
 from churn.stack.buckets import open_s3
 from churn.stack.remote_contents import OBJECTS
