@@ -41,8 +41,8 @@ class UnsearchableError(UserError):
     def __init__(self, what: str, why: str) -> None:
         self.why = why
         super().__init__(
-            f"{what} {why}, so it cannot be searched, and may hold the user. Look into it, and remove it or replace it by "
-            "what is in it; then erase again."
+            f"{what} {why}, so it cannot be searched, and may hold the user. Look into it, and remove it or replace "
+            "it by what is in it; then erase again."
         )
 
 
