@@ -16,6 +16,7 @@ from pathlib import Path
 from churn.base.command import run_command
 from churn.data.mapping import MAPPING, read_mapping
 from churn.privacy.erase import erase_user
+from churn.privacy.ready import list_unsearched
 from churn.privacy.subject import read_subject
 from churn.release.ledger import require_reason
 
@@ -33,6 +34,7 @@ def main() -> None:
     if os.environ.get("USER", "").strip() == args.user.strip():
         os.environ.pop("USER")
     counts = erase_user(subject, mapping, why, Path())
+    print(f"Not searched: {'; '.join(list_unsearched())}.")
     if not counts:
         print("Nothing holds this user: no file here, no object of the buckets, no artifact of MLflow.")
         return

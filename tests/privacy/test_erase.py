@@ -13,8 +13,10 @@ from conftest import ENVIRONMENT, ROOT, run
 from demo_pipeline import locked, registry
 from find_user import find_user
 
+from churn.base.command import UserError
 from churn.data.contract import FILES
 from churn.privacy.places import BUCKETS, PLACES, find_place
+from churn.privacy.ready import check_buckets, check_servers, list_unsearched
 
 OLD, NEW = "2026-03-15", "2026-03-22"
 ROWS = "SELECT * FROM read_csv('data/raw/{}/{}', all_varchar = true)"
@@ -149,3 +151,34 @@ def test_what_cannot_be_erased_is_said_before_anything_changes(demo_copy, user):
     assert before == {path: path.read_bytes() for path in before}
     shutil.rmtree(demo_copy / "data/raw" / OLD)
     assert f"{OLD}. Get them first: make pull" in fails("--user", user, "--why", "request 42")
+
+
+def test_traces_of_a_stack_that_does_not_answer_stop_an_erasure(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in "AWS_ENDPOINT_URL", "MINIO_ROOT_PASSWORD", "MLFLOW_TRACKING_URI":
+        monkeypatch.delenv(name, raising=False)
+    check_servers(tmp_path)
+    # Containers keep nothing in .stack but these.
+    (tmp_path / ".env").write_text("MINIO_ROOT_PASSWORD=x\n")
+    with pytest.raises(UserError, match=r"login in \.env.*make up-containers"):
+        check_servers(tmp_path)
+    (tmp_path / ".env").unlink()
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config.local").write_text("""['remote "minio"']\nconfigpath = x\n""")
+    # Another login does not make a server answer.
+    monkeypatch.setenv("AWS_PROFILE", "other")
+    with pytest.raises(UserError, match=r"config\.local"):
+        check_servers(tmp_path)
+    assert any("AWS_ENDPOINT_URL is not set" in one for one in list_unsearched())
+
+
+def test_a_server_without_the_bucket_is_not_proof(monkeypatch):
+    class Server:
+        """Answers as an S3 server of somebody else."""
+
+        def list_buckets(self):
+            return {"Buckets": [{"Name": "other"}]}
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    with pytest.raises(UserError, match="no bucket churn-dvc"):
+        check_buckets(Server())

@@ -34,7 +34,7 @@ from churn.privacy.objects import (
     search_objects,
     send_drops,
 )
-from churn.privacy.ready import check_ready, has_remote
+from churn.privacy.ready import check_buckets, check_ready, has_remote
 from churn.privacy.search import Search
 from churn.privacy.subject import Subject
 from churn.privacy.workspace import Found, erase_in_folder, erase_in_raw, search_folder
@@ -89,6 +89,8 @@ def erase_user(subject: Subject, mapping: Mapping, why: str, root: Path) -> Coun
     with _alone(root), ExitStack() as stack:
         scratch = stack.enter_context(scratch_folder(root / SCRATCH))
         s3 = stack.enter_context(open_s3(login())) if has_remote() else None
+        if s3 is not None:
+            check_buckets(s3)
         client = stack.enter_context(open_registry())
         search = Search(subject, mapping, scratch)
         found = search_everything(search, root, s3, client)

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from churn.base.command import UserError
 from churn.deliveries.folders import tracked_md5, tracked_md5s
-from churn.privacy.search import Search
+from churn.privacy.search import Search, UnsearchableError
 from churn.stack.remote_contents import OBJECTS, key_of
 from churn.stack.remote_objects import CACHE, RUNS
 from churn.stack.settings import DVC_BUCKET, read_settings
@@ -98,7 +98,10 @@ def _holds(search: Search, s3: Any, bucket: str, version: dict[str, Any]) -> boo
             return False
     with path.open("wb") as file:
         s3.download_fileobj(bucket, version["Key"], file, ExtraArgs={"VersionId": version["VersionId"]})
-    return search.finds(path)
+    try:
+        return search.finds(path)
+    except UnsearchableError as error:
+        raise UnsearchableError(f"{bucket}/{version['Key']}", error.why) from None
 
 
 def delete_versions(s3: Any, bucket: str, versions: list[dict[str, Any]]) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from dvc.repo import Repo
 
@@ -11,7 +12,9 @@ from churn.base.drops import read_list
 from churn.base.files import write_json
 from churn.base.git import run_git
 from churn.deliveries.folders import RAW, folder_md5, held_md5s, pointer_of, tracked_md5, tracked_md5s
-from churn.stack.settings import FOLDER
+from churn.release.registry import sqlite_file, tracking_uri
+from churn.stack.remote import REMOTE, read_local
+from churn.stack.settings import ARTIFACT_BUCKET, DVC_BUCKET, FOLDER, read_settings
 
 CACHE = Path(".dvc/cache/files/md5")
 # The drops that an erasure has begun to rewrite: if it is killed, the next one knows why they are not as tracked.
@@ -34,11 +37,52 @@ def has_remote() -> bool:
 
 def check_servers(root: Path) -> None:
     """Raise `UserError` if a stack was set up here, natively or in containers, and its buckets do not answer."""
-    if (root / FOLDER).is_dir() and not has_remote():
+    if has_remote():
+        return
+    # `make up-containers` keeps the data in Docker's volumes; it writes the logins into .env.
+    traces = {
+        str(FOLDER): (root / FOLDER).is_dir(),
+        "MinIO's login in .env": bool(read_settings().variables.get("MINIO_ROOT_PASSWORD")),
+        "DVC's remote in .dvc/config.local": any(name.strip("'") == REMOTE for name in read_local()),
+    }
+    if found := [name for name, is_there in traces.items() if is_there]:
         raise UserError(
-            f"The buckets of the stack that was set up here ({FOLDER}) may hold the user, but it is not running. Start "
-            f"it: make up, or make up-containers. {UNCHANGED}"
+            f"The buckets of the stack that was set up here ({', '.join(found)}) may hold the user, but "
+            "AWS_ENDPOINT_URL is not set, so they cannot be searched. Start the stack: make up, or make up-containers. "
+            f"{UNCHANGED}"
         )
+
+
+def check_buckets(s3: Any) -> None:
+    """Raise `UserError` if the S3 server lacks a bucket: it may be another server, or another login."""
+    needed = {DVC_BUCKET} | ({ARTIFACT_BUCKET} if _keeps_artifacts() else set())
+    if missing := sorted(needed - {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}):
+        raise UserError(
+            f"The S3 server has no bucket {' and no bucket '.join(missing)}, or hides it from this login, so it cannot "
+            "be searched. Check AWS_ENDPOINT_URL, AWS_PROFILE and the login; if this is the stack's server, run make "
+            f"up. {UNCHANGED}"
+        )
+
+
+def list_unsearched() -> list[str]:
+    """Return what a search does not reach, for the user to read."""
+    unsearched = ["other clones, backups, old commits of git"]
+    if not has_remote():
+        unsearched.append("buckets: AWS_ENDPOINT_URL is not set, and no stack was set up here")
+    elif sqlite_file(tracking_uri()):
+        unsearched.append(f"the bucket {ARTIFACT_BUCKET}: MLflow's store is here (MLFLOW_TRACKING_URI)")
+    elif not _keeps_artifacts():
+        unsearched.append("old versions of artifacts, if your MLflow server keeps them elsewhere")
+    else:
+        unsearched.append("artifacts of other experiments on the same MLflow server")
+    return unsearched
+
+
+def _keeps_artifacts() -> bool:
+    """Return whether the stack's own MLflow keeps the artifacts in the stack's own bucket."""
+    settings = read_settings()
+    managed = all(map(settings.is_managed, ("AWS_ENDPOINT_URL", "MLFLOW_TRACKING_URI")))
+    return managed and not sqlite_file(tracking_uri())
 
 
 def check_cache(root: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,9 +17,11 @@ import pyarrow.parquet as pq
 
 from churn.base.command import UserError
 from churn.base.files import write_whole
+from churn.base.printable import printable
 from churn.data.mapping import Mapping
 from churn.data.reader import SHAPES
 from churn.data.records import REASONS
+from churn.deliveries.receive import LIMITS
 from churn.privacy.delivered import Layout, find_layouts, find_lines, names_users
 from churn.privacy.lines import drop_lines
 from churn.privacy.subject import USER_COLUMNS, Subject
@@ -30,6 +33,17 @@ PARQUET, GZIP = b"PAR1", b"\x1f\x8b"
 BLOCK = 1 << 24
 # Rows that cannot be cut into fields.
 MALFORMED = {*SHAPES.values(), *REASONS}
+
+
+class UnsearchableError(UserError):
+    """A file that may hold the user cannot be searched."""
+
+    def __init__(self, what: str, why: str) -> None:
+        self.why = why
+        super().__init__(
+            f"{what} {why}, so it cannot be searched, and may hold the user. Look into it, and remove it or replace "
+            "it by what is in it; then erase again."
+        )
 
 
 @dataclass
@@ -49,7 +63,7 @@ class Search:
     scratch: Path
     layouts: dict[str, list[Layout]] = field(default_factory=dict)
 
-    def finds(self, path: Path, is_text: bool = False) -> bool:
+    def finds(self, path: Path, is_text: bool = False, is_unpacked: bool = False) -> bool:
         """Return whether a file has rows of the user.
 
         Parameters
@@ -58,13 +72,25 @@ class Search:
             A file of any format.
         is_text : bool
             Also look for the id as a word in a file that is no table.
+        is_unpacked : bool
+            The file was in another one, so it is not unpacked again.
+
+        Raises
+        ------
+        UnsearchableError
+            When it is packed more than once, or too large when it is unpacked.
         """
         with path.open("rb") as file:
             mark = file.read(4)
         if mark == PARQUET:
             return self._in_parquet(path)
         if mark[:2] == GZIP:
-            return self._unpacked(path, lambda inner: self.finds(inner, is_text))
+            if is_unpacked:
+                raise UnsearchableError(printable(path), "is packed more than once")
+            try:
+                return self._unpacked(path, lambda inner: self.finds(inner, is_text, is_unpacked=True))
+            except UnsearchableError as error:
+                raise UnsearchableError(printable(path), error.why) from None
         if is_text:
             return self._matches(path)
         if not names_users(path, self.mapping):
@@ -126,11 +152,23 @@ class Search:
             inner = Path(folder, path.name.removesuffix(".gz"))
             try:
                 with gzip.open(path) as packed, inner.open("wb") as plain:
-                    shutil.copyfileobj(packed, plain, BLOCK)
+                    self._copy(packed, plain, path)
             except (OSError, EOFError, zlib.error):
                 # What can be unpacked of a damaged file.
                 pass
             return act(inner)
+
+    def _copy(self, packed: BinaryIO | gzip.GzipFile, plain: BinaryIO, path: Path) -> None:
+        """Unpack no more than a delivery may have: the rest would fill the disk."""
+        size, most = path.stat().st_size, LIMITS.unpacked_bytes
+        most, written = min(most, max(LIMITS.any_ratio_bytes, LIMITS.ratio * size)), 0
+        while block := packed.read(BLOCK):
+            written += len(block)
+            is_full = shutil.disk_usage(self.scratch).free < LIMITS.free_bytes + len(block)
+            if written > most or is_full:
+                why = "is more than the disk has room for" if is_full else f"is larger than {most:,} bytes"
+                raise UnsearchableError(printable(path), f"{why} when it is unpacked")
+            plain.write(block)
 
     def _in_parquet(self, path: Path) -> bool:
         try:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -12,9 +13,11 @@ from pathlib import Path
 
 from dvc.repo import Repo
 
+from churn.base.command import UserError
 from churn.base.drops import read_list
 from churn.base.files import write_json
 from churn.base.git import run_git
+from churn.base.printable import printable
 from churn.deliveries.folders import RAW, folder_md5, held_md5s, track_folders, tracked_md5
 from churn.deliveries.inbox_layout import inbox_folder
 from churn.privacy.places import REBUILD, REMOVE, SKIPPED, Place, find_place
@@ -37,18 +40,47 @@ class Found:
 
 
 def list_files(root: Path) -> Iterator[tuple[Path, Place]]:
-    """Yield every file in the repository's folder and the inbox that may hold users, with its place."""
+    """Yield every file in the repository's folder and the inbox that may hold users, with its place.
+
+    Raises
+    ------
+    UserError
+        When a folder cannot be read.
+    """
     inbox = inbox_folder()
+    arrived = inbox.resolve()
     # What git has is code and numbers; its history could not be rewritten here anyway.
     tracked = set(run_git("-C", str(root), "ls-files", "-z").stdout.split("\0"))
-    for top in [root, *([inbox] if not inbox.resolve().is_relative_to(root.resolve()) else [])]:
-        for folder, inner, names in os.walk(top):
+    for top in [root, *([inbox] if not arrived.is_relative_to(root.resolve()) else [])]:
+        for folder, inner, names in os.walk(top, onerror=_refuse):
             here = os.path.relpath(folder, root) if top == root else f"inbox/{os.path.relpath(folder, top)}"
             inner[:] = sorted(one for one in inner if os.path.normpath(f"{here}/{one}") not in SKIPPED)
+            is_delivered = Path(folder).resolve().is_relative_to(arrived)
             for name in sorted(names):
                 path, relative = Path(folder, name), os.path.normpath(f"{here}/{name}")
-                if relative not in tracked and path.is_file() and not name.endswith(NO_ROWS):
+                if relative not in tracked and _is_file(path, is_delivered) and not name.endswith(NO_ROWS):
                     yield path, find_place(relative) or OTHER
+
+
+def _refuse(error: OSError) -> None:
+    """Stop the search at a folder that cannot be read; one that is gone holds nobody."""
+    if not isinstance(error, FileNotFoundError):
+        raise UserError(
+            f"{printable(error.filename)} cannot be searched ({error.strerror}), and may hold the user. Correct its "
+            "permissions, or remove it; then erase again."
+        )
+
+
+def _is_file(path: Path, is_delivered: bool) -> bool:
+    """Return whether this is a file; what a sender has linked into the inbox is not the inbox's."""
+    try:
+        mode = path.stat(follow_symlinks=not is_delivered).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        _refuse(error)
+        raise
+    return stat.S_ISREG(mode)
 
 
 def search_folder(search: Search, root: Path) -> list[Found]:

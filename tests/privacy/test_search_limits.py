@@ -1,0 +1,56 @@
+"""What a sender put into the inbox to fill the disk or to lead elsewhere does neither, and is named."""
+
+import gzip
+import os
+
+import pytest
+
+from churn.base.command import UserError
+from churn.data.mapping import Mapping
+from churn.deliveries.receive import Limits
+from churn.privacy import search as search_module
+from churn.privacy import workspace
+from churn.privacy.search import Search, UnsearchableError
+from churn.privacy.subject import Subject
+
+TABLE = b"CUS_CUST_ID_BUY,SPENT_ML,RECENCY_ML,FREQUENCY_ML\n123,1,,1\n"
+
+
+@pytest.fixture
+def search(tmp_path):
+    (tmp_path / "scratch").mkdir()
+    return Search(Subject("123"), Mapping(), tmp_path / "scratch")
+
+
+def test_a_packed_file_is_unpacked_once_and_no_further_than_the_limit(search, tmp_path, monkeypatch):
+    packed = tmp_path / "rows.csv.gz"
+    packed.write_bytes(gzip.compress(TABLE))
+    assert search.finds(packed)
+    packed.write_bytes(gzip.compress(packed.read_bytes()))
+    with pytest.raises(UnsearchableError, match=r"rows\.csv\.gz is packed more than once"):
+        search.finds(packed)
+    monkeypatch.setattr(search_module, "LIMITS", Limits(any_ratio_bytes=1 << 20, ratio=10))
+    packed.write_bytes(gzip.compress(bytes(2 << 20)))
+    with pytest.raises(UnsearchableError, match=r"rows\.csv\.gz is larger than"):
+        search.finds(packed)
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_only_regular_files_of_the_inbox_are_searched(search, tmp_path, monkeypatch):
+    root, inbox, outside = (tmp_path / name for name in ("root", "inbox", "outside.csv"))
+    root.mkdir()
+    (inbox / "week 1").mkdir(parents=True)
+    outside.write_bytes(TABLE)
+    (inbox / "week 1/payments.csv").symlink_to(outside)
+    os.mkfifo(inbox / "week 1/users.csv")
+    (inbox / "week 1/marketplace.csv").write_bytes(TABLE)
+    monkeypatch.setenv("CHURN_INBOX", str(inbox))
+    assert [one.path.name for one in workspace.search_folder(search, root)] == ["marketplace.csv"]
+
+    def fail(*_):
+        raise PermissionError(13, "Permission denied", str(inbox / "week 1"))
+
+    real = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: fail() if str(path).endswith("week 1") else real(path))
+    with pytest.raises(UserError, match="week 1 cannot be searched"):
+        workspace.search_folder(search, root)
