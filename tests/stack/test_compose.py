@@ -18,7 +18,7 @@ from running_stack import FOUND
 
 from churn.stack.containers import INPUTS, PYTHON_IMAGES, Containers, image_name
 from churn.stack.services import SERVICES, list_names, list_services, make_service
-from churn.stack.settings import ADDRESSES, DEFAULTS, SECRETS, Settings
+from churn.stack.settings import ADDRESSES, DEFAULTS, SECRETS, Settings, stopped_by, write_addresses, write_secrets
 from churn.stack.variables import have_changed, read_variables, write_variables
 
 TEXT = (ROOT / "compose.yaml").read_text()
@@ -74,7 +74,8 @@ def test_each_container_gets_only_its_own_password_and_ours_get_none_from_docker
     assert passwords.pop("minio") == {"MINIO_ROOT_PASSWORD"} and not any(passwords.values())
     given = {name: container["environment"] for name, container in CONTAINERS.items()}
     assert given["postgres"] == {"POSTGRES_PASSWORD": "${CHURN_POSTGRES_PASSWORD:?" + MISSING}
-    assert all(given[name] == {"PYTHON_DOTENV_DISABLED": "1"} for name in set(SERVICES) - {"minio", "postgres"})
+    ours = {"PYTHON_DOTENV_DISABLED": "1", "CHURN_UMASK": "${CHURN_UMASK:-}"}
+    assert all(given[name] == ours for name in set(SERVICES) - {"minio", "postgres"})
     named = set(VARIABLE.findall(TEXT))
     others = {("COMPOSE_PROJECT_NAME", COMPOSE["name"])}
     assert {item for item in named if item[1]} <= {item for item in DEFAULTS.items() if item[1]} | others
@@ -226,3 +227,15 @@ def test_native_commands_know_of_containers_and_containers_of_the_native_stack(t
     with pytest.raises(UserError, match=r"without containers.*make down"):
         stop_stack(containers, other=native)
     assert dotenv_values(".env") == {"A": "1"}
+
+
+def test_a_secret_that_is_added_keeps_the_addresses_of_running_servers(tmp_path):
+    file = tmp_path / ".env"
+    file.write_text("MINIO_ROOT_PASSWORD=old\n")
+    write_addresses({"MLFLOW_TRACKING_URI": "http://127.0.0.1:5000"}, "make down", file)
+    before = file.read_text()
+    write_secrets(file)
+    assert file.read_text().endswith(before.removeprefix("MINIO_ROOT_PASSWORD=old\n"))
+    assert file.read_text().startswith("MINIO_ROOT_PASSWORD=old\n") and stopped_by(file) == "make down"
+    known = dotenv_values(file)
+    assert all(known[name] for name in SECRETS) and known["MLFLOW_TRACKING_URI"] == "http://127.0.0.1:5000"
