@@ -24,10 +24,10 @@ UNCHANGED = "Nothing was changed."
 
 def check_ready(root: Path) -> None:
     """Raise `UserError` if a place cannot be searched, or rows of other users could be lost."""
+    check_drops(root)
     check_servers(root)
     check_cache(root)
     check_branches(root)
-    check_drops(root)
 
 
 def has_remote() -> bool:
