@@ -173,37 +173,32 @@ def _vanishes(folder, one, place):
 
 @kind("changes", "rejected", "ingested", "left", "waits")
 def _file_becomes_a_link(folder, one, place):
-    path, spare, kept = folder / one.choice(FILES), folder.parent / ".spare", folder.parent / ".kept"
-    spare.symlink_to(place.secret)
-
-    def swap() -> None:
-        path.rename(kept)
-        spare.rename(path)
-        time.sleep(0.001)
-        path.rename(spare)
-        kept.rename(path)
-
-    return repeat(swap, 0.001)
+    return _alternate(folder / one.choice(FILES), folder.parent, place.secret)
 
 
 @kind("changes", "rejected", "ingested", "left", "waits", "gone")
 def _folder_becomes_a_link(folder, one, place):
-    link, kept = folder.parent / ".link", folder.parent / ".kept"
-    link.symlink_to(place.outside)
-
-    def swap() -> None:
-        folder.rename(kept)
-        link.rename(folder)
-        time.sleep(0.001)
-        folder.rename(link)
-        kept.rename(folder)
-
-    return repeat(swap, 0.001)
+    return _alternate(folder, folder.parent, place.outside)
 
 
 @kind("changes", "rejected", "ingested", "left", "waits", "gone")
 def _renamed_midway(folder, one, place):
     return repeat(lambda: folder.rename(folder.parent / one.choice(NAMES[:20])), 0.5)
+
+
+def _alternate(path: Path, beside: Path, target: Path):
+    """Replace a file or folder by a link for a moment, again and again."""
+    link, kept = beside / ".link", beside / ".kept"
+    link.symlink_to(target)
+
+    def swap() -> None:
+        path.rename(kept)
+        link.rename(path)
+        time.sleep(0.001)
+        path.rename(link)
+        kept.rename(path)
+
+    return repeat(swap, 0.001)
 
 
 def _write(path: Path, content: str | bytes) -> None:

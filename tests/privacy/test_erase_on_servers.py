@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from conftest import ENVIRONMENT, free_port, run
 from find_user import find_user
 from mlflow_server import run_server
-from running_stack import FOUND
+from running_stack import FOUND, s3_client
 
 from churn.base.command import UserError
 from churn.privacy.objects import delete_versions
@@ -56,13 +56,7 @@ def serve_s3(folder: Path):
 
 
 def client(variables: dict[str, str]):
-    return boto3.client(
-        "s3",
-        endpoint_url=variables["AWS_ENDPOINT_URL"],
-        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
-        region_name=variables["AWS_DEFAULT_REGION"],
-    )
+    return s3_client(*(variables[f"AWS_{name}"] for name in ("ENDPOINT_URL", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY")))
 
 
 def holders(s3, user: str, folder: Path) -> list[str]:

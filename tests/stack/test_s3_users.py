@@ -3,26 +3,18 @@
 from contextlib import suppress
 from io import BytesIO
 
-import boto3
 import pytest
-from botocore.client import Config
 from botocore.exceptions import ClientError
 from minio.credentials.providers import StaticProvider
 from minio.error import MinioAdminException
 from minio.minioadmin import MinioAdmin
+from running_stack import s3_client
 
 from churn.stack.settings import ARTIFACT_BUCKET, DVC_BUCKET
 
 
 def s3_of(stack, user: str, secret: str):
-    return boto3.client(
-        "s3",
-        endpoint_url=stack.variables["AWS_ENDPOINT_URL"],
-        aws_access_key_id=user,
-        aws_secret_access_key=stack.variables[secret],
-        region_name="us-east-1",
-        config=Config(retries={"max_attempts": 1}),
-    )
+    return s3_client(stack.variables["AWS_ENDPOINT_URL"], user, stack.variables[secret])
 
 
 def refused(call, *arguments, **options) -> bool:

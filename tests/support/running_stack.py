@@ -14,7 +14,7 @@ from conftest import ENVIRONMENT, ROOT, free_port, run
 from dotenv import dotenv_values
 
 from churn.stack.manager import Manager
-from churn.stack.settings import DEFAULTS
+from churn.stack.settings import DEFAULTS, REGION
 
 # Commands read `.env`, and find the MinIO that was built before the tests (make test-all).
 FOUND = {"PYTHON_DOTENV_DISABLED": "0", "PATH": f"{ENVIRONMENT['PATH']}:{ROOT / '.tools'}"}
@@ -23,6 +23,18 @@ FOUND = {"PYTHON_DOTENV_DISABLED": "0", "PATH": f"{ENVIRONMENT['PATH']}:{ROOT / 
 TIMEOUT_SECONDS = 60
 # Every sign that shells, supervisor, Spark or Java could misread in the path of a repository.
 FOLDER = 'días #1 ;x de año, 100% o\'brien "a"'
+
+
+def s3_client(address: str, user: str, password: str):
+    """Return a client of MinIO with one user's rights."""
+    return boto3.client(
+        "s3",
+        endpoint_url=address,
+        aws_access_key_id=user,
+        aws_secret_access_key=password,
+        region_name=REGION,
+        config=Config(retries={"max_attempts": 1}),
+    )
 
 
 class Stack:
@@ -80,14 +92,7 @@ class Stack:
     def s3(self):
         """Return a client with all rights: the pipeline's own user may not delete."""
         variables = DEFAULTS | self.variables
-        return boto3.client(
-            "s3",
-            endpoint_url=variables["AWS_ENDPOINT_URL"],
-            aws_access_key_id=variables["MINIO_ROOT_USER"],
-            aws_secret_access_key=variables["MINIO_ROOT_PASSWORD"],
-            region_name=variables["AWS_DEFAULT_REGION"],
-            config=Config(retries={"max_attempts": 1}),
-        )
+        return s3_client(variables["AWS_ENDPOINT_URL"], variables["MINIO_ROOT_USER"], variables["MINIO_ROOT_PASSWORD"])
 
     def objects(self, bucket: str) -> dict[str, bytes]:
         """Return all objects of a bucket."""

@@ -42,7 +42,8 @@ from churn.release.ledger import ERASE, Move, finish_last_entry, move_production
 from churn.release.model_files import EXAMPLES
 from churn.release.registry import open_registry
 from churn.stack.buckets import open_s3
-from churn.stack.remote_contents import OBJECTS
+from churn.stack.remote_contents import OBJECTS, digest_of, key_of
+from churn.stack.remote_objects import CACHE
 from churn.stack.settings import ARTIFACT_BUCKET, DVC_BUCKET
 
 if TYPE_CHECKING:
@@ -66,6 +67,10 @@ class Everything:
     files: list[Found] = field(default_factory=list)
     versions: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     artifacts: list[Artifact] = field(default_factory=list)
+
+    def cached(self) -> set[str]:
+        """Return the names of the objects in DVC's cache."""
+        return {one.path.parent.name + one.path.name for one in self.files if one.place.name == "DVC's cache"}
 
     def count(self) -> Counter[str]:
         """Return the number of files, objects and artifacts by place."""
@@ -111,9 +116,9 @@ def search_everything(search: Search, root: Path, s3: Any, client: "MlflowClient
     """Search the folder, the buckets and MLflow."""
     found = Everything(search_folder(search, root))
     # What DVC's cache says of an object holds for the remote's object of the same name.
-    held = {one.path.parent.name + one.path.name for one in found.files if one.place.name == "DVC's cache"}
-    cached = (root / ".dvc/cache" / OBJECTS).glob("*/*")
-    known = {f"{OBJECTS}{one.parent.name}/{one.name}": one.parent.name + one.name in held for one in cached}
+    held = found.cached()
+    names = (one.parent.name + one.name for one in (root / CACHE / OBJECTS).glob("*/*"))
+    known = {key_of(name): name in held for name in names}
     if s3 is not None:
         buckets = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
         # Other pipelines may share the server: their runs are theirs to erase.
@@ -130,9 +135,8 @@ def erase_rest(search: Search, root: Path, found: Everything, s3: Any, client: "
     for one in found.files:
         if one.place.name == "MLflow's artifacts" and (run_id := remove_examples(one.path)):
             mark_run(client, run_id)
-    removed = {one.path.parent.name + one.path.name for one in found.files if one.place.name == "DVC's cache"}
     objects = found.versions.get(DVC_BUCKET, [])
-    removed |= {one["Key"].removeprefix(OBJECTS).replace("/", "") for one in objects}
+    removed = found.cached() | {digest_of(one["Key"]) for one in objects}
     # The lists before the files: after a kill, the files that are left lead to them.
     remove_lists(root, removed)
     if s3 is not None and DVC_BUCKET in found.versions:

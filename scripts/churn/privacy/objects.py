@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from churn.base.command import UserError
 from churn.deliveries.folders import tracked_md5, tracked_md5s
 from churn.privacy.search import Search, UnsearchableError
-from churn.stack.remote_contents import OBJECTS, key_of
+from churn.stack.remote_contents import OBJECTS, digest_of, key_of
 from churn.stack.remote_objects import CACHE, RUNS
 from churn.stack.settings import DVC_BUCKET, read_settings
 
@@ -38,11 +38,9 @@ def remove_lists(root: Path, removed: set[str]) -> None:
 def login() -> Mapping[str, str]:
     """Return the environment with a login that may delete versions: root's, if this is the stack's own server."""
     settings = read_settings()
-    root = {
-        "AWS_ACCESS_KEY_ID": settings.variables.get("MINIO_ROOT_USER", ""),
-        "AWS_SECRET_ACCESS_KEY": settings.variables.get("MINIO_ROOT_PASSWORD", ""),
-    }
-    return os.environ | (root if settings.is_managed("AWS_ENDPOINT_URL") and all(root.values()) else {})
+    # A clone that got only the clients' lines of .env has no password of root.
+    is_owner = settings.is_managed("AWS_ENDPOINT_URL") and settings.variables.get("MINIO_ROOT_PASSWORD")
+    return settings.s3_owner if is_owner else os.environ
 
 
 def send_drops(s3: Any, folders: Iterable[Path]) -> None:
@@ -78,7 +76,7 @@ def search_objects(search: Search, s3: Any, bucket: str, prefix: str, known: dic
             continue
         # A version may have another content than its key says: the ETag is its MD5 if it was sent in one piece.
         content = version["ETag"].strip('"')
-        if key in known and content == key.removeprefix(OBJECTS).replace("/", ""):
+        if key in known and content == digest_of(key):
             is_held = known[key]
         elif (key, content) in answers:
             is_held = answers[key, content]

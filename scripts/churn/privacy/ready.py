@@ -14,9 +14,10 @@ from churn.base.git import run_git
 from churn.deliveries.folders import RAW, folder_md5, held_md5s, pointer_of, tracked_md5, tracked_md5s
 from churn.release.registry import sqlite_file, tracking_uri
 from churn.stack.remote import REMOTE, read_local
+from churn.stack.remote_contents import OBJECTS
+from churn.stack.remote_objects import CACHE
 from churn.stack.settings import ARTIFACT_BUCKET, DVC_BUCKET, FOLDER, read_settings
 
-CACHE = Path(".dvc/cache/files/md5")
 # The drops that an erasure has begun to rewrite: if it is killed, the next one knows why they are not as tracked.
 JOURNAL = Path(".dvc/tmp/erasing.json")
 UNCHANGED = "Nothing was changed."
@@ -89,7 +90,7 @@ def check_cache(root: Path) -> None:
     """Raise `UserError` if DVC's cache is elsewhere: other clones may use it, too."""
     with Repo(str(root)) as repo:
         path = Path(repo.cache.local.path)
-    if path.resolve() != (root / CACHE).resolve():
+    if path.resolve() != (root / CACHE / OBJECTS).resolve():
         raise UserError(
             f"DVC's cache is in {path}, where make erase does not search: other clones may use it. Erase in a clone "
             f"with a cache of its own, then delete the objects there that are no longer used. {UNCHANGED}"

@@ -14,7 +14,7 @@ from churn.stack.listen import LOCAL, join_port
 from churn.stack.minio import find_minio
 from churn.stack.postgres import postgres_command
 from churn.stack.settings import ARTIFACT_BUCKET, CERTIFICATE, KEY, MLFLOW_USER, REGION, SPARK_LOGIN, Settings
-from churn.stack.variables import CHECKSUMS, NETWORK, list_variables
+from churn.stack.variables import CHECKSUMS, MLFLOW_SERVER, list_variables
 
 WORKERS = ("spark-worker-1", "spark-worker-2")
 WORKER_MEMORY = "2g"
@@ -102,7 +102,7 @@ def _minio(settings: Settings, folder: Path) -> Service:
         address,
         lambda: checks.check_page(f"{address}/minio/health/ready", settings.trusted),
         ports,
-        settings.select("MINIO_*") | {"MINIO_UPDATE": "off"},
+        settings.select(*list_variables("minio", settings)) | {"MINIO_UPDATE": "off"},
     )
 
 
@@ -149,7 +149,7 @@ def _mlflow(settings: Settings, folder: Path) -> Service:
         lambda: checks.check_mlflow(address, login, settings.trusted),
         {"CHURN_MLFLOW_PORT": (bind, port)},
         {
-            **settings.select("MLFLOW_SERVER_*", "MLFLOW_FLASK_SERVER_SECRET_KEY", *NETWORK),
+            **settings.select(*MLFLOW_SERVER),
             **_mlflow_names(settings),
             **_mlflow_s3(settings),
             "MLFLOW_BACKEND_STORE_URI": settings.postgres_uri,

@@ -30,6 +30,8 @@ MACHINE = (
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 NETWORK = (*PROXIES, "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE")
 CHECKSUMS = ("AWS_REQUEST_CHECKSUM_CALCULATION", "AWS_RESPONSE_CHECKSUM_VALIDATION")
+# Of MLflow's server, besides its logins.
+MLFLOW_SERVER = ("MLFLOW_FLASK_SERVER_SECRET_KEY", "MLFLOW_SERVER_*", *NETWORK)
 # No secrets: where the services listen.
 PLACES = tuple(name for name in DEFAULTS if name in ("CHURN_BIND_ADDRESS", "CHURN_HOST_NAME") or name.endswith("_PORT"))
 
@@ -42,7 +44,7 @@ def list_variables(name: str, settings: Settings) -> tuple[str, ...]:
         managed = settings.is_managed("AWS_ENDPOINT_URL")
         s3 = ("CHURN_S3_MLFLOW_PASSWORD", *CHECKSUMS) if managed else ("AWS_*",)
         database = "CHURN_POSTGRES_URI" if settings["CHURN_POSTGRES_URI"] else "CHURN_POSTGRES_PASSWORD"
-        return (database, *s3, "MLFLOW_FLASK_SERVER_SECRET_KEY", "MLFLOW_SERVER_*", *NETWORK)
+        return (database, *s3, *MLFLOW_SERVER)
     if name == "dashboard":
         # A user's own MLflow server may send its clients to S3 for the artifacts.
         own = [] if settings.is_managed("MLFLOW_TRACKING_URI") else ["AWS_*"]
