@@ -20,6 +20,7 @@ import dvc.stage.run
 from dvc.cli import _log_exceptions
 from dvc.exceptions import CheckoutError, DvcException
 from dvc.lock import LockError
+from dvc.repo import Repo
 from dvc.repo.reproduce import _reproduce
 from dvc.stage.serialize import to_lockfile
 from dvc.ui import ui
@@ -95,7 +96,11 @@ def pull(loaded: Loaded, targets: list[str]) -> None:
     """Get data from the DVC remote."""
     print(f"Pulling {', '.join(targets)}", flush=True)
     try:
-        loaded.repo.pull(targets, remote=only_remote(loaded.repo))
+        loaded.repo.fetch(targets, remote=only_remote(loaded.repo))
+        # After fetching, DVC forgets what the lists of folders said on the remote, and so a list that it has refused.
+        # `locked` keeps it from forgetting what is loaded; here it must.
+        Repo._reset(loaded.repo)
+        loaded.repo.checkout(targets)
     except CheckoutError as error:
         raise DvcException(
             f"{', '.join(targets)} could not be pulled whole: the remote lacks a file, or has another content than "
