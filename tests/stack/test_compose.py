@@ -74,7 +74,8 @@ def test_each_container_gets_only_its_own_password_and_ours_get_none_from_docker
     assert passwords.pop("minio") == {"MINIO_ROOT_PASSWORD"} and not any(passwords.values())
     given = {name: container["environment"] for name, container in CONTAINERS.items()}
     assert given["postgres"] == {"POSTGRES_PASSWORD": "${CHURN_POSTGRES_PASSWORD:?" + MISSING}
-    assert all(given[name] == {"PYTHON_DOTENV_DISABLED": "1"} for name in set(SERVICES) - {"minio", "postgres"})
+    ours = {"PYTHON_DOTENV_DISABLED": "1", "CHURN_UMASK": "${CHURN_UMASK:-}"}
+    assert all(given[name] == ours for name in set(SERVICES) - {"minio", "postgres"})
     named = set(VARIABLE.findall(TEXT))
     others = {("COMPOSE_PROJECT_NAME", COMPOSE["name"])}
     assert {item for item in named if item[1]} <= {item for item in DEFAULTS.items() if item[1]} | others
