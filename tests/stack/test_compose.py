@@ -18,7 +18,7 @@ from running_stack import FOUND
 
 from churn.stack.containers import INPUTS, PYTHON_IMAGES, Containers, image_name
 from churn.stack.services import SERVICES, list_names, list_services, make_service
-from churn.stack.settings import ADDRESSES, DEFAULTS, SECRETS, Settings
+from churn.stack.settings import ADDRESSES, DEFAULTS, SECRETS, Settings, stopped_by, write_addresses, write_secrets
 from churn.stack.variables import have_changed, read_variables, write_variables
 
 TEXT = (ROOT / "compose.yaml").read_text()
@@ -227,3 +227,15 @@ def test_native_commands_know_of_containers_and_containers_of_the_native_stack(t
     with pytest.raises(UserError, match=r"without containers.*make down"):
         stop_stack(containers, other=native)
     assert dotenv_values(".env") == {"A": "1"}
+
+
+def test_a_secret_that_is_added_keeps_the_addresses_of_running_servers(tmp_path):
+    file = tmp_path / ".env"
+    file.write_text("MINIO_ROOT_PASSWORD=old\n")
+    write_addresses({"MLFLOW_TRACKING_URI": "http://127.0.0.1:5000"}, "make down", file)
+    before = file.read_text()
+    write_secrets(file)
+    assert file.read_text().endswith(before.removeprefix("MINIO_ROOT_PASSWORD=old\n"))
+    assert file.read_text().startswith("MINIO_ROOT_PASSWORD=old\n") and stopped_by(file) == "make down"
+    known = dotenv_values(file)
+    assert all(known[name] for name in SECRETS) and known["MLFLOW_TRACKING_URI"] == "http://127.0.0.1:5000"
