@@ -75,6 +75,18 @@ def test_an_error_of_the_machine_is_one_line(tmp_path, code, said):
     assert said in message and len(message.splitlines()) == 1
 
 
+def test_a_broken_connection_is_named_and_a_reader_that_has_ended_is_not(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(RAISING.format(scripts=str(ROOT / "scripts"), code="raise BrokenPipeError(32, 'Broken pipe')"))
+    message = run(sys.executable, script, cwd=tmp_path, fails=True).stderr
+    assert message.startswith("ERROR: Broken pipe.") and len(message.splitlines()) == 1
+    printing = "[print(number, flush=True) for number in range(1_000_000)]"
+    script.write_text(RAISING.format(scripts=str(ROOT / "scripts"), code=printing))
+    command = ["sh", "-c", f"{sys.executable} {script} | head -1"]
+    answer = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert (answer.stdout, answer.stderr) == ("0\n", "")
+
+
 def test_an_error_in_the_code_keeps_its_traceback_and_dev_mode_shows_every_one(tmp_path):
     script = tmp_path / "script.py"
     for code, options in ("dict()['a']", []), ("open('/none/such')", ["-X", "dev"]):
