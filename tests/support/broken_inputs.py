@@ -1,8 +1,8 @@
 """Run commands on inputs that are closed, damaged or missing, and collect what they print.
 
-Run as a program, without the rights of root: `python broken_inputs.py REPOSITORY [SHARE [PART OF A COMMAND]]`. SHARE is
-`few`, `one` (each file in one way) or `all` (in every way). Each case runs in a fork of this process, which has imported
-what is slow to import. It prints one JSON line per case.
+Run as a program, without root's rights: `python broken_inputs.py REPOSITORY [SHARE [PART OF A COMMAND]]`. SHARE is
+`few`, `one` (each file in one way) or `all` (in every way). Each case runs in a fork of this process, which has
+imported what is slow to import. It prints one JSON line per case.
 """
 
 import contextlib
