@@ -38,8 +38,7 @@ install install-test install-docs install-notebook:
 	  cmp -s requirements$(@:install%=%).lock .venv/requirements$(@:install%=%).lock || \
 	  $(PYTHON) scripts/tools/install.py $(patsubst install-%,%,$(filter install-%,$@))
 	@# Closed before DVC makes them, as its own commands write with the user's umask (scripts/churn/base/private.py).
-	@test -e .dvc/cache || ! test -d .dvc || { mkdir -p -m 700 .dvc/cache .dvc/tmp && chmod go-rwx data; }
-	@test ! -d .dvc || grep -qsF "$$PWD/.dvc/tmp/site" .dvc/config.local || \
+	@test ! -d .dvc || { test -e .dvc/cache && grep -qsF "$$PWD/.dvc/tmp/site" .dvc/config.local; } || \
 	  PYTHONPATH=scripts .venv/bin/python -m churn.stack.site_cache
 	@git config --get merge.drops.driver >/dev/null 2>&1 || ! git rev-parse --git-dir >/dev/null 2>&1 || \
 	  { .venv/bin/python -m workflow.freshness merge --install && git config merge.drops.driver \

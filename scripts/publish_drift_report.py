@@ -111,9 +111,22 @@ def write(fs: "AbstractFileSystem", path: str, content: bytes) -> None:
     if "s3" in fs.protocol:
         fs.pipe_file(path, content, ContentType="text/html; charset=utf-8")
         return
+    made = list_missing(path) if "file" in fs.protocol else []
     fs.makedirs(path.rpartition("/")[0], exist_ok=True)
     with fs.transaction, fs.open(path, "wb") as file:
         file.write(content)
+    if made and not Path(path).resolve().is_relative_to(Path.cwd().resolve()):
+        # Who can read the folder, such as a web server, can read the report, whatever the umask.
+        rights = made[0].parent.stat().st_mode
+        for folder in made[:-1]:
+            folder.chmod(0o700 | rights & 0o055)
+        made[-1].chmod(0o600 | rights & 0o044)
+
+
+def list_missing(path: str) -> list[Path]:
+    """Return the folders that a file still needs, outermost first, and the file itself."""
+    file = Path(path).absolute()
+    return [*(folder for folder in reversed(file.parents) if not folder.exists()), file]
 
 
 def main() -> None:

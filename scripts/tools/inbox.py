@@ -61,6 +61,8 @@ def main() -> None:
     if args.inbox == DEFAULT:
         with suppress(FileExistsError):
             args.inbox.mkdir()
+            # Senders write there: it has the rights of the folder around it, not those that the umask leaves.
+            args.inbox.chmod(0o700 | args.inbox.absolute().parent.stat().st_mode & 0o2075)
     stable, now = timedelta(minutes=args.stable_minutes), datetime.now().astimezone()
     save = push_drops if args.push else None
     rules, commit = read_rules(args.params, args.mapping), args.commit or args.push

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from broken_inputs import KINDS
 from conftest import ENVIRONMENT, ROOT, run
 
 from churn.base.failures import explain_failure
@@ -37,10 +38,10 @@ def without_rights() -> list[str]:
 
 def test_each_command_names_the_broken_file_that_it_reads(demo_copy):
     answer = run(
-        *without_rights(), sys.executable, ROOT / "tests/support/broken_inputs.py", demo_copy, "one", cwd=demo_copy
+        *without_rights(), sys.executable, ROOT / "tests/support/broken_inputs.py", demo_copy, "few", cwd=demo_copy
     )
     cases = [json.loads(line) for line in answer.stdout.splitlines()]
-    assert len(cases) > 50
+    assert {case["kind"] for case in cases} == set(KINDS)
     assert [case for case in cases if "Traceback" in case["said"]] == []
     # A command that does not need the file goes on; most do.
     failed = [case for case in cases if case["code"]]
@@ -73,6 +74,18 @@ def test_an_error_of_the_machine_is_one_line(tmp_path, code, said):
     script.write_text(RAISING.format(scripts=str(ROOT / "scripts"), code=code))
     message = run(sys.executable, script, cwd=tmp_path, fails=True).stderr
     assert said in message and len(message.splitlines()) == 1
+
+
+def test_a_broken_connection_is_named_and_a_reader_that_has_ended_is_not(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(RAISING.format(scripts=str(ROOT / "scripts"), code="raise BrokenPipeError(32, 'Broken pipe')"))
+    message = run(sys.executable, script, cwd=tmp_path, fails=True).stderr
+    assert message.startswith("ERROR: Broken pipe.") and len(message.splitlines()) == 1
+    printing = "[print(number, flush=True) for number in range(1_000_000)]"
+    script.write_text(RAISING.format(scripts=str(ROOT / "scripts"), code=printing))
+    command = ["sh", "-c", f"{sys.executable} {script} | head -1"]
+    answer = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert (answer.stdout, answer.stderr) == ("0\n", "")
 
 
 def test_an_error_in_the_code_keeps_its_traceback_and_dev_mode_shows_every_one(tmp_path):

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from conftest import ROOT, run
 
 from churn.base.private import FOLDERS, close_to_others
+from churn.stack.variables import machine_variables
 
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 
@@ -49,6 +51,11 @@ def test_old_rights_are_taken_and_a_group_keeps_those_that_it_is_given(tmp_path,
     monkeypatch.chdir(tmp_path)
     before = os.umask(0o022)
     try:
+        # Without DVC it is no repository, and its `data` is not ours to close.
+        (tmp_path / "data").mkdir(mode=0o755)
+        close_to_others()
+        assert (tmp_path / "data").stat().st_mode & 0o777 == 0o755
+        os.umask(0o022)
         for name in (*FOLDERS, "inbox", "metrics"):
             (tmp_path / name).mkdir(parents=True, exist_ok=True)
         (tmp_path / "mlflow.db").touch()
@@ -71,7 +78,24 @@ def test_old_rights_are_taken_and_a_group_keeps_those_that_it_is_given(tmp_path,
 def test_a_new_clone_is_closed_before_dvc_writes_to_it(tmp_path):
     shutil.copytree(ROOT / ".dvc", tmp_path / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp"))
     (tmp_path / "data").mkdir(mode=0o755)
-    recipe = (ROOT / "Makefile").read_text().partition("test -e .dvc/cache")[2].partition("\n")[0]
-    subprocess.run(["sh", "-c", f"test -e .dvc/cache{recipe}"], cwd=tmp_path, check=True)
-    modes = {name: (tmp_path / name).stat().st_mode & 0o777 for name in ("data", ".dvc/cache", ".dvc/tmp")}
-    assert set(modes.values()) == {0o700}
+    install = (sys.executable, "-m", "churn.stack.site_cache")
+    assert "python -m churn.stack.site_cache" in (ROOT / "Makefile").read_text()
+    for line, mode in ("CHURN_UMASK=027", 0o750), ("", 0o700):
+        (tmp_path / ".env").write_text(f"{line}\n")
+        run(*install, cwd=tmp_path, PYTHONPATH=str(ROOT / "scripts"), PYTHON_DOTENV_DISABLED="0")
+        modes = {name: (tmp_path / name).stat().st_mode & 0o777 for name in ("data", ".dvc/cache", ".dvc/tmp")}
+        assert set(modes.values()) == {mode}
+
+
+def test_a_service_leaves_the_group_what_its_owner_gives_it(tmp_path, monkeypatch):
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data").chmod(0o750)
+    monkeypatch.setenv("CHURN_UMASK", "027")
+    monkeypatch.setenv("JAVA_HOME", "/own/java")
+    given = machine_variables() | {"PYTHON_DOTENV_DISABLED": "1"}
+    command = [sys.executable, str(ROOT / "scripts"), "serve", "mlflow", "--check"]
+    said = subprocess.run(command, cwd=tmp_path, env=given, capture_output=True, text=True, check=False).stderr
+    assert "The stack has not been set up here" in said
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o750
+    assert given["JAVA_HOME"] == "/own/java"

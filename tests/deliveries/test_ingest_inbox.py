@@ -18,6 +18,7 @@ from test_ingest_drop import everything_in, is_tracked, pack, repository, source
 
 from churn.base.command import UserError
 from churn.base.drops import read_list, write_list
+from churn.deliveries.aside import reject
 from churn.deliveries.inbox import ingest_inbox
 from churn.deliveries.inbox_layout import read_rejected
 
@@ -83,6 +84,29 @@ def test_complete_deliveries_go_in_oldest_first_and_are_kept(inbox, deliver, cap
     assert look(inbox) == [] and "nothing to do" in capsys.readouterr().out
     assert names_in(inbox / ".done") == ["a", "a-2", "b", "c"]
     assert listed(inbox) == ["2026-03-01", "2026-03-08", "2026-03-15"]
+
+
+def test_senders_can_read_why_and_a_new_inbox_is_open_to_them(tmp_path):
+    before = os.umask(0o077)
+    try:
+        for rights, folder, file in (0o755, 0o755, 0o644), (0o750, 0o750, 0o640), (0o700, 0o700, 0o600):
+            inbox = tmp_path / f"{rights:o}"
+            inbox.mkdir()
+            inbox.chmod(rights)
+            (inbox / "broken").mkdir()
+            (inbox / "single.csv").touch()
+            for name in "broken", "single.csv":
+                moved = reject(inbox / name, inbox, "why")
+                assert (moved / "reason.txt").stat().st_mode & 0o777 == file
+            assert {path.stat().st_mode & 0o777 for path in (inbox / "rejected", moved)} == {folder}
+    finally:
+        os.umask(before)
+    tmp_path.chmod(0o755)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    (tmp_path / "data").mkdir()
+    shutil.copy(ROOT / "data/mapping.yaml", tmp_path / "data")
+    run(*COMMAND, cwd=tmp_path)
+    assert (tmp_path / "inbox").stat().st_mode & 0o777 == 0o755
 
 
 def test_a_broken_delivery_is_rejected_with_the_reason_and_the_others_are_ingested(inbox, deliver):

@@ -45,6 +45,25 @@ def test_a_file_address_may_end_in_a_slash(folder, monkeypatch):
     assert (folder / "shared" / "reports" / "2024-03-24.html").read_bytes() == PAGE
 
 
+def test_a_web_server_that_can_read_the_folder_can_read_the_report(folder, monkeypatch, tmp_path_factory):
+    site = tmp_path_factory.mktemp("site")
+    before = os.umask(0o077)
+    try:
+        for rights, inner, page in (0o755, 0o755, 0o644), (0o750, 0o750, 0o640):
+            site.chmod(rights)
+            place = site / f"{rights:o}" / "reports"
+            monkeypatch.setenv("DRIFT_REPORT_URI", str(place))
+            publish()
+            modes = [path.stat().st_mode & 0o777 for path in (place.parent, place, place / "2024-03-24.html")]
+            assert modes == [inner, inner, page]
+        # The repository's own folder stays closed.
+        monkeypatch.delenv("DRIFT_REPORT_URI")
+        publish()
+        assert (folder / "drift-reports/2024-03-24.html").stat().st_mode & 0o777 == 0o600
+    finally:
+        os.umask(before)
+
+
 def test_the_same_page_is_published_once(capsys):
     publish()
     there = Path("drift-reports/2024-03-24.html")

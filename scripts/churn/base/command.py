@@ -4,6 +4,7 @@ import difflib
 import gc
 import logging
 import os
+import select
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -45,8 +46,13 @@ def run_command(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         sys.stderr.write("ERROR: stopped by Ctrl+C. Run it again: it goes on from here.\n")
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of the output has ended, as `head` does: there is nobody left to print to.
+    except BrokenPipeError as error:
+        if not is_output_closed():
+            # Of a connection: to a server, a proxy or the JVM.
+            if sys.flags.dev_mode:
+                raise
+            sys.exit(f"ERROR: {describe(error)}")
+        # There is nobody left to print to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:
@@ -54,6 +60,20 @@ def run_command(main: Callable[[], None]) -> None:
         if not message or sys.flags.dev_mode:
             raise
         sys.exit(f"ERROR: {message}")
+
+
+def is_output_closed() -> bool:
+    """Return whether the reader of the standard output has ended, as `head` does."""
+    try:
+        sys.stdout.flush()
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), select.POLLOUT)
+        # A flush alone says nothing when all was sent before.
+        return any(event & select.POLLERR for _, event in poll.poll(0))
+    except BrokenPipeError:
+        return True
+    except (OSError, ValueError):
+        return False
 
 
 def load_environment() -> None:

@@ -21,11 +21,8 @@ FILES = ("mlflow.db",)
 SITE_CACHE = Path(".dvc/tmp/site")
 
 
-def close_to_others() -> None:
-    """Set the umask, take from the private folders of the working directory the rights that it takes, and have DVC keep
-    its records in one of them.
-
-    CHURN_UMASK=027 or 007 leaves them to the group; all others never have any.
+def read_umask() -> int:
+    """Return the umask of CHURN_UMASK, by default 077.
 
     Raises
     ------
@@ -37,7 +34,21 @@ def close_to_others() -> None:
         raise ValueError(
             f"{VARIABLE} is {text!r}. Set it to 077 (only you), 027 (your group reads) or 007 (your group writes, too)."
         )
-    mask = int(text, 8) & 0o077
+    return int(text, 8) & 0o077
+
+
+def close_to_others() -> None:
+    """Set the umask, take from the private folders of the working directory the rights that it takes, and have DVC keep
+    its records in one of them.
+
+    CHURN_UMASK=027 or 007 leaves them to the group; all others never have any.
+
+    Raises
+    ------
+    ValueError
+        When CHURN_UMASK is not such a number.
+    """
+    mask = read_umask()
     os.umask(mask)
     # Elsewhere, a folder named `data` is not ours.
     if not Path(".dvc").is_dir():

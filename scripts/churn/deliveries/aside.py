@@ -31,12 +31,14 @@ def reject(delivery: Path, inbox: Path, reason: str) -> Path:
     try:
         if stat.S_ISDIR(delivery.lstat().st_mode):
             # First the reason: after a kill, no rejected delivery lacks it.
-            write_reason(delivery, reason)
+            write_reason(delivery, reason, inbox)
+            make_readable(inbox / REJECTED, inbox)
             moved = move(delivery, inbox / REJECTED)
         else:
             moved = free_path(inbox / REJECTED / delivery.name)
-            moved.mkdir(parents=True)
-            write_reason(moved, reason)
+            make_readable(moved.parent, inbox)
+            make_readable(moved, inbox)
+            write_reason(moved, reason, inbox)
             delivery.rename(moved / delivery.name)
     except (OSError, UserError) as error:
         cause = error.strerror if isinstance(error, OSError) else "it cannot be opened"
@@ -50,10 +52,11 @@ def leave(delivery: Path, inbox: Path, reason: str) -> Path:
     print(f"FAILED: {printable(delivery.name)} stays in the inbox: {first_line(reason)}")
     folder = inbox / REJECTED / f"{delivery.name}{IN_INBOX}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_readable(folder.parent, inbox)
+        make_readable(folder, inbox)
         # Written again, it would be a new rejection in the next alert.
         if read_reason(folder) != f"{reason}\n":
-            write_reason(folder, reason)
+            write_reason(folder, reason, inbox)
     except (OSError, UserError) as error:
         print(f"WARNING: {printable(folder / REASON)} could not be written ({first_line(str(error))}).")
     return delivery
@@ -98,8 +101,20 @@ def read_reason(folder: Path) -> str:
     return ""
 
 
-def write_reason(folder: Path, reason: str) -> None:
-    """Write reason.txt, whole or not at all and never through a link; what else has that name is kept beside it."""
+def make_readable(folder: Path, inbox: Path) -> None:
+    """Make a folder that those who can read the inbox can read, whatever the umask; an existing one is left alone."""
+    with suppress(FileExistsError):
+        folder.mkdir()
+        # Not through a link that a sender has put in its place.
+        with open_folder(folder) as descriptor:
+            os.fchmod(descriptor, 0o700 | inbox.stat().st_mode & 0o055)
+
+
+def write_reason(folder: Path, reason: str, inbox: Path) -> None:
+    """Write reason.txt, whole or not at all and never through a link; what else has that name is kept beside it.
+
+    Those who can read the inbox can read it, whatever the umask.
+    """
     with open_folder(folder) as inside:
         temporary = f".{REASON}-{uuid.uuid4().hex}"
         descriptor = os.open(
@@ -107,6 +122,7 @@ def write_reason(folder: Path, reason: str) -> None:
         )
         try:
             with os.fdopen(descriptor, "wb") as file:
+                os.fchmod(descriptor, 0o600 | inbox.stat().st_mode & 0o044)
                 file.write(f"{reason}\n".encode(errors="backslashreplace"))
             with suppress(FileNotFoundError):
                 if not stat.S_ISREG(os.stat(REASON, dir_fd=inside, follow_symlinks=False).st_mode):

@@ -19,6 +19,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from churn.base.command import UserError
 from churn.base.files import write_whole
+from churn.base.private import read_umask
 from churn.stack.minio import install_minio
 from churn.stack.postgres import prepare_postgres
 from churn.stack.services import Service
@@ -170,7 +171,7 @@ class Manager:
             f"logfile={folder / 'logs' / 'supervisord.log'}",
             "logfile_maxbytes=5MB",
             "logfile_backups=2",
-            "umask=077",
+            f"umask={read_umask():03o}",
             *(["user=root"] if os.geteuid() == 0 else []),
             "[unix_http_server]",
             f"file={self._socket}",

@@ -1,14 +1,28 @@
-"""Have DVC keep its records of this repository inside it, also when DVC is started by hand; make install runs this.
+"""Close the folders of a new clone before DVC writes to them, and have DVC keep its records of this repository inside
+it, also when DVC is started by hand; make install runs this.
 
 By default they are in /var/tmp/dvc, which every user of the machine can write to, and they contain pickles, which run
 code when they are read. Commands of this project set DVC_SITE_CACHE_DIR (churn.base.private).
 """
 
+from pathlib import Path
+
 from configobj import ConfigObj
 
+from churn.base.command import run_command
 from churn.base.private import SITE_CACHE
 from churn.stack.private_files import write_private_ini
 from churn.stack.remote import LOCAL, read_local
+
+# DVC would make them with the user's own umask.
+FOLDERS = (Path(".dvc/cache"), Path(".dvc/tmp"))
+
+
+def main() -> None:
+    """Make DVC's folders, with the umask that `run_command` has set, and write the setting."""
+    for folder in FOLDERS:
+        folder.mkdir(exist_ok=True)
+    write_setting()
 
 
 def write_setting() -> None:
@@ -26,4 +40,4 @@ def write_setting() -> None:
 
 
 if __name__ == "__main__":
-    write_setting()
+    run_command(main)
