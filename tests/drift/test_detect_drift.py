@@ -173,7 +173,7 @@ def test_shifted_scores_are_prediction_drift(tmp_path, model):
     moved = week(2, days_since_last_payment=rows, days_since_first_payment=rows)
     metrics, page = run(write_drops(tmp_path, [week(0), week(1), moved]), model)
     assert metrics["prediction_drifted"] and metrics["prediction_distance"] > metrics["prediction_threshold"]
-    assert "The candidate's scores drifted: wasserstein distance" in page.read_text()
+    assert "The candidate&#x27;s scores drifted: wasserstein distance" in page.read_text()
     assert "churn_probability" not in metrics["drifted_columns"], "the score is not a feature"
 
 

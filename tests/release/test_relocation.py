@@ -14,7 +14,12 @@ from demo_pipeline import read, registry
 
 from churn.release.relocation import COLUMNS, relocate_store
 
-LOAD = "from churn.release.registry import *\nwith open_registry(): load_version('1')"
+LOAD = """
+from churn.release.loading import load_version
+from churn.release.registry import open_registry
+with open_registry():
+    load_version("1")
+"""
 
 
 def locations(repository: Path) -> set[str]:

@@ -64,3 +64,11 @@ def test_no_rows_give_no_scores(scorer, rows):
 def test_a_missing_column_is_reported(scorer, rows):
     with pytest.raises(UserError, match="needs the feature age, which the table lacks"):
         scorer.score(rows.drop_columns(["age"]))
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", bytes(range(256))])
+def test_a_damaged_file_is_named(tmp_path, content):
+    file = tmp_path / "scorer.onnx"
+    file.write_bytes(content)
+    with pytest.raises(UserError, match=r"scorer\.onnx is damaged .* make run makes it again"):
+        load_scorer(file)

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 
 from churn.base.reading import read_table
 from churn.release.pseudonyms import pseudonymise
+from churn.scoring.scorer import load_scorer
 
 CANDIDATE = Path("models/candidate")
 TRAINING = Path("data/training")
@@ -35,8 +36,7 @@ def save_scorer(scorer: Path, rows: pa.Table, target: Path) -> None:
     from mlflow.models.signature import ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    session = onnxruntime.InferenceSession(scorer, providers=["CPUExecutionProvider"])
-    features = [feature.name for feature in session.get_inputs()]
+    features = load_scorer(scorer).features
     mlflow.pyfunc.save_model(
         target,
         python_model=Path(__file__).with_name("mlflow_model.py"),

@@ -8,6 +8,8 @@ import pandas as pd
 import pyarrow as pa
 
 from churn.base.command import UserError
+from churn.base.failures import first_line
+from churn.base.reading import AGAIN
 
 
 class Scorer:
@@ -47,17 +49,29 @@ class Scorer:
 
 
 def load_scorer(model: Path | bytes) -> Scorer:
-    """Load scorer.onnx, given as a file or its bytes."""
-    return Scorer(open_session(model))
+    """Load scorer.onnx, given as a file or its bytes.
+
+    Raises
+    ------
+    UserError
+        When the file is damaged.
+    """
+    if isinstance(model, bytes):
+        return Scorer(open_session(model))
+    content = model.read_bytes()
+    try:
+        return Scorer(open_session(content))
+    except Exception as error:
+        # ONNX Runtime has ten kinds of errors, without a common class.
+        raise UserError(f"{model} is damaged ({first_line(error)}). {AGAIN}") from None
 
 
-def open_session(model: Path | bytes) -> onnxruntime.InferenceSession:
-    """Open an ONNX model, given as a file or its bytes, on one thread."""
+def open_session(model: bytes) -> onnxruntime.InferenceSession:
+    """Open an ONNX model on one thread."""
     options = onnxruntime.SessionOptions()
     # One thread, so that the split of rows over threads cannot change results, and a stage uses only its own cores.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    content = model if isinstance(model, bytes) else str(model)
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def feature_tensors(frame: pd.DataFrame | pa.Table, features: list[str]) -> dict[str, np.ndarray]:
