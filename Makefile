@@ -99,8 +99,8 @@ ingest: install ## SOURCE=folder with five CSV files [DROP=2026-03-29]: check th
 	@python scripts ingest $(if $(DROP),--drop="$$DROP") -- "$$SOURCE"
 
 erase: install ## USER=123 WHY="request 42 of 3 May": erase a user from every place, with a proof by search
-	@test "$(USER_FROM)" = "command line" || { echo 'ERROR: the user is missing: make erase USER=123 WHY="..."' >&2; exit 1; }
-	@python scripts erase --user="$$USER" --why="$$WHY"
+	@test "$(USER_FROM)" = "command line" || test -n "$${CHURN_ERASE_USER:-}" || { echo 'ERROR: the user is missing: make erase USER=123 WHY="..."' >&2; exit 1; }
+	@$(if $(filter command line,$(USER_FROM)),CHURN_ERASE_USER="$$USER") python scripts erase --why="$$WHY"
 
 retention: install ## remove rejected rows, scores, deliveries and logs past their days in params.yaml
 	@python scripts retention

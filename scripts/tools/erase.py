@@ -20,18 +20,23 @@ from churn.privacy.ready import list_unsearched
 from churn.privacy.subject import read_subject
 from churn.release.ledger import require_reason
 
+VARIABLE = "CHURN_ERASE_USER"
+
 
 def main() -> None:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--user", required=True, help="the id of the user")
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], epilog=f"The id of the user is read from the variable {VARIABLE}."
+    )
     parser.add_argument("--why", required=True, help="why the user is erased, without the id")
     args = parser.parse_args()
     mapping = read_mapping(MAPPING)
-    subject = read_subject(args.user, mapping)
+    # Not an option: every user of this machine can read the command lines of others.
+    user = os.environ.pop(VARIABLE, "")
+    subject = read_subject(user, mapping)
     why = require_reason(args.why, "make erase USER=123", "request 42 of 3 May")
     # `make erase USER=123` also sets the variable from which Python takes the name of who runs this.
-    if os.environ.get("USER", "").strip() == args.user.strip():
+    if os.environ.get("USER", "").strip() == user.strip():
         os.environ.pop("USER")
     counts = erase_user(subject, mapping, why, Path())
     print(f"Not searched: {'; '.join(list_unsearched())}.")

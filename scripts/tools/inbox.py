@@ -19,6 +19,7 @@ from churn.base.command import UserError, run_command
 from churn.base.git import read_git, run_git
 from churn.base.printable import printable
 from churn.data.mapping import MAPPING
+from churn.deliveries.arrivals import STABLE
 from churn.deliveries.inbox import ingest_inbox
 from churn.deliveries.inbox_layout import DEFAULT, IN_INBOX, REASON, REJECTED, inbox_folder
 from churn.deliveries.rules import read_rules
@@ -46,7 +47,7 @@ def main() -> None:
     parser.add_argument(
         "--stable-minutes",
         type=float,
-        default=10,
+        default=STABLE.total_seconds() / 60,
         help="minutes without a change after which a delivery without _READY is complete (10)",
     )
     parser.add_argument("--commit", action="store_true", help="commit each drop's pointer and the list to git")

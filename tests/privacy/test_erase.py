@@ -78,7 +78,7 @@ def test_nothing_holds_the_user_and_the_pipeline_goes_on(planted, user):
     scores = ask(f"FROM read_parquet('data/scores/{NEW}/scores.parquet')", planted)
     assert {"users.csv", "logs/schedule.log", f"data/raw/.edited-{NEW}/PAYMENTS.csv"} <= {*find_user(planted, user)}
 
-    said = tool("erase", "--user", user, "--why", "request 42", cwd=planted).stdout
+    said = tool("erase", "--why", "request 42", cwd=planted, CHURN_ERASE_USER=user).stdout
     assert "the same search finds nothing now" in said and user not in said
     assert find_user(planted, user) == []
 
@@ -99,7 +99,7 @@ def test_nothing_holds_the_user_and_the_pipeline_goes_on(planted, user):
     # The model of the version in Production can still be loaded, and its run says what happened.
     assert any("users_erased" in one.data.tags for one in registry(planted).search_runs(["1"]))
 
-    assert "Nothing holds this user" in tool("erase", "--user", user, "--why", "again", cwd=planted).stdout
+    assert "Nothing holds this user" in tool("erase", "--why", "again", cwd=planted, CHURN_ERASE_USER=user).stdout
     run("snakemake", "--cores", "1", "--dry-run", cwd=planted)
     why = run(sys.executable, "-m", "workflow.freshness", "why", cwd=planted).stdout
     assert f"data/raw/{NEW}/PAYMENTS.csv: " in why and f"build_features@{OLD}" in why
@@ -124,7 +124,8 @@ def killed(self, path, is_text=False):
     if len(calls) == at:
         os.kill(os.getpid(), signal.SIGKILL)
 Search.remove = killed
-sys.argv = ["erase", "--user", "{user}", "--why", "killed"]
+os.environ["CHURN_ERASE_USER"] = "{user}"
+sys.argv = ["erase", "--why", "killed"]
 import runpy
 runpy.run_path("scripts/tools/erase.py", run_name="__main__")
 """
@@ -133,24 +134,24 @@ runpy.run_path("scripts/tools/erase.py", run_name="__main__")
         process = subprocess.run([sys.executable, "-c", script, str(at)], cwd=planted, env=ENVIRONMENT, check=False)
         assert process.returncode == -signal.SIGKILL
         assert find_user(planted, user)
-    tool("erase", "--user", user, "--why", "killed twice", cwd=planted)
+    tool("erase", "--why", "killed twice", cwd=planted, CHURN_ERASE_USER=user)
     assert find_user(planted, user) == []
     assert "up to date" in run("dvc", "status", f"data/raw/{NEW}.dvc", f"data/raw/{OLD}.dvc", cwd=planted).stdout
 
 
 def test_what_cannot_be_erased_is_said_before_anything_changes(demo_copy, user):
     def fails(*command):
-        return tool("erase", *command, cwd=demo_copy, fails=True).stderr
+        return tool("erase", *command, cwd=demo_copy, fails=True, CHURN_ERASE_USER=user).stderr
 
     before = {path: path.read_bytes() for path in demo_copy.glob("data/raw/*/*.csv")}
-    assert "WHY has the id" in fails("--user", user, "--why", f"{user} asked")
-    assert "A reason is required" in fails("--user", user, "--why", " ")
+    assert "WHY has the id" in fails("--why", f"{user} asked")
+    assert "A reason is required" in fails("--why", " ")
     (demo_copy / ".stack/minio").mkdir(parents=True)
-    assert "make up" in fails("--user", user, "--why", "request 42")
+    assert "make up" in fails("--why", "request 42")
     (demo_copy / ".stack/minio").rmdir()
     assert before == {path: path.read_bytes() for path in before}
     shutil.rmtree(demo_copy / "data/raw" / OLD)
-    assert f"{OLD}. Get them first: make pull" in fails("--user", user, "--why", "request 42")
+    assert f"{OLD}. Get them first: make pull" in fails("--why", "request 42")
 
 
 def test_traces_of_a_stack_that_does_not_answer_stop_an_erasure(tmp_path, monkeypatch):

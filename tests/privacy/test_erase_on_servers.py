@@ -93,10 +93,10 @@ def test_no_version_of_an_object_holds_the_user_and_a_clone_gets_the_new_drops(d
         before = holders(s3, user, tmp_path / "before")
         assert {path.split("/")[0] for path in before} == {*BUCKETS}
 
-        said = tool("scripts", "erase", "--user", user, "--why", "request 42").stdout
+        said = tool("scripts", "erase", "--why", "request 42", CHURN_ERASE_USER=user).stdout
         assert f"bucket {DVC_BUCKET}" in said and f"bucket {ARTIFACT_BUCKET}" in said
         assert holders(s3, user, tmp_path / "after") == [] == find_user(demo_copy, user)
-        assert "Nothing holds this user" in tool("scripts", "erase", "--user", user, "--why", "again").stdout
+        assert "Nothing holds this user" in tool("scripts", "erase", "--why", "again", CHURN_ERASE_USER=user).stdout
 
         # Before anything is pushed again, the remote has the raw drops that git is about to name.
         run("git", "commit", "--quiet", "--all", "--message", "Erased", cwd=demo_copy)

@@ -10,6 +10,7 @@ from churn.data.mapping import Mapping
 from churn.deliveries.receive import Limits
 from churn.privacy import search as search_module
 from churn.privacy import workspace
+from churn.privacy.objects import remove_lists
 from churn.privacy.search import Search, UnsearchableError
 from churn.privacy.subject import Subject
 
@@ -54,3 +55,18 @@ def test_only_regular_files_of_the_inbox_are_searched(search, tmp_path, monkeypa
     monkeypatch.setattr(os, "scandir", lambda path: fail() if str(path).endswith("week 1") else real(path))
     with pytest.raises(UserError, match="week 1 cannot be searched"):
         workspace.search_folder(search, root)
+
+
+def test_a_damaged_list_of_files_goes_and_is_no_traceback(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / ".dvc/cache/files/md5/ab"
+    folder.mkdir(parents=True)
+    contents = {"1.dir": b'[{"md5": "x', "2.dir": b"\xff\xfe", "3.dir": b'[{"md5": "gone", "relpath": "a"}]'}
+    contents |= {"4.dir": b'[{"md5": "kept", "relpath": "a"}]'}
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    run = tmp_path / ".dvc/cache/runs/a"
+    run.parent.mkdir()
+    run.write_bytes(b"\xff outs: gone")
+    remove_lists(tmp_path, {"gone"})
+    assert [path.name for path in folder.iterdir()] == ["4.dir"] and not run.exists()

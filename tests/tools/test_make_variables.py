@@ -19,7 +19,7 @@ HOSTILE = (
     "a\n\ttouch planted",
 )
 # Writes what it was called with.
-RECORDER = '#!/bin/sh\nprintf "%s\\0" "$@" >> called\n'
+RECORDER = '#!/bin/sh\nprintf "%s\\0" "$@" "${CHURN_ERASE_USER:-}" >> called\n'
 
 
 def recipes() -> dict[str, str]:

@@ -12,6 +12,8 @@ from churn.deliveries.regular_files import special_kind
 
 # Times further ahead than this were set by the sender, or by a clock that was wrong.
 MAX_AHEAD = timedelta(days=1)
+# A delivery without _READY is complete when nothing in it has changed for this long.
+STABLE = timedelta(minutes=10)
 
 
 def find_complete(inbox: Path, stable: timedelta, now: datetime, patterns: dict[str, str]) -> list[Path]:

@@ -78,12 +78,14 @@ def folder_md5(md5s: dict[str, str]) -> str:
 
 
 def tracked_md5s(folder: Path) -> dict[str, str]:
-    """Return the MD5 of each file that DVC tracks in a drop's folder; {} if its cache lacks the list of them."""
+    """Return the MD5 of each file that DVC tracks in a drop's folder; {} without a readable list in its cache."""
     md5 = tracked_md5(folder) or ""
     # Where DVC keeps it by default.
     path = folder.absolute().parents[2] / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
-    entries = json.loads(path.read_text()) if path.is_file() else []
-    return {entry["relpath"]: entry["md5"] for entry in entries}
+    try:
+        return {entry["relpath"]: entry["md5"] for entry in json.loads(path.read_bytes())}
+    except (OSError, ValueError, TypeError, LookupError):
+        return {}
 
 
 def track_folders(folders: list[Path]) -> None:

@@ -6,16 +6,19 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from churn.base.command import UserError
 from churn.base.drops import read_list
 from churn.base.files import scratch_folder
+from churn.base.printable import printable
 from churn.data.mapping import Mapping
+from churn.deliveries.arrivals import STABLE, explain_wait
 from churn.deliveries.folders import RAW
 from churn.deliveries.inbox import open_lock
-from churn.deliveries.inbox_layout import inbox_folder
+from churn.deliveries.inbox_layout import DONE, REJECTED, inbox_folder
 from churn.deliveries.run_lock import no_run
 from churn.privacy.artifacts import (
     Artifact,
@@ -99,6 +102,7 @@ def erase_user(subject: Subject, mapping: Mapping, why: str, root: Path) -> Coun
         client = stack.enter_context(open_registry())
         search = Search(subject, mapping, scratch)
         found = search_everything(search, root, s3, client)
+        check_arriving(found.files, inbox_folder(), mapping)
         counts = found.count()
         if counts:
             write_entry(client, why, counts.total())
@@ -152,6 +156,18 @@ def erase_rest(search: Search, root: Path, found: Everything, s3: Any, client: "
         if found.versions.get(ARTIFACT_BUCKET):
             listed = list_versions(s3, ARTIFACT_BUCKET, artifact_prefix(client))
             delete_versions(s3, ARTIFACT_BUCKET, [one for one in listed if one["Key"].endswith(EXAMPLES)])
+
+
+def check_arriving(files: list[Found], inbox: Path, mapping: Mapping) -> None:
+    """Raise `UserError` if a delivery with the user is still arriving: its sender would write over the new files."""
+    top, now = inbox.absolute(), datetime.now().astimezone()
+    inside = [one.path.absolute().relative_to(top) for one in files if one.path.absolute().is_relative_to(top)]
+    for name in sorted({path.parts[0] for path in inside} - {DONE, REJECTED}):
+        if wait := explain_wait(inbox / name, STABLE, now, mapping.names):
+            raise UserError(
+                f"{printable(name)} in the inbox holds the user and is still arriving: {wait}. Wait until it is "
+                "complete, or have its sender remove it; then erase. Nothing was changed."
+            )
 
 
 def write_entry(client: "MlflowClient", why: str, places: int) -> None:

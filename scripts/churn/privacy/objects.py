@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from churn.base.command import UserError
 from churn.deliveries.folders import tracked_md5, tracked_md5s
 from churn.privacy.search import Search, UnsearchableError
-from churn.stack.remote_contents import OBJECTS, digest_of, key_of
+from churn.stack.remote_contents import OBJECTS, digest_of, is_whole, key_of
 from churn.stack.remote_objects import CACHE, RUNS
 from churn.stack.settings import DVC_BUCKET, read_settings
 
@@ -26,13 +26,23 @@ def remove_lists(root: Path, removed: set[str]) -> None:
     md5s = removed | {
         f"{path.parent.name}{path.name}"
         for path in (root / CACHE / OBJECTS).glob("*/*.dir")
-        if any(entry["md5"] in removed for entry in json.loads(path.read_text()))
+        if leads_to(path.read_bytes(), removed)
     }
     for md5 in md5s - removed:
         (root / CACHE / key_of(md5)).unlink(missing_ok=True)
     for path in (root / CACHE / RUNS).rglob("*"):
-        if path.is_file() and any(md5 in path.read_text() for md5 in md5s):
-            path.unlink()
+        if path.is_file():
+            content = path.read_bytes()
+            if any(md5.encode() in content for md5 in md5s):
+                path.unlink()
+
+
+def leads_to(content: bytes, removed: set[str]) -> bool:
+    """Return whether the list of a folder's files names a removed object; one that is damaged may name any."""
+    try:
+        return any(entry["md5"] in removed for entry in json.loads(content))
+    except (ValueError, TypeError, LookupError):
+        return True
 
 
 def login() -> Mapping[str, str]:
@@ -49,7 +59,7 @@ def send_drops(s3: Any, folders: Iterable[Path]) -> None:
     for folder in folders:
         files = [*tracked_md5s(folder).values(), *filter(None, [tracked_md5(folder)])]
         for key in map(key_of, files):
-            if key not in held and (CACHE / key).exists():
+            if key not in held and (CACHE / key).exists() and is_whole(CACHE / key, key):
                 s3.upload_file(str(CACHE / key), DVC_BUCKET, key)
 
 
@@ -134,9 +144,11 @@ def list_of_removed(s3: Any, removed: set[str]) -> list[dict[str, Any]]:
     for version in list_versions(s3, DVC_BUCKET, OBJECTS):
         if "Size" not in version or not version["Key"].endswith(".dir"):
             continue
-        cached = CACHE / version["Key"]
-        which = {"Bucket": DVC_BUCKET, "Key": version["Key"], "VersionId": version["VersionId"]}
-        text = cached.read_bytes() if cached.exists() else s3.get_object(**which)["Body"].read()
-        if any(entry["md5"] in removed for entry in json.loads(text)):
+        cached, key = CACHE / version["Key"], version["Key"]
+        which = {"Bucket": DVC_BUCKET, "Key": key, "VersionId": version["VersionId"]}
+        # The cache has the same only if neither is damaged.
+        is_same = version["ETag"].strip('"') == digest_of(key) and cached.exists() and is_whole(cached, key)
+        content = cached.read_bytes() if is_same else s3.get_object(**which)["Body"].read()
+        if leads_to(content, removed):
             found.append(version)
     return found
