@@ -107,7 +107,7 @@ def test_a_damaged_receipt_or_plan_is_made_again_and_a_damaged_params_yaml_is_na
     assert "promote_model" in said.stdout + said.stderr
     (demo_copy / "params.yaml").write_bytes(b"\xff\xfe")
     said = run("snakemake", "--dry-run", "--cores", "1", cwd=demo_copy, fails=True)
-    assert "params.yaml is not UTF-8 text" in said.stderr
+    assert "params.yaml is not UTF-8 text" in said.stdout + said.stderr
     Path(state / "plan.json").write_text("{")
     said = run(sys.executable, "-m", "workflow.freshness", "why", cwd=demo_copy, fails=True)
     assert "plan.json is damaged" in said.stderr

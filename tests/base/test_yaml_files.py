@@ -29,7 +29,7 @@ LAUGHS = "nulls:\n- &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("decimal: 2026-02-30", "day is out of range"),
         ("!!python/object/apply:os.system ['touch pwned']", "not valid YAML: could not determine a constructor"),
         ("decimal: '\x1b[31m'", "not valid YAML"),
-        (b"decimal: '\xe9'", "Save it in UTF-8"),
+        (b"decimal: '\xe9'", "is not UTF-8 text: byte 11 is wrong. Save it as UTF-8"),
         ("#" * (MAX_BYTES + 1), "larger than 1 MB"),
         ("x" * 9000, "mapping.yaml: the file: 'xxx"),
     ],

@@ -12,7 +12,7 @@ import pytest
 from conftest import run
 from demo_pipeline import read, registry
 
-from churn.release.relocation import COLUMNS, relocate_store
+from churn.release.relocation import COLUMNS, StoreError, check_store, relocate_store
 
 LOAD = """
 from churn.release.loading import load_version
@@ -94,3 +94,15 @@ def test_a_file_that_is_no_store_is_left_alone(tmp_path, content):
     relocate_store(tmp_path / "mlflow.db")
     relocate_store(tmp_path / "none.db")
     assert (tmp_path / "mlflow.db").read_bytes() == content and not (tmp_path / "none.db").exists()
+
+
+def test_a_store_that_cannot_be_read_is_named_and_a_new_one_is_not(tmp_path):
+    store = tmp_path / "mlflow.db"
+    for make in (store.mkdir, lambda: store.symlink_to(store), lambda: store.write_bytes(b"not a database" * 100)):
+        make()
+        with pytest.raises(StoreError, match=r"^mlflow\.db cannot be read: .* restore it from a backup\.$"):
+            check_store(store)
+        store.rmdir() if store.is_dir() else store.unlink()
+    check_store(store)
+    store.touch()
+    check_store(store)

@@ -30,7 +30,8 @@ COMMANDS = {
         *("metrics/build_training_set.json", "metrics/detect_drift.json", "metrics/train_model.json"),
         *("models/candidate/scorer.onnx", "plots/train_model/grid.json", "reports/model_card.md", "mlflow.db"),
     ],
-    f"scripts/evaluate_candidate.py --receipt {RECEIPTS}/register_candidate.json --evaluation "
+    f"scripts/evaluate_candidate.py --candidate {RECEIPTS}/register_candidate.json --holdout "
+    f"data/training/holdout.parquet --training-set metrics/build_training_set.json --evaluation "
     f"{RECEIPTS}/evaluation.json": [
         *(f"{RECEIPTS}/register_candidate.json", "data/training/holdout.parquet", "models/candidate/scorer.onnx"),
     ],

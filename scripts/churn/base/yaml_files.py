@@ -61,7 +61,7 @@ def read_bounded(path: Path) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not valid YAML: {error}. Save it in UTF-8.") from None
+        raise UserError(f"{path} is not UTF-8 text: byte {error.start + 1} is wrong. Save it as UTF-8.") from None
 
 
 def shorten(text: str) -> str:

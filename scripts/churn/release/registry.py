@@ -16,7 +16,7 @@ from churn.base.addresses import hide_logins
 from churn.base.command import UserError
 from churn.release.causes import explain_cause
 from churn.release.names import model_name
-from churn.release.relocation import relocate_store
+from churn.release.relocation import StoreError, check_store, relocate_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -66,10 +66,11 @@ def open_registry() -> Iterator["MlflowClient"]:
     mlflow.set_tracking_uri(tracking_uri())
     try:
         if database := sqlite_file(tracking_uri()):
+            check_store(database)
             relocate_store(database)
         _check_address(tracking_uri())
         yield mlflow.MlflowClient()
-    except (MlflowException, RequestException, AddressError) as error:
+    except (MlflowException, RequestException, AddressError, StoreError) as error:
         raise UserError(
             f"MLflow at {hide_logins(tracking_uri())}: {explain_cause(error)} Check MLFLOW_TRACKING_URI, "
             "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, and that the server and its artifact store answer, "

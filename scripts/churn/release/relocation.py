@@ -5,6 +5,7 @@ load its models from the original's folder, and write there.
 """
 
 import logging
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -28,6 +29,26 @@ TIMEOUT_SECONDS = 30
 def artifact_folder(database: Path) -> Path:
     """Return the folder in which an embedded store keeps its artifacts; one, however links lead to the store."""
     return database.resolve().parent / ARTIFACTS
+
+
+class StoreError(Exception):
+    """An embedded store cannot be read."""
+
+
+def check_store(database: Path) -> None:
+    """Raise `StoreError` when a store cannot be opened or read; MLflow itself would try again for two minutes.
+
+    One that another process has locked is left to MLflow, which waits for it.
+    """
+    if not os.path.lexists(database):
+        return
+    try:
+        with closing(sqlite3.connect(database, timeout=TIMEOUT_SECONDS)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error as error:
+        if "locked" not in str(error):
+            fix = "Correct its permissions, or restore it from a backup"
+            raise StoreError(f"{database.name} cannot be read: {error}. {fix}.") from error
 
 
 def relocate_store(database: Path) -> None:
