@@ -22,8 +22,9 @@ from churn.alerts.channels import VARIABLE
 from churn.alerts.failure import first_error, send_failure
 from churn.base.command import UserError, run_command
 from churn.deliveries.inbox_layout import inbox_folder, read_rejected
+from churn.privacy.places import BEGIN, SCHEDULE
 
-LOG, LOCK = Path("logs/schedule.log"), Path(".snakemake/schedule.lock")
+LOCK = Path(".snakemake/schedule.lock")
 INGEST = ("scripts", "inbox", "--commit")
 RUN = ("-m", "snakemake", "--cores", "all")
 SUMMARIZE = ("scripts", "summary")
@@ -55,7 +56,7 @@ def run_scheduled(log: Path, lock: Path) -> None:
         except BlockingIOError:
             print("Another scheduled run is already running here; nothing to do.")
             return
-        file.write(f"\n==== {datetime.now().astimezone().isoformat(' ', 'seconds')}\n")
+        file.write(f"\n{BEGIN}{datetime.now().astimezone().isoformat(' ', 'seconds')}\n")
         failures, before = [], read_rejected(inbox_folder())
         code, output = run_and_log(INGEST, file)
         new = [one for one in read_rejected(inbox_folder()).items() if one[0] not in before]
@@ -92,7 +93,7 @@ def run_and_log(arguments: tuple[str, ...], log: TextIO) -> tuple[int, str]:
 def main() -> None:
     """Read the command line."""
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
-    run_scheduled(LOG, LOCK)
+    run_scheduled(SCHEDULE, LOCK)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ def test_there_is_one_for_each_occasion():
         "tests": "push",
         "experiment_report": "pull_request",
         "weekly_run": {"schedule": [{"cron": "0 6 * * 1"}], "workflow_dispatch": None},
+        "audit": {"schedule": [{"cron": "0 5 * * 1"}], "workflow_dispatch": None},
     }
     assert commands(ROOT / ".github/workflows/tests.yml") == [".ci/run"]
 

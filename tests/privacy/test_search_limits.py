@@ -70,3 +70,16 @@ def test_a_damaged_list_of_files_goes_and_is_no_traceback(tmp_path, monkeypatch)
     run.write_bytes(b"\xff outs: gone")
     remove_lists(tmp_path, {"gone"})
     assert [path.name for path in folder.iterdir()] == ["4.dir"] and not run.exists()
+
+
+def test_a_log_is_cut_in_place_and_its_headings_stay(search, tmp_path):
+    log = tmp_path / "schedule.log"
+    headings = ["==== 2026-03-29 02:00:00+01:00\n", "==== 2026-04-01 02:00:00+02:00\n"]
+    search.subject = Subject("29")
+    log.write_text(f"{headings[0]}a row of 29\n==== 29\n{headings[1]}kept\n")
+    with log.open("a") as server:
+        assert search.finds(log, is_text=True)
+        search.remove(log, is_text=True)
+        assert not search.finds(log, is_text=True)
+        server.write("printed later\n")
+    assert log.read_text() == f"{''.join(headings)}kept\nprinted later\n"

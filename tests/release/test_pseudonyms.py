@@ -27,7 +27,7 @@ def test_the_dataset_has_pseudonyms_and_without_a_key_nothing_is_registered(demo
     (demo_copy / "metrics/train_model.json").write_text(json.dumps(trained))
     for wrong in {}, {VARIABLE: "short"}:
         said = run(*REGISTER, cwd=demo_copy, fails=True, **wrong).stderr
-        assert VARIABLE in said and "privacy.pseudonymise" in said and "Nothing was registered" in said
+        assert VARIABLE in said and "privacy.pseudonymise" in said and "Nothing was changed" in said
     assert not (demo_copy / "receipt.json").exists()
     run(*REGISTER, cwd=demo_copy, **{VARIABLE: KEY})
     client, made = registry(demo_copy), read(demo_copy, "receipt.json")

@@ -1,4 +1,4 @@
-"""Keep runs and deliveries apart: drops that a run did not plan for would fail it half-way."""
+"""Keep runs apart from what changes data: drops that a run did not plan for would fail it half-way."""
 
 import fcntl
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def no_run(root: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(
-                f"Snakemake is running in {root.resolve()}. A delivery would change its drops half-way: wait until it "
-                "is done, then run this command again. Nothing was changed."
+                f"Snakemake is running in {root.resolve()}, and this command would change files that it reads. Wait "
+                "until it is done, then run this command again. Nothing was changed."
             ) from None
         yield

@@ -3,9 +3,14 @@
 docs/guides/privacy.md has the same table for readers; a test compares them.
 """
 
+import re
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from pathlib import Path
 
+# To this file each scheduled run appends, after a line of this and the time, in which no number is an id.
+SCHEDULE, BEGIN = Path("logs/schedule.log"), "==== "
+HEADING = re.compile(rf"{BEGIN}\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d\s*".encode())
 # What an erasure does: write the file again without the user; remove the output, which a run makes again; remove.
 REWRITE, REBUILD, REMOVE = "rewritten", "removed; the next run makes it again", "removed"
 
@@ -50,7 +55,12 @@ PLACES = (
     Place("reasons of rejected deliveries", ("inbox/*/reason.txt*", "inbox/*/.reason.txt*"), REWRITE, is_text=True),
     Place("inbox", ("inbox/*",), REWRITE),
     Place("logs", ("logs/*.log", ".snakemake/log/*.log", ".snakemake/freshness/logs/*"), REWRITE, is_text=True),
-    Place("Spark's logs", (".stack/logs/spark*", ".stack/spark/*"), REWRITE, is_text=True),
+    Place(
+        "Spark's logs",
+        (".stack/logs/spark*", ".stack/spark/events/*", ".stack/spark/worker-*/stdout", ".stack/spark/worker-*/stderr"),
+        REWRITE,
+        is_text=True,
+    ),
     Place("pages", ("reports/pipeline_report.html",), REMOVE, is_opaque=True),
 )
 # Where the servers keep the same: all versions of each object are searched.

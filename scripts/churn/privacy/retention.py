@@ -13,14 +13,13 @@ from churn.base.command import UserError
 from churn.base.drops import parse_drop, read_list
 from churn.deliveries.inbox_layout import DONE, inbox_folder
 from churn.deliveries.run_lock import no_run
+from churn.privacy.places import BEGIN, SCHEDULE
 from churn.privacy.ready import has_remote
 from churn.stack.buckets import open_s3
 from churn.stack.remote_contents import OBJECTS, key_of, list_keys
 from churn.stack.remote_objects import CACHE
 
 REJECTS = ("payments_rejects.parquet", "user_base_rejects.parquet")
-# The file to which each scheduled run appends; its output begins with this and the time.
-SCHEDULE, BEGIN = Path("logs/schedule.log"), "==== "
 
 
 def apply_retention(params: dict[str, Any], now: datetime, root: Path) -> list[str]:
@@ -59,7 +58,7 @@ def remove_rejects(root: Path, before: datetime) -> int:
     """Remove the rejected rows of old drops, here and in DVC's cache; return how many tables.
 
     To Snakemake they are then data that is not here, as after `make prune`. If there is a remote, it must hold them:
-    a clone that pulls everything needs them.
+    a clone that pulls everything needs them. Without one, `dvc repro` makes them again from the raw drops.
     """
     old = [drop / name for drop in _old_drops(root, "data/clean", before) for name in REJECTS]
     if not (old := [path for path in old if path.exists()]):

@@ -24,6 +24,7 @@ from churn.data.records import REASONS
 from churn.deliveries.receive import LIMITS
 from churn.privacy.delivered import Layout, find_layouts, find_lines, names_users
 from churn.privacy.lines import drop_lines
+from churn.privacy.places import HEADING
 from churn.privacy.subject import USER_COLUMNS, Subject
 from churn.release.pseudonyms import COLUMN as PSEUDONYM
 from churn.release.pseudonyms import VARIABLE
@@ -119,6 +120,9 @@ class Search:
         """Write a file again without the user's rows, and in a text without the lines that name the user."""
         with path.open("rb") as file:
             mark = file.read(4)
+        if is_text and mark[:2] != GZIP:
+            self._cut(path)
+            return
         with write_whole(path) as new:
             if mark == PARQUET:
                 kept = pq.read_table(path, partitioning=None)
@@ -127,16 +131,25 @@ class Search:
             elif mark[:2] == GZIP:
                 self._repack(path, new, is_text)
             else:
-                self._drop(path, new, is_text)
+                self._drop(path, new)
             shutil.copymode(path, new)
 
-    def _drop(self, path: Path, new: Path, is_text: bool) -> None:
-        layouts = [] if is_text else self.learn(path)
-        if layouts:
+    def _drop(self, path: Path, new: Path) -> None:
+        if layouts := self.learn(path):
             lines = find_lines(path, layouts[0], self.subject, self.scratch)
             drop_lines(path, lines, new, layouts[0].dialect.encoding)
         else:
-            new.write_bytes(b"".join(line for line in _lines(path) if not self._names(line)))
+            new.write_bytes(self._without(path))
+
+    def _cut(self, path: Path) -> None:
+        """Write a text again in place: a server may append to the same file."""
+        kept = self._without(path)
+        with path.open("r+b") as file:
+            file.write(kept)
+            file.truncate()
+
+    def _without(self, path: Path) -> bytes:
+        return b"".join(line for line in _lines(path) if not self._names(line))
 
     def _repack(self, path: Path, new: Path, is_text: bool) -> None:
         def remove(inner: Path) -> bool:
@@ -236,7 +249,7 @@ class Search:
 
     def _names(self, line: bytes) -> bool:
         # Without the zero bytes, UTF-16 is searched too.
-        return self.subject.word.search(line.replace(b"\0", b"")) is not None
+        return not HEADING.fullmatch(line) and self.subject.word.search(line.replace(b"\0", b"")) is not None
 
 
 def _lines(path: Path) -> list[bytes]:

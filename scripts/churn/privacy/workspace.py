@@ -152,7 +152,7 @@ def _sign_scores(path: Path) -> None:
     content = json.loads(receipt.read_text())
     if str(path) in content.get("files", {}):
         content["files"][str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
-        write_json(content, receipt)
+        write_json(content, receipt, durable=True)
 
 
 def _remove(path: Path) -> None:

@@ -22,10 +22,10 @@ def read_key() -> bytes:
     key = os.environ.get(VARIABLE, "")
     if len(key) < MIN_LENGTH:
         raise UserError(
-            f"privacy.pseudonymise is true in params.yaml, but {VARIABLE} is {'too short' if key else 'not set'}: it "
-            f"needs {MIN_LENGTH} characters or more. make up writes one into .env; without the servers: echo "
-            f"\"{VARIABLE}=$(python -c 'import secrets; print(secrets.token_urlsafe(24))')\" >> .env. Nothing was "
-            "registered."
+            f"{VARIABLE}, the key of the pseudonyms of users (privacy.pseudonymise in params.yaml), is "
+            f"{'too short' if key else 'not set'}: it needs {MIN_LENGTH} characters or more. make up writes one into "
+            f".env; without the servers: echo \"{VARIABLE}=$(python -c 'import secrets; "
+            "print(secrets.token_urlsafe(24))')\" >> .env. Nothing was changed."
         )
     return key.encode()
 

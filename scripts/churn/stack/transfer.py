@@ -78,7 +78,8 @@ def push_verified() -> int:
     if lost:
         raise UserError(
             f"The remote lacks {len(lost)} of the {number} objects of the last commit: {describe(lost)}. They are not "
-            "in this clone's cache either, or damaged there: run make push in a clone that has them."
+            "in this clone's cache either, or damaged there: run make push in a clone that has them, or make those "
+            "of a stage again (dvc repro), and run make push again."
         )
     return number
 
