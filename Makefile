@@ -12,7 +12,7 @@ KEEP ?= 26
 WEEKS ?= 104
 PAYERS ?= 1350
 NUMBER ?= 200
-ROUNDS ?= 20
+KILLS ?= 100
 DROPS ?= 60
 # The columns that `make experiments` hides: all but the model's metrics and the parameters of the stages.
 HIDDEN_COLUMNS := ^(?!Experiment|State|roc_auc$$|pr_auc$$|log_loss$$|ece$$|drift_share$$|engine|(clean|build|train|explain|detect)_\w+\.)
@@ -20,7 +20,7 @@ AT ?= 06:00
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # What a user gives, as it was written: make would run a $(shell ...) in it, and a recipe that had it in its text any `...`.
 # So recipes have only the name, "$$DROP", and the shell finds the value in the environment.
-GIVEN := USERS ENGINE ROWS FAMILY BASE HEAD KEEP WEEKS PAYERS NUMBER ROUNDS DROPS CORES AT WHY NAME SOURCE DROP VERSION PART USER ADVISORIES
+GIVEN := USERS ENGINE ROWS FAMILY BASE HEAD KEEP WEEKS PAYERS NUMBER KILLS DROPS CORES AT WHY NAME SOURCE DROP VERSION PART USER ADVISORIES
 # The shell has a USER of its own, who is not the one to erase.
 USER_FROM := $(origin USER)
 FLAGS := ACCEPT COMMIT PUSH INSTALL REMOVE PINS
@@ -200,8 +200,8 @@ bench-promotions: install ## simulate years of weekly candidates: how often luck
 bench-hostile: install ## [NUMBER=200]: put hostile deliveries into an inbox, each beside a good one (half an hour)
 	@python benchmarks/hostile.py "$$NUMBER"
 
-bench-kills: install ## [ROUNDS=20]: kill the whole stack at random times of a run, and compare with an undisturbed one
-	@python benchmarks/kills.py "$$ROUNDS"
+bench-kills: install ## [KILLS=100]: kill the whole stack at random times of a run, and compare with an undisturbed one
+	@python benchmarks/kills.py "$$KILLS"
 
 bench-soak: install ## [DROPS=60]: deliver a drop after each run; do open files, memory and folders grow? (an hour)
 	@python benchmarks/soak.py "$$DROPS"
