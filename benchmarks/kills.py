@@ -6,9 +6,9 @@ Writes
     a row per kill to <folder>/kills.csv; Markdown tables to standard output
 
 In each round a new drop arrives, or a parameter changes. The twin runs undisturbed. In the clone, everything is killed
-with SIGKILL at a random time of its run (Snakemake, the steps, supervisor and all services); then `make up` and the same
-run again, which is killed too, five times in all. The last run is left alone, and must give what the twin has: dvc.lock,
-metrics, versions and promotions.
+with SIGKILL at a random time of its run: Snakemake, the steps, supervisor and all services. Then follow `make up` and
+the same run, which is killed too, five times in all. The last run is left alone, and must give what the twin has:
+dvc.lock, metrics, versions and promotions.
 """
 
 import argparse
