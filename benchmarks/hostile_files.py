@@ -18,7 +18,7 @@ FILES = ("PAYMENTS.csv", "ACTIVE_USER.csv", "DEMOGRAFICOS.csv", "DINERO_CUENTA.c
 MEGABYTE = 1 << 20
 NAMES = (
     "$(touch pwned)", "`touch pwned`", "; touch pwned", "| touch pwned", "a\nERROR: forged", "a\rb", "\x1b[2J\x1b[31m",
-    "a\x07b", "a\x7fb", "'", '"', "'; DROP TABLE payments; --", "<script>alert(1)</script>", "<img src=x onerror=a()>",
+    "a\x07b", "a\x7fb", "'", '"', "'; DROP TABLE payments; --", "<svg onload=alert(1)>", "<img src=x onerror=a()>",
     "-rf", "--help", "-", "...", "%s%n", "{0.__class__}", "*", "?[a-z]", "[", "~", "~root", " ", "  a  ", "x" * 255,
     "\N{RIGHT-TO-LEFT OVERRIDE}gpj.exe", "a\N{ZERO WIDTH SPACE}b", "\N{LINE SEPARATOR}", "é" * 127, "\udcff\udcfe",
     "=cmd|' /C calc'!A0", "@SUM(1)", "x.in-inbox", "reason.txt", "_READY", "con", "a\\b", "#", "2026-01-01", "[bold]",

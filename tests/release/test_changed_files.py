@@ -8,7 +8,7 @@ import pytest
 from conftest import run
 from demo_pipeline import read, registry
 
-from churn.release.model_files import EXAMPLES, FILES_TAG
+from churn.release.model_files import EXAMPLES, FILES_TAG, NOT_COMPARED
 
 EVALUATE = (
     *("python", "scripts/evaluate_candidate.py", "--candidate", "reports/release/register_candidate.json"),
@@ -64,7 +64,9 @@ def test_a_version_of_before_is_used_with_a_warning_and_its_code_does_not_run(de
     client = registry(demo_copy)
     (before,) = (demo_copy / "data/scores").rglob("scores.parquet")
     names = {path.relative_to(model).as_posix() for path in model.rglob("*") if path.is_file()}
-    assert names - set(json.loads(client.get_model_version("churn-model", "1").tags[FILES_TAG])) == set(EXAMPLES)
+    # A test that has loaded the model with MLflow leaves a third file there.
+    more = names - set(json.loads(client.get_model_version("churn-model", "1").tags[FILES_TAG]))
+    assert set(EXAMPLES) <= more <= set(NOT_COMPARED)
     client.delete_model_version_tag("churn-model", "1", FILES_TAG)
     for path in model.rglob("*.py"):
         path.write_text(path.read_text() + PLANTED)
