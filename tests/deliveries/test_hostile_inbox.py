@@ -75,12 +75,12 @@ def test_a_reason_is_not_written_through_a_link_that_comes_late(inbox, deliver):
     folder, target = deliver("a"), inbox.parent / "precious"
     target.write_text("keep")
     (folder / "reason.txt").symlink_to(target)
-    write_reason(folder, "it is broken")
+    write_reason(folder, "it is broken", inbox)
     assert target.read_text() == "keep" and (folder / "reason.txt").read_text() == "it is broken\n"
     assert (folder / "reason.txt-2").is_symlink()
     (inbox / "link").symlink_to(folder)
     with pytest.raises(UserError, match="is a link"):
-        write_reason(inbox / "link", "it is broken")
+        write_reason(inbox / "link", "it is broken", inbox)
     # Nor is one in rejected/ read into an alert.
     (inbox / "rejected/a").mkdir(parents=True)
     (inbox / "rejected/a/reason.txt").symlink_to(target)
