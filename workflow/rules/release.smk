@@ -38,6 +38,7 @@ rule register_candidate:
                 "scripts/register_candidate.py",
                 "scripts/churn/base",
                 "scripts/churn/release",
+                "scripts/churn/scoring/scorer.py",
             ],
             makes=["reports/release/register_candidate.json"],
             settings=REGISTRY,
