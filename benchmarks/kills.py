@@ -7,7 +7,7 @@ Writes
 
 In each round a new drop arrives, or a parameter changes. The twin runs undisturbed. In the clone, everything is killed
 with SIGKILL at a random time of its run: Snakemake, the steps, supervisor and all services. Then follow `make up` and
-the same run, which is killed too, five times in all. The last run is left alone, and must give what the twin has:
+the same run, which is killed too, until one is done before its kill comes. That one must give what the twin has:
 dvc.lock, metrics, versions and promotions.
 """
 
@@ -34,8 +34,7 @@ CHANGES = {
     "sample_users": (r"(?m)^  sample_users: \d+", "  sample_users: {:.0f}", 20000, 1),
 }
 WORK = ("sh", "-c", "python scripts inbox --commit && exec snakemake --cores 2")
-KILLS_IN_ROUND = 5
-# A kill comes in this share of the time that an undisturbed run takes: each run goes on where the last was killed.
+# A kill comes within this share of the time that an undisturbed run takes: each run goes on where the last was killed.
 SHARE = 0.6
 TRIES = 3
 AGAIN = 0.2  # the share of recoveries that are killed too
@@ -117,11 +116,16 @@ def _listed(trial: Trial) -> list:
 
 
 def kill_in_run(trial: Trial, after: float) -> tuple[str, int]:
-    """Run, kill everything after so many seconds, and return what was running and how many processes there were."""
+    """Run, kill everything after so many seconds, and return what was running and how many processes there were.
+
+    If the run is done before, nothing is killed, and "" is returned.
+    """
     work, began = trial.begin(*WORK), time.monotonic()
     while work.poll() is None and time.monotonic() - began < after:
         time.sleep(0.02)
-    phase = phase_of(trial) if work.poll() is None else "finished"
+    if work.poll() is not None:
+        return "", 0
+    phase = phase_of(trial)
     number = trial.kill_all()
     work.wait()
     return phase, number
@@ -166,49 +170,47 @@ def judge(trial: Trial, wanted: dict) -> list[str]:
     return faults
 
 
-def report(table: pd.DataFrame) -> None:
+def report(kills: pd.DataFrame, rounds: pd.DataFrame) -> None:
     """Print the kills by what was running, the rounds, and the faults."""
     print("\n| running | kills | `make up` after it: median, most s | faults |\n|---|---|---|---|")
-    for phase, own in [*table.groupby("phase"), ("all", table)]:
+    for phase, own in [*kills.groupby("phase"), ("all", kills)]:
         print(f"| {phase} | {len(own)} | {own.up.median():.0f}, {own.up.max():.0f} | {(own.faults != '').sum()} |")
-    rounds = table[table["last"]]
-    run, undisturbed = (
-        f"{rounds[name].median():.0f} s (at most {rounds[name].max():.0f})" for name in ("run", "undisturbed")
-    )
     print(
-        f"\n{len(rounds)} rounds, {(rounds.faults == '').sum()} with the results of an undisturbed run. The run after "
-        f"the last kill took {run}, the undisturbed one {undisturbed}. A kill ended {table.killed.median():.0f} "
-        "processes (median)."
+        f"\n{len(rounds)} rounds, {(rounds.faults == '').sum()} with the results of an undisturbed run, which took "
+        f"{rounds.undisturbed.median():.0f} s (median). A kill ended {kills.killed.median():.0f} processes (median)."
     )
-    for fault, number in Counter(table.faults[table.faults != ""]).items():
+    for fault, number in Counter(fault for fault in [*kills.faults, *rounds.faults] if fault).items():
         print(f"\n- {number} times: {fault}")
 
 
-def play_round(number: int, seed: int, kills: int, killed: Trial, twin: Trial) -> list[dict]:
-    """Kill so many times in the runs of one change; return a row for each."""
+def play_round(number: int, seed: int, killed: Trial, twin: Trial, kills: list[dict]) -> dict:
+    """Kill until a run of one change is done, and return how the round ended; a row for each kill is added to `kills`."""
     one = random.Random(f"{seed} {number}")
     what = change(number, one, [killed, twin])
     undisturbed = twin.run(*WORK)
-    rows: list[dict] = []
-    for kill in range(1, kills + 1):
+    wanted = state_of(twin)
+    while True:
         faults: list[str] = []
         phase, ended = kill_in_run(killed, one.uniform(0, SHARE * undisturbed))
-        row = {"round": number, "change": what, "phase": phase, "killed": ended, "undisturbed": undisturbed}
-        row |= {"up": start_again(killed, one, faults), "last": kill == kills, "run": 0.0}
-        if kill == kills:
-            row["run"] = insist(killed, WORK, faults)
-            faults += judge(killed, state_of(twin))
-        rows.append(row | {"faults": "; ".join(faults)})
-        print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
-    return rows
+        if not phase:
+            break
+        up = start_again(killed, one, faults)
+        kills.append({"round": number, "change": what, "phase": phase, "killed": ended, "up": up})
+        kills[-1]["faults"] = "; ".join(faults)
+        print(json.dumps(kills[-1]), file=sys.stderr, flush=True)
+    # What failed is tried again; what is done takes no time.
+    insist(killed, WORK, faults)
+    faults += judge(killed, wanted)
+    return {"round": number, "undisturbed": undisturbed, "faults": "; ".join(faults)}
 
 
-def campaign(folder: Path, kills: int, seed: int, users: int) -> None:
+def campaign(folder: Path, number: int, seed: int, users: int) -> None:
     """Kill so many times, and report."""
-    rounds = -(-kills // KILLS_IN_ROUND)
-    trials = [Trial(folder / name, users, FIRST_WEEKS + rounds) for name in ("killed", "twin")]
+    # More drops than there can be rounds.
+    trials = [Trial(folder / name, users, FIRST_WEEKS + number) for name in ("killed", "twin")]
     killed, twin = trials
-    rows: list[dict] = []
+    kills: list[dict] = []
+    rounds: list[dict] = []
     try:
         for trial in trials:
             trial.create()
@@ -217,17 +219,18 @@ def campaign(folder: Path, kills: int, seed: int, users: int) -> None:
         killed.start_stack()
         for trial in trials:
             trial.run(*WORK)
-        for number in range(1, rounds + 1):
-            rows += play_round(number, seed, min(KILLS_IN_ROUND, kills - len(rows)), killed, twin)
-            pd.DataFrame(rows).to_csv(folder / "kills.csv", index=False)
+        while len(kills) < number:
+            rounds.append(play_round(len(rounds) + 1, seed, killed, twin, kills))
+            print(json.dumps(rounds[-1]), file=sys.stderr, flush=True)
+            pd.DataFrame(kills).to_csv(folder / "kills.csv", index=False)
         killed.run(*TOOL, "down")
         time.sleep(2)
         left = [process.as_dict(["pid", "cmdline"]) for process in killed.processes()]
         print(f"\nProcesses left after make down: {left or 'none'}")
         print(f"\nFiles left in the temporary folder: {sum(1 for _ in killed.temporary.rglob('*'))}")
     finally:
-        if rows:
-            report(pd.DataFrame(rows))
+        if kills and rounds:
+            report(pd.DataFrame(kills), pd.DataFrame(rounds))
         for trial in trials:
             trial.kill_all()
 
