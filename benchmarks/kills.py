@@ -184,7 +184,7 @@ def report(kills: pd.DataFrame, rounds: pd.DataFrame) -> None:
 
 
 def play_round(number: int, seed: int, killed: Trial, twin: Trial, kills: list[dict]) -> dict:
-    """Kill until a run of one change is done, and return how the round ended; a row for each kill is added to `kills`."""
+    """Kill until a run of one change is done, and return how it ended; each kill is a row of `kills`."""
     one = random.Random(f"{seed} {number}")
     what = change(number, one, [killed, twin])
     undisturbed = twin.run(*WORK)
