@@ -35,7 +35,8 @@ CHANGES = {
 }
 WORK = ("sh", "-c", "python scripts inbox --commit && exec snakemake --cores 2")
 # A kill comes within this share of the time that an undisturbed run takes: each run goes on where the last was killed.
-SHARE = 0.6
+# With each kill of a round it is larger: a step that takes longer than that would never end.
+SHARE, MORE = 0.6, 0.1
 TRIES = 3
 AGAIN = 0.2  # the share of recoveries that are killed too
 # The registry as JSON, read as the commands read it.
@@ -188,12 +189,13 @@ def play_round(number: int, seed: int, killed: Trial, twin: Trial, kills: list[d
     one = random.Random(f"{seed} {number}")
     what = change(number, one, [killed, twin])
     undisturbed = twin.run(*WORK)
-    wanted = state_of(twin)
+    wanted, share = state_of(twin), SHARE
     while True:
         faults: list[str] = []
-        phase, ended = kill_in_run(killed, one.uniform(0, SHARE * undisturbed))
+        phase, ended = kill_in_run(killed, one.uniform(0, share * undisturbed))
         if not phase:
             break
+        share += MORE
         up = start_again(killed, one, faults)
         kills.append({"round": number, "change": what, "phase": phase, "killed": ended, "up": up})
         kills[-1]["faults"] = "; ".join(faults)
