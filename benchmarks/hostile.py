@@ -218,8 +218,8 @@ class Campaign:
                 faults.append("the good delivery is not ingested")
         reasons = list(self.place.inbox.glob("rejected/*/reason.txt"))
         # With settings that fit no delivery, the good one is rejected too.
-        most = 1 if result.kind.good_is_ingested else 2
-        if result.outcome in ("rejected", "left") and not 1 <= len(reasons) <= most:
+        right = 1 if result.kind.good_is_ingested else 2
+        if result.outcome in ("rejected", "left") and len(reasons) != right:
             faults.append(f"{len(reasons)} reasons")
         for path in reasons:
             # Examples of rows are in the other lines, which are not sent; a hard link's content is the sender's own.

@@ -119,13 +119,13 @@ def _listed(trial: Trial) -> list:
 def kill_in_run(trial: Trial, after: float) -> tuple[str, int]:
     """Run, kill everything after so many seconds, and return what was running and how many processes there were.
 
-    If the run is done before, nothing is killed, and "" is returned.
+    If the run is done before, nothing is killed, and "" and its exit code are returned.
     """
     work, began = trial.begin(*WORK), time.monotonic()
     while work.poll() is None and time.monotonic() - began < after:
         time.sleep(0.02)
     if work.poll() is not None:
-        return "", 0
+        return "", work.returncode
     phase = phase_of(trial)
     number = trial.kill_all()
     work.wait()
@@ -194,6 +194,7 @@ def play_round(number: int, seed: int, killed: Trial, twin: Trial, kills: list[d
         faults: list[str] = []
         phase, ended = kill_in_run(killed, one.uniform(0, share * undisturbed))
         if not phase:
+            faults += [f"a run that was not killed ended with {ended}"] if ended else []
             break
         share += MORE
         up = start_again(killed, one, faults)

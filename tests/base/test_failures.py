@@ -1,8 +1,6 @@
 """What the machine or a file causes ends in one message, not in a traceback."""
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,15 +8,10 @@ from pathlib import Path
 import pytest
 from broken_inputs import KINDS
 from conftest import ENVIRONMENT, ROOT, run
+from rights import without_rights
 
 from churn.base.failures import explain_failure
 
-# Root may read everything, unless it gives these two rights away.
-WITHOUT_RIGHTS = [
-    "setpriv",
-    "--bounding-set=-dac_override,-dac_read_search",
-    "--inh-caps=-dac_override,-dac_read_search",
-]
 RAISING = """
 import sys
 sys.path.insert(0, {scripts!r})
@@ -27,13 +20,6 @@ def main():
     {code}
 run_command(main)
 """
-
-
-def without_rights() -> list[str]:
-    command = [] if os.geteuid() else WITHOUT_RIGHTS
-    if command and (not shutil.which("setpriv") or subprocess.run([*command, "true"], check=False).returncode):
-        pytest.skip("root cannot give its rights away here")
-    return command
 
 
 def test_each_command_names_the_broken_file_that_it_reads(demo_copy):

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import pytest
 from conftest import ENVIRONMENT, ROOT, call_script
+from rights import without_rights
 from test_broken_deliveries import HEADER, SECRET, reason
 from test_ingest_drop import repository, source, write_payments  # noqa: F401
 from test_ingest_inbox import TEN_MINUTES, deliver, inbox, listed, look, names_in  # noqa: F401
@@ -146,18 +147,8 @@ def test_a_disk_that_fills_while_a_file_is_written_loses_nothing(inbox, deliver)
     assert look(inbox) == [] and listed(inbox) == ["2026-03-01", "2026-03-08"]
 
 
-# Root may read everything, unless it gives these two rights away.
-WITHOUT_RIGHTS = [
-    "setpriv",
-    "--bounding-set=-dac_override,-dac_read_search",
-    "--inh-caps=-dac_override,-dac_read_search",
-]
-
-
 def test_folders_and_files_without_permission(inbox, deliver):  # noqa: F811
-    command = [] if os.geteuid() else WITHOUT_RIGHTS
-    if command and (not shutil.which("setpriv") or subprocess.run([*command, "true"], check=False).returncode):
-        pytest.skip("root cannot give its rights away here")
+    command = without_rights()
     shutil.copy(ROOT / ".dvcignore", inbox.parent)
     for name in "folder", "file", "listed":
         deliver(name, "2026-03-01", ready=False)
