@@ -12,10 +12,10 @@ from conftest import ROOT, run
 from churn.base.command import UserError
 from churn.engines.spark.java import SUPPORTED_JAVA, find_java, java_version
 
-BREAK_CONNECTION = """
+IN_A_SESSION = """
 import logging
 
-from churn.engines.spark.cluster import hide_py4j
+from churn.base.command import run_command
 from churn.engines.spark.session import start_spark
 from py4j import clientserver
 from py4j.protocol import Py4JError
@@ -25,14 +25,21 @@ def break_off(text):
     raise ConnectionResetError("Connection reset by peer")
 
 
-with start_spark("local[1]") as spark:
-    {hide}
+def lose_an_answer(spark):
     original, clientserver.smart_decode = clientserver.smart_decode, break_off
     try:
         spark.sparkContext._jvm.java.lang.System.nanoTime()
     except Py4JError:
         logging.warning("the answer broke off")
     clientserver.smart_decode = original
+
+
+def main():
+    with start_spark("local[1]", {{"spark.driver.memory": "512m"}}) as spark:
+        {code}
+
+
+run_command(main)
 """
 
 
@@ -91,9 +98,25 @@ def test_the_shim_drops_one_argument_and_keeps_the_rest(tmp_path):
     assert answer.stdout.splitlines() == ["[-Da=b c]", "[]", "[x*]"]
 
 
-@pytest.mark.parametrize("hide", ["hide_py4j()", ""])
-def test_a_broken_connection_prints_a_traceback_unless_py4j_is_hidden(hide, tmp_path):
-    printed = run(
-        sys.executable, "-c", BREAK_CONNECTION.format(hide=hide), cwd=tmp_path, PYTHONPATH=str(ROOT / "scripts")
-    ).stderr
-    assert "the answer broke off" in printed and ("Traceback" in printed) is not bool(hide)
+def in_a_session(folder, code, fails=False):
+    """Run code in a Spark session on this machine, and return the lines that it printed."""
+    command = (sys.executable, "-c", IN_A_SESSION.format(code=code))
+    return run(*command, cwd=folder, fails=fails, PYTHONPATH=str(ROOT / "scripts")).stderr.splitlines()
+
+
+def test_a_connection_that_breaks_off_prints_no_traceback(tmp_path):
+    assert in_a_session(tmp_path, "lose_an_answer(spark)") == ["the answer broke off"]
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("spark.sparkContext._jvm.java.nio.ByteBuffer.allocate(2000000000)", "raise spark.driver_memory (now 512m)"),
+        ("spark.sparkContext._gateway.proc.kill(); spark.range(3).count()", "Spark's Java was killed (SIGKILL)"),
+        ("spark.sparkContext._gateway.proc.terminate(); spark.range(3).count()", "Spark's Java ended during the work"),
+        ("spark.sparkContext._jvm.System.exit(52); spark.range(3).count()", "raise spark.driver_memory (now 512m)"),
+    ],
+)
+def test_a_java_without_memory_or_killed_is_named_in_one_line(tmp_path, code, said):
+    (line,) = in_a_session(tmp_path, code, fails=True)
+    assert line.startswith("ERROR: Spark") and said in line

@@ -6,7 +6,6 @@ import socket
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from py4j.protocol import Py4JError, Py4JJavaError
@@ -69,7 +68,6 @@ class ClusterWatch:
                     if had_executor or not listens(self._master):
                         self.lost = f"no executor for {TIMEOUT_SECONDS:.0f} s."
                         # Not only the context: the code that uses it would create a new one, and wait for that.
-                        hide_py4j()
                         self._java.terminate()
                         return
                     if not warned:
@@ -78,13 +76,6 @@ class ClusterWatch:
                             hide_logins(self._master),
                         )
                         warned = True
-
-
-def hide_py4j() -> None:
-    """Silence Py4J, which would log a traceback for a connection that is closed on purpose."""
-    logging.getLogger("py4j").setLevel(logging.CRITICAL)
-    # When a response breaks off, Py4J logs to the root logger.
-    logging.getLogger().addFilter(lambda record: "py4j" not in Path(record.pathname).parts)
 
 
 def find_reason(error: Exception) -> str:

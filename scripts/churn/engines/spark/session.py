@@ -16,6 +16,7 @@ from pyspark.sql import SparkSession
 from churn.base.addresses import hide_logins
 from churn.base.command import UserError
 from churn.engines.spark.cluster import CLUSTER, ClusterWatch, check_master, find_reason, name_error
+from churn.engines.spark.driver import explain_driver, hide_py4j
 from churn.engines.spark.java import find_java
 from churn.engines.spark.login import bound_events, find_login
 
@@ -67,7 +68,8 @@ def start_spark(master: str, settings: dict[str, str] | None = None) -> Iterator
     Raises
     ------
     UserError
-        When there is no Java that Spark can use, Spark does not start, the master does not answer, or a cluster fails.
+        When there is no Java that Spark can use, Spark does not start, the master does not answer, a cluster fails, or
+        the driver's Java runs out of memory or ends.
     """
     master = os.environ.get("SPARK_MASTER") or master
     # Spark creates folders in it, and removes them when its JVM ends.
@@ -79,9 +81,9 @@ def start_spark(master: str, settings: dict[str, str] | None = None) -> Iterator
     # A plain path: Hadoop does not decode a URI with %20.
     if events := os.environ.get("SPARK_EVENT_LOG_DIR"):
         folders |= {"spark.eventLog.enabled": "true", "spark.eventLog.dir": str(Path(events).absolute())}
-    builder = (
-        SparkSession.builder.master(master).appName("churn").config(map={**SETTINGS, **folders, **(settings or {})})
-    )
+    chosen = SETTINGS | folders | (settings or {})
+    builder = SparkSession.builder.master(master).appName("churn").config(map=chosen)
+    hide_py4j()
     java = find_java()
     login = None
     if master.startswith(CLUSTER):
@@ -96,18 +98,10 @@ def start_spark(master: str, settings: dict[str, str] | None = None) -> Iterator
         try:
             yield session
         except (Py4JError, PySparkException, ConnectionError) as error:
-            if watch is None:
+            message = _explain(error, session, watch, master, chosen["spark.driver.memory"])
+            if not message:
                 raise
-            reason = watch.lost or find_reason(error)
-            fix = (
-                f"Set PYSPARK_PYTHON in .env to the path that Python {python_version()} has on the workers."
-                if OTHER_PYTHON in reason
-                else "Check that the master and its workers run (make up restarts them) and look at the workers' logs, "
-                "then run again."
-            )
-            raise UserError(
-                f"Spark at {hide_logins(master)} failed: {watch.lost or name_error(error, reason)} {fix}\n{reason}"
-            ) from error
+            raise UserError(message) from error
         finally:
             if watch is not None:
                 watch.end()
@@ -118,6 +112,24 @@ def start_spark(master: str, settings: dict[str, str] | None = None) -> Iterator
         if error.getCondition() != "JAVA_GATEWAY_EXITED":
             raise
         raise UserError(f"Spark did not start on {java}; see its output above. Set JAVA_HOME to a JDK 17.") from None
+
+
+def _explain(error: Exception, session: SparkSession, watch: ClusterWatch | None, master: str, memory: str) -> str:
+    """Return what went wrong in a session and how to fix it; "" for a fault of the code."""
+    lost = watch.lost if watch else ""
+    # A cluster that is lost ends Java on purpose.
+    if not lost and (said := explain_driver(error, session, memory)):
+        return said
+    if watch is None:
+        return ""
+    reason = lost or find_reason(error)
+    fix = (
+        f"Set PYSPARK_PYTHON in .env to the path that Python {python_version()} has on the workers."
+        if OTHER_PYTHON in reason
+        else "Check that the master and its workers run (make up restarts them) and look at the workers' logs, "
+        "then run again."
+    )
+    return f"Spark at {hide_logins(master)} failed: {lost or name_error(error, reason)} {fix}\n{reason}"
 
 
 def hadoop_path(path: Path) -> str:
