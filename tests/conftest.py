@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # Every command finds the tools that this Python has, and none of the developer's own settings, nor what a `make test`
 # tells each make below it (which would print the folders that it enters).
-OWN = ("MLFLOW_", "CHURN_", "DRIFT_", "DVC_", "AWS_", "MINIO_", "SPARK_", "MAKE", "MFLAGS")
+OWN = ("MLFLOW_", "CHURN_", "DRIFT_", "DVC_", "AWS_", "MINIO_", "SPARK_", "MAKE", "MFLAGS", "PYTHONDONTWRITEBYTECODE")
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith(OWN)},
     # Nor what the developer's .env says of a stack that is up.

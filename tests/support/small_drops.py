@@ -1,5 +1,8 @@
 """Drops of a few users, run through the data stages in this process: for what depends on dates, not on size."""
 
+import hashlib
+import shutil
+import tempfile
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -21,6 +24,8 @@ from clean_payments import clean_payments
 DAY = timedelta(days=1)
 PARAMS = read_params(ROOT / "params.yaml")
 MAPPING = Mapping()
+# What was cleaned before, by drop, kind of ids and content: cleaning depends on nothing else, and takes the longest.
+CLEANED: dict[tuple[date, bool, bytes], Path] = {}
 
 
 def make_payments(first: date, days: int, users: int = 40, seed: int = 0) -> pd.DataFrame:
@@ -71,18 +76,35 @@ class Deliveries:
         self.drops = sorted({*self.drops, drop})
 
     def run_stages(self, drop: date) -> None:
-        """Clean a drop and compute its features."""
-        raw, clean, counts = (self.folder / name / str(drop) for name in ("raw", "clean", "counts"))
+        """Clean a drop, unless an earlier one had the same files, and compute its features."""
+        raw, clean = self.folder / "raw" / str(drop), self.folder / "clean" / str(drop)
+        content = b"".join(path.read_bytes() for path in sorted(raw.iterdir()))
+        key = drop, self.has_text_ids, hashlib.sha256(content).digest()
+        coverage = Path("coverage", f"{drop}.json")
+        if key in CLEANED:
+            shutil.copytree(CLEANED[key] / "clean" / str(drop), clean, dirs_exist_ok=True)
+            (self.folder / "coverage").mkdir(exist_ok=True)
+            shutil.copy(CLEANED[key] / coverage, self.folder / coverage)
+        else:
+            self.clean(drop, raw, clean, self.folder / coverage)
+            # Kept apart, as a test may change its own.
+            CLEANED[key] = Path(tempfile.mkdtemp(dir=self.folder))
+            shutil.copytree(clean, CLEANED[key] / "clean" / str(drop))
+            (CLEANED[key] / "coverage").mkdir()
+            shutil.copy(self.folder / coverage, CLEANED[key] / coverage)
+        self.compute_features(drop)
+
+    def clean(self, drop: date, raw: Path, clean: Path, coverage: Path) -> None:
+        """Clean a drop."""
+        counts = self.folder / "counts" / str(drop)
         tables = clean / "payments_clean.parquet", clean / "payments_rejects.parquet"
-        coverage = self.folder / "coverage"
         settings = PARAMS["clean_payments"] | {"max_reject_share": 0.5}
-        clean_payments(self._engine, raw / "PAYMENTS.csv", drop, *tables, coverage / f"{drop}.json", settings, MAPPING)
+        clean_payments(self._engine, raw / "PAYMENTS.csv", drop, *tables, coverage, settings, MAPPING)
         tables = clean / "user_base.parquet", clean / "user_base_rejects.parquet"
         build_user_base(self._engine, raw, drop, *tables, counts / "users.json", PARAMS["build_user_base"], MAPPING)
         if self.has_text_ids:
             for name in ("payments_clean.parquet", "user_base.parquet"):
                 write_text_ids(clean / name, clean / name, "CUS_CUST_ID_BUY")
-        self.compute_features(drop)
 
     def compute_features(self, drop: date) -> None:
         """Compute the features of a cleaned drop."""

@@ -36,9 +36,7 @@ def explain_driver(error: Exception, session: SparkSession, memory: str) -> str:
     if code is None:
         return ""
     if code == -signal.SIGKILL:
-        return (
-            "Spark's Java was killed (SIGKILL): the machine may be out of memory. Stop other programs, then run again."
-        )
+        return "Spark's Java was killed (SIGKILL): the machine may lack memory. Stop other programs, then run again."
     how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
     return f"Spark's Java ended during the work ({how}). Run again."
 
