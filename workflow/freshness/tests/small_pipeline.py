@@ -32,7 +32,8 @@ stages:
     outs: [report]
 """
 # Every stage writes to a log outside that it ran. It writes its output beside the target, in two halves with a pause of
-# SLOW seconds between, and then moves it: a killed one leaves a scratch folder, which the next one removes.
+# SLOW seconds between, longer while a file `.hold` is beside the log, and then moves it: a killed one leaves a scratch
+# folder, which the next one removes.
 # Cleaning sorts and upper-cases, so that some changes are undone.
 CLEAN = """
 import sys
@@ -66,6 +67,8 @@ def write(output, text):
                 file.write(text[: len(text) // 2])
                 file.flush()
                 time.sleep(float(os.environ.get("SLOW", "0")))
+                while Path(f"{os.environ['RAN']}.hold").exists():
+                    time.sleep(0.02)
                 file.write(text[len(text) // 2 :])
             new.replace(output)
     except OSError as error:

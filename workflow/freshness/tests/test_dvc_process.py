@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+from pathlib import Path
 
 import psutil
 import pytest
@@ -132,11 +133,14 @@ def test_why_answers_during_a_run(repository):
     repository.log.write_text("")
     running = repository.start(*TOOLS["snakemake"], slow=2)
     wait_for_stage(repository, "joined.txt")
+    hold = Path(f"{repository.log}.hold")
+    hold.touch()
     # What `make why` does first: it is refused, and leaves what the running one has found.
     assert "runs in this folder already" in repository.command("snakemake", "--dry-run", fails=True)
     said = repository.command("python", "-m", "workflow.freshness", "why")
     assert said.startswith("Snakemake is running; 2 steps are not done:\njoin\n    reads what clean@a will make\n")
     assert "report\n    reads what join will make\n" in said
+    hold.unlink()
     assert running.communicate() and running.returncode == 0
     assert repository.command("python", "-m", "workflow.freshness", "why") == "Nothing is stale.\n"
 
