@@ -41,8 +41,7 @@ install install-test install-docs install-notebook:
 	@test ! -d .dvc || { test -e .dvc/cache && grep -qsF "$$PWD/.dvc/tmp/site" .dvc/config.local; } || \
 	  PYTHONPATH=scripts .venv/bin/python -m churn.stack.site_cache
 	@git config --get merge.drops.driver >/dev/null 2>&1 || ! git rev-parse --git-dir >/dev/null 2>&1 || \
-	  { .venv/bin/python -m workflow.freshness merge --install && git config merge.drops.driver \
-	    '"$(CURDIR)/.venv/bin/python" "$(CURDIR)/scripts" update_drops --merge %O %A %B'; }
+	  { .venv/bin/python -m workflow.freshness merge --install && .venv/bin/python scripts update_drops --install; }
 
 run: install ## generate demo drops if no drops exist, run whatever is stale, print the result
 	@python scripts demo --if-missing

@@ -223,7 +223,9 @@ def read_stages(path: Path) -> Blocks | None:
 
 def install_driver() -> int:
     """Have git use this driver in this clone, and write .gitattributes if it does not name it; return the exit code."""
-    settings = {DRIVER: f"{shlex.join(command('merge'))} %O %A %B %P", KEEP_OURS: "true"}
+    # Git replaces %O in the driver, also inside a path.
+    own = shlex.join(command("merge")).replace("%", "%%")
+    settings = {DRIVER: f"{own} %O %A %B %P", KEEP_OURS: "true"}
     for name, setting in settings.items():
         if code := subprocess.run(["git", "config", f"merge.{name}.driver", setting], check=False).returncode:
             return code
