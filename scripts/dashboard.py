@@ -13,6 +13,7 @@ from functools import partial
 
 import streamlit as st
 
+from churn.base.addresses import hide_logins
 from churn.base.command import UserError, load_environment
 from churn.dashboard.cards import set_style
 from churn.dashboard.login import is_logged_in
@@ -66,7 +67,7 @@ def draw(title: str) -> None:
     # A damaged file or a server of another release may raise anything; the page reports it and stays usable.
     except Exception as error:
         logging.getLogger("churn").exception("Error on the page %s", title)
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        reason = hide_logins(f"{type(error).__name__}: {error}".splitlines()[0])
         st.error(
             f"The rest of this page cannot be shown ({plain(reason)}). See the terminal of the dashboard for details."
         )

@@ -14,6 +14,7 @@ import os
 from pathlib import Path
 
 from churn.base.command import run_command
+from churn.base.printable import printable
 from churn.data.mapping import MAPPING, read_mapping
 from churn.privacy.erase import erase_user
 from churn.privacy.ready import list_unsearched
@@ -38,8 +39,11 @@ def main() -> None:
     # `make erase USER=123` also sets the variable from which Python takes the name of who runs this.
     if os.environ.get("USER", "").strip() == user.strip():
         os.environ.pop("USER")
-    counts = erase_user(subject, mapping, why, Path())
+    counts, doubts = erase_user(subject, mapping, why, Path())
     print(f"Not searched: {'; '.join(list_unsearched())}.")
+    if doubts:
+        names = ", ".join(printable(one) for one in doubts)
+        print(f"Look into these files yourself: they are no tables, and may name the user: {names}.")
     if not counts:
         print("Nothing holds this user: no file here, no object of the buckets, no artifact of MLflow.")
         return

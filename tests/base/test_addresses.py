@@ -26,6 +26,8 @@ SECRET = "secret"
         ("https://h/x?access_token=secret", "https://h/x?access_token=..."),
         ("https://h/x?AWSAccessKeyId=A&Signature=secret", "https://h/x?AWSAccessKeyId=A&Signature=..."),
         ("https://h/x?api_key=secret", "https://h/x?api_key=..."),
+        ("https://h/x?pwd=secret", "https://h/x?pwd=..."),
+        ("https://h/x#access_token=secret", "https://h/x#access_token=..."),
         ("HTTP://ana:secret@host", "HTTP://host"),
     ],
 )

@@ -118,8 +118,8 @@ sys.path[:0] = ["scripts"]
 import churn.privacy.workspace as workspace
 from churn.privacy.search import Search
 calls, remove, at = [], Search.remove, int(sys.argv[1])
-def killed(self, path, is_text=False):
-    remove(self, path, is_text)
+def killed(self, path, form="tables"):
+    remove(self, path, form)
     calls.append(path)
     if len(calls) == at:
         os.kill(os.getpid(), signal.SIGKILL)

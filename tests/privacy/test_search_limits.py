@@ -2,15 +2,20 @@
 
 import gzip
 import os
+import py_compile
+from pathlib import Path
 
 import pytest
+from conftest import run
 
 from churn.base.command import UserError
 from churn.data.mapping import Mapping
 from churn.deliveries.receive import Limits
 from churn.privacy import search as search_module
 from churn.privacy import workspace
+from churn.privacy.delivered import id_columns
 from churn.privacy.objects import remove_lists
+from churn.privacy.places import DELIVERED, TEXT, UNKNOWN
 from churn.privacy.search import Search, UnsearchableError
 from churn.privacy.subject import Subject
 
@@ -78,8 +83,80 @@ def test_a_log_is_cut_in_place_and_its_headings_stay(search, tmp_path):
     search.subject = Subject("29")
     log.write_text(f"{headings[0]}a row of 29\n==== 29\n{headings[1]}kept\n")
     with log.open("a") as server:
-        assert search.finds(log, is_text=True)
-        search.remove(log, is_text=True)
-        assert not search.finds(log, is_text=True)
+        assert search.finds(log, TEXT)
+        search.remove(log, TEXT)
+        assert not search.finds(log, TEXT)
         server.write("printed later\n")
     assert log.read_text() == f"{''.join(headings)}kept\nprinted later\n"
+
+
+def test_what_senders_delivered_is_searched_whatever_it_is(search, tmp_path):
+    """A rejected delivery is one that the pipeline could not read: no header, another encoding, another name."""
+    rows = "123,1,,1\n7,1,,1\n1234,1,,1\n"
+    for content in (
+        rows.encode(),
+        f"customer_id,a,b,c\n{rows}".encode(),
+        f"customer_id,a,b,c\n{rows}".encode("utf-16"),
+        rows.encode("utf-16-be"),
+        rows.replace("\n", "\r").encode(),
+        gzip.compress(rows.encode()),
+    ):
+        path = tmp_path / "payments.csv"
+        path.write_bytes(content)
+        assert not search.finds(path) and search.finds(path, DELIVERED)
+        search.remove(path, DELIVERED)
+        assert not search.finds(path, DELIVERED)
+        left = gzip.decompress(path.read_bytes()) if content[:2] == b"\x1f\x8b" else path.read_bytes()
+        assert left == _without_123(content)
+    for begin, what in (b"PK\x03\x04", "a zip archive"), (b"BZh9", "packed with bzip2"), (b"PAR1", "a Parquet file"):
+        path.write_bytes(begin + b"123")
+        with pytest.raises(UnsearchableError, match=rf"payments\.csv is {what}, so it cannot be searched"):
+            search.finds(path, DELIVERED)
+
+
+def _without_123(content):
+    if content[:2] == b"\x1f\x8b":
+        content = gzip.decompress(content)
+    for encoding in "utf-8", "utf-16-be", "utf-16-le":
+        line = "123,1,,1".encode(encoding)
+        end = next((end for end in ("\n", "\r") if line + end.encode(encoding) in content), None)
+        if end:
+            return content.replace(line + end.encode(encoding), b"", 1)
+    raise AssertionError(content)
+
+
+@pytest.mark.parametrize("user", ["1", "5", "30"])
+def test_of_unknown_files_only_tables_are_touched(search, tmp_path, user):
+    """Code and notes that mention a column of ids are their owner's; a number in them is seldom a user."""
+    search.subject = Subject(user)
+    root = tmp_path / "root"
+    (root / "scripts/__pycache__").mkdir(parents=True)
+    code = root / "scripts/new_step.py"
+    code.write_text("for user_id in range(30):\n    print(1, 5)\n")
+    compiled = py_compile.compile(str(code), str(root / "scripts/__pycache__/new_step.pyc"))
+    (root / "users.csv").write_text(f"user_id,note\n7,a\n{user},b\n")
+    (root / "page.html").write_text(f"<td>user_id</td><td>{user}</td>")
+    files = {path: path.read_bytes() for path in (code, Path(compiled), root / "page.html")}
+    assert [one.path for one in workspace.search_folder(search, root)] == [root / "users.csv"]
+    # Its owner is told of it.
+    assert search.doubts == {code}
+    search.remove(root / "users.csv", UNKNOWN)
+    assert (root / "users.csv").read_text() == "user_id,note\n7,a\n"
+    assert files == {path: path.read_bytes() for path in files}
+
+
+def test_names_that_the_column_of_ids_had_before_count(tmp_path):
+    run("git", "init", "--quiet", cwd=tmp_path)
+    (tmp_path / "data").mkdir()
+    mapping = tmp_path / "data/mapping.yaml"
+    for name in "Cliente", '"Kunden Nr"', "now":
+        mapping.write_text(f"columns:\n  CUS_CUST_ID_BUY: {name}  # theirs\n")
+        run("git", "add", "--all", cwd=tmp_path)
+        run("git", "commit", "--quiet", "--message", "A mapping", cwd=tmp_path)
+    (tmp_path / "data/mapping.replaced.yaml").write_text("{columns: {CUS_CUST_ID_BUY: User, SPENT: Total}}\n")
+    names = id_columns(Mapping(), tmp_path)
+    assert {"cliente", "kunden nr", "now", "user", "user_id", "cus_cust_id_buy"} == names
+    old = tmp_path / "object"
+    old.write_text("Fecha;Cliente;Monto\n01/05/2024;123;1,00\n01/05/2024;7;1,00\n")
+    assert Search(Subject("123"), Mapping(), tmp_path, names).finds(old)
+    assert not Search(Subject("12"), Mapping(), tmp_path, names).finds(old)

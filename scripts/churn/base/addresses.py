@@ -7,8 +7,8 @@ import re
 BUCKETS = r"(?:s3|s3a|gs|gcs|az|abfss?|file|sqlite)"
 LOGIN = re.compile(rf"(?i)(?<![a-z0-9+.-])(?!{BUCKETS}://)([a-z][a-z0-9+.-]*://)\S*@")
 LOGIN_OF_BUCKET = re.compile(rf"(?i)\b({BUCKETS}://)(?:[^\s/:@]*:\S*|[^\s/@]*)@")
-SECRETS = "credential|signature|security-token|sig|token|password|passwd|secret|key|apikey"
-SIGNATURE = re.compile(rf"(?i)([?&;](?:[a-z0-9]+[-_.])*(?:access)?(?:{SECRETS})=)[^&;\s'\"]+")
+SECRETS = "credential|signature|security-token|sig|token|password|passwd|pwd|pass|auth|secret|key|apikey"
+SIGNATURE = re.compile(rf"(?i)([?&;#](?:[a-z0-9]+[-_.])*(?:access)?(?:{SECRETS})=)[^&;\s'\"]+")
 
 
 def hide_logins(text: str) -> str:

@@ -106,7 +106,7 @@ def read_record() -> Record:
         return Record(address, *_explain(error, address))
     # A damaged database, or one of another release, raises its driver's own errors.
     except Exception as error:
-        detail = f"{type(error).__name__}: {error}".replace(uri, address)
+        detail = hide_logins(f"{type(error).__name__}: {error}")
         problem = f"The registry at {address} cannot be read ({detail.splitlines()[0][:200]})."
         return Record(address, problem, _advise(uri), detail)
 

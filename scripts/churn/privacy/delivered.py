@@ -1,6 +1,7 @@
 """Find a user's records in a CSV, as the pipeline reads it: by the contract and data/mapping.yaml."""
 
 import csv
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -12,17 +13,22 @@ import numpy as np
 
 from churn.base.command import UserError
 from churn.base.files import quote
+from churn.base.git import run_git
 from churn.data.checks import MOST_MALFORMED
 from churn.data.contract import FILES, USER
 from churn.data.fields import UNSEEN, text_of, value_of
 from churn.data.header import read_header
-from churn.data.mapping import Dialect, Mapping
+from churn.data.mapping import MAPPING, Dialect, Mapping
 from churn.data.reader import rows_of
 from churn.data.records import Records, cut_file, find_records
 from churn.data.transcode import is_utf8, transcode
 from churn.privacy.subject import USER_COLUMNS, Subject
 
-HEAD_BYTES = 1 << 16
+HEAD_BYTES, HEAD_LINES = 1 << 16, 40
+# How pages and JSON files begin.
+NO_CSV = (b"<", b"{", b"[")
+# In a data/mapping.yaml: how the column with users' ids is named.
+RENAMED = re.compile(rf"{USER}\s*:\s*([^,}}\n#]+)")
 # Ids of the pipeline's own CSVs are written exactly.
 OWN = Dialect(user_id="text")
 
@@ -77,14 +83,37 @@ def find_layouts(path: Path, mapping: Mapping) -> list[Layout]:
     return found
 
 
-def names_users(path: Path, mapping: Mapping) -> bool:
-    """Return whether the first lines of a file have the name of a column with users' ids, in any known encoding."""
+def id_columns(mapping: Mapping, root: Path | None = None) -> frozenset[str]:
+    """Return the names that the column with users' ids has or had, in lower case.
+
+    Parameters
+    ----------
+    mapping : Mapping
+        How CSVs are written now.
+    root : Path or None
+        The repository, whose data/mapping.yaml was another one before: in git, or beside it as mapping.replaced.yaml.
+    """
+    names = {*USER_COLUMNS, *(one.columns.get(USER, USER) for one in mapping.dialects.values())}
+    if root is not None:
+        texts = [run_git("-C", str(root), "log", "--all", "--format=", "--patch", "--", str(MAPPING)).stdout]
+        texts += [path.read_text(errors="replace") for path in (root / MAPPING.parent).glob("mapping.replaced*.yaml")]
+        names |= {name.strip().strip("'\"") for text in texts for name in RENAMED.findall(text)}
+    return frozenset(name.casefold() for name in names if name)
+
+
+def names_users(path: Path, mapping: Mapping, names: frozenset[str]) -> bool:
+    """Return whether a file may be a CSV with users: its first lines have the name of a column of ids.
+
+    In any known encoding; a page or a JSON file that has such a name is no CSV.
+    """
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
-    dialects = mapping.dialects.values()
-    names = {name.casefold() for name in (*USER_COLUMNS, *(one.columns.get(USER, USER) for one in dialects))}
-    encodings = {"utf-8", *(one.encoding for one in dialects)}
-    return any(name in head.decode(one, "replace").casefold() for one in encodings for name in names)
+    if head.lstrip()[:1] in NO_CSV:
+        return False
+    word = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(names)))})(?!\w)")
+    encodings = {"utf-8", "utf-16", *(one.encoding for one in mapping.dialects.values())}
+    texts = (head.decode(one, "replace").casefold().splitlines()[:HEAD_LINES] for one in encodings)
+    return any(word.search(line) for lines in texts for line in lines)
 
 
 def find_lines(path: Path, layout: Layout, subject: Subject, scratch: Path) -> np.ndarray:

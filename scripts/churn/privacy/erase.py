@@ -28,7 +28,9 @@ from churn.privacy.artifacts import (
     remove_examples,
     search_artifacts,
 )
+from churn.privacy.delivered import id_columns
 from churn.privacy.objects import (
+    abort_uploads,
     delete_versions,
     list_of_removed,
     list_versions,
@@ -83,8 +85,8 @@ class Everything:
         return counts
 
 
-def erase_user(subject: Subject, mapping: Mapping, why: str, root: Path) -> Counter[str]:
-    """Erase a user; return how many files, objects and artifacts held the user, by place.
+def erase_user(subject: Subject, mapping: Mapping, why: str, root: Path) -> tuple[Counter[str], list[Path]]:
+    """Erase a user; return how many files, objects and artifacts held the user, by place, and the files in doubt.
 
     Raises
     ------
@@ -100,7 +102,7 @@ def erase_user(subject: Subject, mapping: Mapping, why: str, root: Path) -> Coun
         if s3 is not None:
             check_buckets(s3)
         client = stack.enter_context(open_registry())
-        search = Search(subject, mapping, scratch)
+        search = Search(subject, mapping, scratch, id_columns(mapping, root))
         found = search_everything(search, root, s3, client)
         check_arriving(found.files, inbox_folder(), mapping)
         counts = found.count()
@@ -113,7 +115,7 @@ def erase_user(subject: Subject, mapping: Mapping, why: str, root: Path) -> Coun
             left = search_everything(search, root, s3, client)
             if left.count():
                 raise UserError(explain_left(left))
-    return counts
+    return counts, sorted(search.doubts)
 
 
 def search_everything(search: Search, root: Path, s3: Any, client: "MlflowClient") -> Everything:
@@ -151,6 +153,8 @@ def erase_rest(search: Search, root: Path, found: Everything, s3: Any, client: "
     erase_in_folder(search, root, found.files)
     erase_artifacts(search, client, found.artifacts)
     if s3 is not None:
+        for bucket in found.versions:
+            abort_uploads(s3, bucket)
         # MLflow has written new versions of its tables by now.
         delete_versions(s3, ARTIFACT_BUCKET, found.versions.get(ARTIFACT_BUCKET, []))
         if found.versions.get(ARTIFACT_BUCKET):

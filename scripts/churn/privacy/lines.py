@@ -1,11 +1,12 @@
-"""Copy a file without some of its lines; every other byte stays, in any encoding."""
+"""The lines of a file in any encoding, and a copy without some of them in which every other byte stays."""
 
 import codecs
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-BLOCK = 1 << 26
+BLOCK, BLOCK_OF_TEXT = 1 << 26, 1 << 16
 NEWLINE, RETURN = 10, 13
 
 
@@ -39,6 +40,33 @@ def drop_lines(source: Path, lines: np.ndarray, target: Path, encoding: str = "u
         with source.open("rb") as file:
             file.seek(size * kind.itemsize)
             new.write(file.read())
+
+
+def text_lines(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a text with their ends, in UTF-16 or any encoding that writes ASCII in single bytes."""
+    with path.open("rb") as file:
+        encoding = utf16_of(file.read(BLOCK_OF_TEXT))
+        file.seek(0)
+        if not encoding:
+            for block in file:
+                yield from block.splitlines(keepends=True)
+            return
+    with path.open(encoding=encoding, errors="surrogatepass", newline="") as text:
+        for line in text:
+            yield line.encode(encoding, "surrogatepass")
+
+
+def utf16_of(begin: bytes) -> str:
+    """Return the encoding of a text in UTF-16, by its mark or its zero bytes, "" for any other file."""
+    if begin.startswith(codecs.BOM_UTF16_LE):
+        return "utf-16-le"
+    if begin.startswith(codecs.BOM_UTF16_BE):
+        return "utf-16-be"
+    # Mostly ASCII: every other byte is zero.
+    even, odd = begin[0::2].count(0), begin[1::2].count(0)
+    if 2 * max(even, odd) < len(begin) // 2 or min(even, odd) > max(even, odd) // 10:
+        return ""
+    return "utf-16-be" if even > odd else "utf-16-le"
 
 
 def find_ends(data: np.ndarray, begin: int, end: int) -> np.ndarray:

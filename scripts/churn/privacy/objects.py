@@ -112,6 +112,13 @@ def _holds(search: Search, s3: Any, bucket: str, version: dict[str, Any]) -> boo
         raise UnsearchableError(f"{bucket}/{version['Key']}", error.why) from None
 
 
+def abort_uploads(s3: Any, bucket: str) -> None:
+    """Abort the uploads to a bucket that have not ended: their parts may hold the user, and cannot be searched."""
+    for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
+        for one in page.get("Uploads", []):
+            s3.abort_multipart_upload(Bucket=bucket, Key=one["Key"], UploadId=one["UploadId"])
+
+
 def delete_versions(s3: Any, bucket: str, versions: list[dict[str, Any]]) -> None:
     """Delete versions of objects for good.
 

@@ -13,6 +13,10 @@ SCHEDULE, BEGIN = Path("logs/schedule.log"), "==== "
 HEADING = re.compile(rf"{BEGIN}\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d\s*".encode())
 # What an erasure does: write the file again without the user; remove the output, which a run makes again; remove.
 REWRITE, REBUILD, REMOVE = "rewritten", "removed; the next run makes it again", "removed"
+# What is in the files of a place. Tables of the pipeline: users are in a column of ids. Texts: the id counts wherever
+# it is a whole word. Delivered files may be anything: one that is no table we know is searched as a text, and one that
+# cannot be read stops the command. Of unknown files, only tables are searched: code and notes are not ours to cut.
+TABLES, TEXT, DELIVERED, UNKNOWN = "tables", "text", "delivered", "unknown"
 
 
 @dataclass(frozen=True)
@@ -27,8 +31,8 @@ class Place:
         Of paths from the repository's folder; `*` matches any characters, `/` too.
     erase : str
         REWRITE, REBUILD or REMOVE.
-    is_text : bool
-        Text for people: the id counts wherever it is a whole word.
+    form : str
+        TABLES, TEXT, DELIVERED or UNKNOWN.
     is_opaque : bool
         Cannot be searched: removed with every erasure.
     """
@@ -36,7 +40,7 @@ class Place:
     name: str
     patterns: tuple[str, ...]
     erase: str
-    is_text: bool = False
+    form: str = TABLES
     is_opaque: bool = False
 
 
@@ -50,23 +54,22 @@ PLACES = (
     Place("samples for drift", ("data/drift/*",), REBUILD),
     Place("scores", ("data/scores/*",), REWRITE),
     Place("DVC's cache", (".dvc/cache/*",), REMOVE),
-    Place("DVC's scratch", (".dvc/tmp/*",), REMOVE),
+    # With the code of queued experiments.
+    Place("DVC's scratch", (".dvc/tmp/*",), REMOVE, UNKNOWN),
     Place("MLflow's artifacts", ("mlartifacts/*",), REWRITE),
-    Place("reasons of rejected deliveries", ("inbox/*/reason.txt*", "inbox/*/.reason.txt*"), REWRITE, is_text=True),
-    Place("inbox", ("inbox/*",), REWRITE),
-    Place("logs", ("logs/*.log", ".snakemake/log/*.log", ".snakemake/freshness/logs/*"), REWRITE, is_text=True),
-    Place(
-        "Spark's logs",
-        (".stack/logs/spark*", ".stack/spark/events/*", ".stack/spark/worker-*/stdout", ".stack/spark/worker-*/stderr"),
-        REWRITE,
-        is_text=True,
-    ),
+    Place("reasons of rejected deliveries", ("inbox/*/reason.txt*", "inbox/*/.reason.txt*"), REWRITE, TEXT),
+    Place("inbox", ("inbox/*",), REWRITE, DELIVERED),
+    Place("logs", ("logs/*.log", ".snakemake/log/*.log", ".snakemake/freshness/logs/*"), REWRITE, TEXT),
+    # Spark names what it has rolled stderr--2026-11-28--12-00-00-0.
+    Place("servers' logs", (".stack/logs/*", ".stack/spark/events/*", ".stack/spark/worker-*/std*"), REWRITE, TEXT),
     Place("pages", ("reports/pipeline_report.html",), REMOVE, is_opaque=True),
 )
 # Where the servers keep the same: all versions of each object are searched.
 BUCKETS = ("bucket churn-dvc", "bucket mlflow-artifacts")
 # What is not searched: code and programs, and the services' own files, whose objects are searched through S3.
 SKIPPED = (".git", ".venv", ".tools", "site", ".stack/minio", ".stack/postgres")
+# Caches of programs, in any folder.
+CACHES = ("__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".ipynb_checkpoints")
 
 
 def find_place(path: str) -> Place | None:

@@ -1,7 +1,7 @@
 """What must hold before anything is erased: every place can be searched, and no other user's rows could be lost."""
 
-import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from churn.base.command import UserError
 from churn.base.drops import read_list
 from churn.base.files import write_json
 from churn.base.git import run_git
+from churn.base.reading import read_json
 from churn.deliveries.folders import RAW, folder_md5, held_md5s, pointer_of, tracked_md5, tracked_md5s
 from churn.release.registry import sqlite_file, tracking_uri
 from churn.stack.remote import REMOTE, read_local
@@ -67,7 +68,9 @@ def check_buckets(s3: Any) -> None:
 
 def list_unsearched() -> list[str]:
     """Return what a search does not reach, for the user to read."""
-    unsearched = ["other clones, backups, old commits of git"]
+    unsearched = ["other clones, backups, old commits of git", "what killed processes left in the temporary folder"]
+    if shutil.which("docker"):
+        unsearched.append("what Docker keeps of the containers' output (make down-containers removes it)")
     if not has_remote():
         unsearched.append("buckets: AWS_ENDPOINT_URL is not set, and no stack was set up here")
     elif sqlite_file(tracking_uri()):
@@ -137,7 +140,7 @@ def check_drops(root: Path) -> None:
 def read_journal(root: Path) -> set[str]:
     """Return the names of the drops that a killed erasure had begun to rewrite."""
     path = root / JOURNAL
-    return set(json.loads(path.read_text())) if path.exists() else set()
+    return set(read_json(path)) if path.exists() else set()
 
 
 def write_journal(root: Path, drops: set[str]) -> None:

@@ -108,8 +108,8 @@ def remove_deliveries(root: Path, before: datetime) -> int:
 def remove_logs(root: Path, before: datetime) -> int:
     """Remove old logs, and the old runs from the log of scheduled runs; return how many files changed."""
     number = 0
-    for folder in (root / "logs", root / ".snakemake/log"):
-        for path in folder.rglob("*.log"):
+    for folder in ("logs", ".snakemake/log", ".snakemake/freshness/logs"):
+        for path in (root / folder).rglob("*.log"):
             if path.is_symlink() or path == root / SCHEDULE:
                 continue
             if _time(path) < before:

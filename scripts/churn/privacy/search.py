@@ -4,7 +4,7 @@ import csv
 import gzip
 import shutil
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,10 +21,11 @@ from churn.base.printable import printable
 from churn.data.mapping import Mapping
 from churn.data.reader import SHAPES
 from churn.data.records import REASONS
+from churn.deliveries.formats import recognize
 from churn.deliveries.receive import LIMITS
-from churn.privacy.delivered import Layout, find_layouts, find_lines, names_users
-from churn.privacy.lines import drop_lines
-from churn.privacy.places import HEADING
+from churn.privacy.delivered import HEAD_BYTES, Layout, find_layouts, find_lines, id_columns, names_users
+from churn.privacy.lines import drop_lines, text_lines
+from churn.privacy.places import DELIVERED, HEADING, TABLES, TEXT, UNKNOWN
 from churn.privacy.subject import USER_COLUMNS, Subject
 from churn.release.pseudonyms import COLUMN as PSEUDONYM
 from churn.release.pseudonyms import VARIABLE
@@ -55,57 +56,70 @@ class Search:
     ----------
     scratch : Path
         An existing folder for unpacked files.
+    names : frozenset of str
+        What `id_columns` returns.
     layouts : dict of list of Layout
         How the CSVs of each name in the contract are written: `raw` of the rejected rows is written alike.
+    doubts : set of Path
+        Unknown files that may name the user and are no tables: nobody but their owner can say.
     """
 
     subject: Subject
     mapping: Mapping
     scratch: Path
+    names: frozenset[str] = frozenset()
     layouts: dict[str, list[Layout]] = field(default_factory=dict)
+    doubts: set[Path] = field(default_factory=set)
 
-    def finds(self, path: Path, is_text: bool = False, is_unpacked: bool = False) -> bool:
+    def __post_init__(self) -> None:
+        self.names |= id_columns(self.mapping)
+
+    def finds(self, path: Path, form: str = TABLES, is_unpacked: bool = False) -> bool:
         """Return whether a file has rows of the user.
 
         Parameters
         ----------
         path : Path
             A file of any format.
-        is_text : bool
-            Also look for the id as a word in a file that is no table.
+        form : str
+            What kind of file it is; see `churn.privacy.places`.
         is_unpacked : bool
             The file was in another one, so it is not unpacked again.
 
         Raises
         ------
         UnsearchableError
-            When it is packed more than once, or too large when it is unpacked.
+            When it is packed more than once, or too large when it is unpacked; when it was delivered and is no text.
         """
         with path.open("rb") as file:
-            mark = file.read(4)
+            head = file.read(HEAD_BYTES)
+        mark = head[:4]
+        if form == DELIVERED and (what := recognize(head)[0]):
+            raise UnsearchableError(printable(path), f"is {what}")
         if mark == PARQUET:
             return self._in_parquet(path)
         if mark[:2] == GZIP:
             if is_unpacked:
                 raise UnsearchableError(printable(path), "is packed more than once")
             try:
-                return self._unpacked(path, lambda inner: self.finds(inner, is_text, is_unpacked=True))
+                return self._unpacked(path, lambda inner: self.finds(inner, form, is_unpacked=True))
             except UnsearchableError as error:
                 raise UnsearchableError(printable(path), error.why) from None
-        if is_text:
-            return self._matches(path)
-        if not names_users(path, self.mapping):
-            return False
-        if layout := next(iter(self.learn(path)), None):
+        has_names = names_users(path, self.mapping, self.names)
+        if form != TEXT and has_names and (layout := next(iter(self.learn(path)), None)):
             return bool(len(find_lines(path, layout, self.subject, self.scratch)))
-        # Written in a way that data/mapping.yaml no longer has.
-        return self._matches(path)
+        # Tables may be written in a way that data/mapping.yaml no longer has.
+        if not (has_names or form in (TEXT, DELIVERED)) or not self._matches(path):
+            return False
+        if form == UNKNOWN:
+            self.doubts.add(path)
+        return form != UNKNOWN
 
     def is_table(self, path: Path) -> bool:
         """Return whether a file, of which only the beginning may be here, can be a table with users."""
         with path.open("rb") as file:
             mark = file.read(4)
-        return mark == PARQUET or mark[:2] == GZIP or names_users(path, self.mapping)
+        return mark == PARQUET or mark[:2] == GZIP or names_users(path, self.mapping, self.names)
 
     def learn(self, path: Path) -> list[Layout]:
         """Return how a file is written if it is a CSV with users, and remember it."""
@@ -116,20 +130,21 @@ class Search:
                 known.append(layout)
         return found
 
-    def remove(self, path: Path, is_text: bool = False) -> None:
+    def remove(self, path: Path, form: str = TABLES) -> None:
         """Write a file again without the user's rows, and in a text without the lines that name the user."""
         with path.open("rb") as file:
             mark = file.read(4)
-        if is_text and mark[:2] != GZIP:
+        if form == TEXT and mark[:2] != GZIP:
             self._cut(path)
             return
-        with write_whole(path) as new:
+        # Durable: all other copies of a raw drop are deleted next.
+        with write_whole(path, durable=True) as new:
             if mark == PARQUET:
                 kept = pq.read_table(path, partitioning=None)
                 kept = kept.filter(pc.invert(self._owned(kept)))
                 pq.write_table(kept, new, compression="zstd")
             elif mark[:2] == GZIP:
-                self._repack(path, new, is_text)
+                self._repack(path, new, form)
             else:
                 self._drop(path, new)
             shutil.copymode(path, new)
@@ -139,21 +154,22 @@ class Search:
             lines = find_lines(path, layouts[0], self.subject, self.scratch)
             drop_lines(path, lines, new, layouts[0].dialect.encoding)
         else:
-            new.write_bytes(self._without(path))
+            with new.open("wb") as file:
+                file.writelines(self._without(path))
 
     def _cut(self, path: Path) -> None:
         """Write a text again in place: a server may append to the same file."""
-        kept = self._without(path)
+        kept = b"".join(self._without(path))
         with path.open("r+b") as file:
             file.write(kept)
             file.truncate()
 
-    def _without(self, path: Path) -> bytes:
-        return b"".join(line for line in _lines(path) if not self._names(line))
+    def _without(self, path: Path) -> Iterator[bytes]:
+        return (line for line in text_lines(path) if not self._names(line))
 
-    def _repack(self, path: Path, new: Path, is_text: bool) -> None:
+    def _repack(self, path: Path, new: Path, form: str) -> None:
         def remove(inner: Path) -> bool:
-            self.remove(inner, is_text)
+            self.remove(inner, form)
             with inner.open("rb") as source, gzip.GzipFile(new, "wb", mtime=0) as packed:
                 shutil.copyfileobj(source, packed, BLOCK)
             return True
@@ -245,12 +261,8 @@ class Search:
         return True
 
     def _matches(self, path: Path) -> bool:
-        return any(map(self._names, _lines(path)))
+        return any(map(self._names, text_lines(path)))
 
     def _names(self, line: bytes) -> bool:
         # Without the zero bytes, UTF-16 is searched too.
         return not HEADING.fullmatch(line) and self.subject.word.search(line.replace(b"\0", b"")) is not None
-
-
-def _lines(path: Path) -> list[bytes]:
-    return path.read_bytes().splitlines(keepends=True)

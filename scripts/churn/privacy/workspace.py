@@ -1,7 +1,6 @@
 """Search the repository's folder for a user, and erase the user there."""
 
 import hashlib
-import json
 import os
 import shutil
 import stat
@@ -15,17 +14,18 @@ from dvc.repo import Repo
 
 from churn.base.command import UserError
 from churn.base.drops import read_list
-from churn.base.files import write_json
+from churn.base.files import sync, write_json
 from churn.base.git import run_git
 from churn.base.printable import printable
-from churn.deliveries.folders import RAW, folder_md5, held_md5s, track_folders, tracked_md5
+from churn.base.reading import read_json
+from churn.deliveries.folders import RAW, folder_md5, held_md5s, pointer_of, track_folders, tracked_md5
 from churn.deliveries.inbox_layout import inbox_folder
-from churn.privacy.places import REBUILD, REMOVE, SKIPPED, Place, find_place
+from churn.privacy.places import CACHES, REBUILD, REMOVE, REWRITE, SKIPPED, UNKNOWN, Place, find_place
 from churn.privacy.ready import read_journal, write_journal
 from churn.privacy.search import Search
 
 WORKERS = 4
-OTHER = Place("other files", (), "rewritten")
+OTHER = Place("other files", (), REWRITE, UNKNOWN)
 # An object of DVC's cache that lists the files of a folder has no rows; neither has its record of runs.
 NO_ROWS = (".dir",)
 RECEIPTS = Path("reports/release/score_users")
@@ -53,13 +53,19 @@ def list_files(root: Path) -> Iterator[tuple[Path, Place]]:
     tracked = set(run_git("-C", str(root), "ls-files", "-z").stdout.split("\0"))
     for top in [root, *([inbox] if not arrived.is_relative_to(root.resolve()) else [])]:
         for folder, inner, names in os.walk(top, onerror=_refuse):
-            here = os.path.relpath(folder, root) if top == root else f"inbox/{os.path.relpath(folder, top)}"
-            inner[:] = sorted(one for one in inner if os.path.normpath(f"{here}/{one}") not in SKIPPED)
             is_delivered = Path(folder).resolve().is_relative_to(arrived)
+            # Wherever the inbox is.
+            here = f"inbox/{os.path.relpath(folder, inbox)}" if is_delivered else os.path.relpath(folder, root)
+            inner[:] = sorted(one for one in inner if is_delivered or not _is_skipped(here, one))
             for name in sorted(names):
                 path, relative = Path(folder, name), os.path.normpath(f"{here}/{name}")
                 if relative not in tracked and _is_file(path, is_delivered) and not name.endswith(NO_ROWS):
                     yield path, find_place(relative) or OTHER
+
+
+def _is_skipped(folder: str, name: str) -> bool:
+    """Return whether a folder is not searched, by the path of the folder that it is in."""
+    return name in CACHES or os.path.normpath(f"{folder}/{name}") in SKIPPED
 
 
 def _refuse(error: OSError) -> None:
@@ -97,7 +103,7 @@ def search_folder(search: Search, root: Path) -> list[Found]:
             return False
         # It may be gone, if another process works here.
         with suppress(FileNotFoundError):
-            return search.finds(path, place.is_text)
+            return search.finds(path, place.form)
         return False
 
     with ThreadPoolExecutor(WORKERS) as pool:
@@ -119,6 +125,8 @@ def erase_in_raw(search: Search, root: Path, found: list[Found]) -> None:
     folders = [root / RAW / drop for drop in sorted(begun)]
     if changed := [one for one in folders if (held := held_md5s(one)) and folder_md5(held) != tracked_md5(one)]:
         track_folders(changed)
+        for folder in changed:
+            sync(pointer_of(folder))
     write_journal(root, set())
 
 
@@ -136,7 +144,7 @@ def erase_in_folder(search: Search, root: Path, found: list[Found]) -> None:
         elif erase == REMOVE:
             _remove(path)
         else:
-            search.remove(path, one.place.is_text)
+            search.remove(path, one.place.form)
             if one.place.name == "scores":
                 _sign_scores(path)
     for path, place in list_files(root):
@@ -147,12 +155,12 @@ def erase_in_folder(search: Search, root: Path, found: list[Found]) -> None:
 def _sign_scores(path: Path) -> None:
     """Write the new hash of a file of scores into its receipt."""
     receipt = RECEIPTS / f"{path.parent.name}.json"
-    if not receipt.exists():
-        return
-    content = json.loads(receipt.read_text())
-    if str(path) in content.get("files", {}):
-        content["files"][str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
-        write_json(content, receipt, durable=True)
+    # Without it, or if it is damaged, the next run scores the drop again.
+    with suppress(UserError, FileNotFoundError):
+        content = read_json(receipt)
+        if str(path) in content.get("files", {}):
+            content["files"][str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
+            write_json(content, receipt, durable=True)
 
 
 def _remove(path: Path) -> None:

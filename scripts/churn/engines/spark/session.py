@@ -81,6 +81,8 @@ def start_spark(master: str, settings: dict[str, str] | None = None) -> Iterator
     # A plain path: Hadoop does not decode a URI with %20.
     if events := os.environ.get("SPARK_EVENT_LOG_DIR"):
         folders |= {"spark.eventLog.enabled": "true", "spark.eventLog.dir": str(Path(events).absolute())}
+        # A user is erased from it as from a text.
+        folders["spark.eventLog.compress"] = "false"
     chosen = SETTINGS | folders | (settings or {})
     builder = SparkSession.builder.master(master).appName("churn").config(map=chosen)
     hide_py4j()
