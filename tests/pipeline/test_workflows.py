@@ -57,7 +57,8 @@ def test_actions_are_pinned_rights_are_named_and_no_two_run_at_once(path):
     used = re.findall(r"uses: (.*)", path.read_text())
     assert used and all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", one) for one in used)
     workflow = read(path)
-    writes = {name for name, right in workflow["permissions"].items() if right == "write"}
+    granted = [workflow["permissions"], *(job.get("permissions", {}) for job in workflow["jobs"].values())]
+    writes = {name for rights in granted for name, right in rights.items() if right == "write"}
     assert writes == {"experiment_report": {"pull-requests"}, "weekly_run": {"contents"}}.get(path.stem, set())
     assert workflow["concurrency"]["group"]
     assert all(job["timeout-minutes"] for job in workflow["jobs"].values())
@@ -74,7 +75,7 @@ def test_the_variables_are_known_to_the_pipeline():
     known = (ROOT / ".env.example").read_text() + (ROOT / "scripts/publish_drift_report.py").read_text()
     for path in WORKFLOWS:
         for variables in given(path).values():
-            for name in variables.keys() - {"GH_TOKEN", "PULL_REQUEST"}:
+            for name in variables.keys() - {"GH_TOKEN", "GH_REPO", "PULL_REQUEST"}:
                 assert re.search(rf"\b{name}\b", known), name
                 own = name.replace("AWS_", "(AWS|CI_READER)_")
                 assert re.search(rf"\b(secrets|vars)\.{own}\b", variables[name])
@@ -101,6 +102,17 @@ def test_each_step_has_only_the_secrets_that_it_needs():
         "Get the data": s3,
         "Compare": s3,
     }
+
+
+def test_code_of_a_pull_request_runs_in_no_job_that_can_write():
+    """What ran in a job can change the commands of its later steps."""
+    workflow = read(ROOT / ".github/workflows/experiment_report.yml")
+    assert "write" not in workflow["permissions"].values()
+    for job in workflow["jobs"].values():
+        code = [step for step in job["steps"] if "checkout" in step.get("uses", "") or "make" in step.get("run", "")]
+        tokens = [step for step in job["steps"] if "github.token" in str(step)]
+        assert bool(code) is not bool(tokens)
+        assert not (code and "permissions" in job)
 
 
 def test_code_of_a_pull_request_gets_keys_that_only_read_and_that_of_a_fork_none():

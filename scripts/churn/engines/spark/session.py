@@ -84,7 +84,7 @@ def start_spark(master: str, settings: dict[str, str] | None = None) -> Iterator
         # A user is erased from it as from a text.
         folders["spark.eventLog.compress"] = "false"
     chosen = SETTINGS | folders | (settings or {})
-    builder = SparkSession.builder.master(master).appName("churn").config(map=chosen)
+    builder = SparkSession.builder.master(master).appName("churn").config(map={**chosen})
     hide_py4j()
     java = find_java()
     login = None
