@@ -138,7 +138,7 @@ def test_of_unknown_files_only_tables_are_touched(search, tmp_path, user):
     (root / "page.html").write_text(f"<td>user_id</td><td>{user}</td>")
     files = {path: path.read_bytes() for path in (code, Path(compiled), root / "page.html")}
     assert [one.path for one in workspace.search_folder(search, root)] == [root / "users.csv"]
-    # Its owner is told of it.
+    # The command names it for its owner.
     assert search.doubts == {code}
     search.remove(root / "users.csv", UNKNOWN)
     assert (root / "users.csv").read_text() == "user_id,note\n7,a\n"

@@ -104,7 +104,7 @@ def id_columns(mapping: Mapping, root: Path | None = None) -> frozenset[str]:
 def names_users(path: Path, mapping: Mapping, names: frozenset[str]) -> bool:
     """Return whether a file may be a CSV with users: its first lines have the name of a column of ids.
 
-    In any known encoding; a page or a JSON file that has such a name is no CSV.
+    In any known encoding; a page or a JSON file that has such a name is not a CSV.
     """
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
