@@ -98,10 +98,11 @@ def test_the_shim_drops_one_argument_and_keeps_the_rest(tmp_path):
     assert answer.stdout.splitlines() == ["[-Da=b c]", "[]", "[x*]"]
 
 
-def in_a_session(folder, code, fails=False):
+def in_a_session(folder, code, fails=False, **environment):
     """Run code in a Spark session on this machine, and return the lines that it printed."""
     command = (sys.executable, "-c", IN_A_SESSION.format(code=code))
-    return run(*command, cwd=folder, fails=fails, PYTHONPATH=str(ROOT / "scripts")).stderr.splitlines()
+    scripts = str(ROOT / "scripts")
+    return run(*command, cwd=folder, fails=fails, PYTHONPATH=scripts, **environment).stderr.splitlines()
 
 
 def test_a_connection_that_breaks_off_prints_no_traceback(tmp_path):
@@ -120,3 +121,10 @@ def test_a_connection_that_breaks_off_prints_no_traceback(tmp_path):
 def test_a_java_without_memory_or_killed_is_named_in_one_line(tmp_path, code, said):
     (line,) = in_a_session(tmp_path, code, fails=True)
     assert line.startswith("ERROR: Spark") and said in line
+
+
+def test_the_event_log_is_a_text_in_which_a_user_can_be_found(tmp_path):
+    (tmp_path / "events").mkdir()
+    in_a_session(tmp_path, 'spark.range(3).filter("id <> 4711").count()', SPARK_EVENT_LOG_DIR=str(tmp_path / "events"))
+    logs = [path.read_bytes() for path in (tmp_path / "events").rglob("*") if path.is_file()]
+    assert any(b"4711" in log and log.startswith(b"{") for log in logs)
