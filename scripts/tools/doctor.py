@@ -127,6 +127,9 @@ def check_s3() -> str:
         fix = "make up; or correct AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY in .env"
         if "checksum" in str(error).lower():
             fix = "an older server: set AWS_REQUEST_CHECKSUM_CALCULATION=WHEN_REQUIRED in .env"
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            used = os.environ.get("AWS_CA_BUNDLE", "not set")
+            fix = f"AWS_CA_BUNDLE must name the server's authority, and is {used}: the environment wins over .env"
         raise FaultError(str(error).split(" Check that")[0], fix) from None
     if read != content:
         raise FaultError(f"{hide_logins(address)} returned different bytes", "do not use that server")
