@@ -1,8 +1,13 @@
 """make doctor prints a table of checks, with a fix for each fault."""
 
+import contextlib
 import re
+import ssl
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import certifi
 import pytest
 from conftest import ROOT, run
 from running_stack import FOUND
@@ -31,6 +36,46 @@ def test_without_servers_there_is_no_fault(tmp_path):
     assert "AWS_ENDPOINT_URL is not set" in rows["S3"] and "not created yet" in rows["MLflow"]
     assert "CHURN_NOTIFY_URLS is not set" in rows["Alerts"]
     assert [path.name for path in tmp_path.iterdir()] == ["requirements.lock"]
+
+
+@pytest.fixture
+def unknown_authority(tmp_path):
+    """The address of a server whose certificate no authority that clients know has signed."""
+    names = ("-subj", "/CN=churn", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2")
+    run(
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        "key",
+        "-out",
+        "own",
+        *names,
+        cwd=tmp_path,
+    )
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "own", tmp_path / "key")
+    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.handle_error = lambda *_: None
+    with contextlib.closing(server.socket):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"https://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.slow
+def test_another_authority_in_the_environment_is_named(tmp_path, unknown_authority):
+    keys = {
+        "AWS_ACCESS_KEY_ID": "a",
+        "AWS_SECRET_ACCESS_KEY": "b",
+        "AWS_CA_BUNDLE": ssl.get_default_verify_paths().cafile,
+    }
+    rows = examine(empty(tmp_path), fails=True, AWS_ENDPOINT_URL=unknown_authority, **keys)
+    assert re.search(r"fix +AWS_CA_BUNDLE must name .*, and is /.*: the environment wins over \.env", rows["S3"])
 
 
 @pytest.mark.slow
