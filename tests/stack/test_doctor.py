@@ -72,7 +72,7 @@ def test_another_authority_in_the_environment_is_named(tmp_path, unknown_authori
     keys = {
         "AWS_ACCESS_KEY_ID": "a",
         "AWS_SECRET_ACCESS_KEY": "b",
-        "AWS_CA_BUNDLE": ssl.get_default_verify_paths().cafile,
+        "AWS_CA_BUNDLE": certifi.where(),
     }
     rows = examine(empty(tmp_path), fails=True, AWS_ENDPOINT_URL=unknown_authority, **keys)
     assert re.search(r"fix +AWS_CA_BUNDLE must name .*, and is /.*: the environment wins over \.env", rows["S3"])
