@@ -136,10 +136,12 @@ def test_of_unknown_files_only_tables_are_touched(search, tmp_path, user):
     compiled = py_compile.compile(str(code), str(root / "scripts/__pycache__/new_step.pyc"))
     (root / "users.csv").write_text(f"user_id,note\n7,a\n{user},b\n")
     (root / "page.html").write_text(f"<td>user_id</td><td>{user}</td>")
-    files = {path: path.read_bytes() for path in (code, Path(compiled), root / "page.html")}
+    packed = root / "notes.gz"
+    packed.write_bytes(gzip.compress(code.read_bytes()))
+    files = {path: path.read_bytes() for path in (code, Path(compiled), root / "page.html", packed)}
     assert [one.path for one in workspace.search_folder(search, root)] == [root / "users.csv"]
     # The command names it for its owner.
-    assert search.doubts == {code}
+    assert search.doubts == {code, packed}
     search.remove(root / "users.csv", UNKNOWN)
     assert (root / "users.csv").read_text() == "user_id,note\n7,a\n"
     assert files == {path: path.read_bytes() for path in files}
@@ -149,14 +151,16 @@ def test_names_that_the_column_of_ids_had_before_count(tmp_path):
     run("git", "init", "--quiet", cwd=tmp_path)
     (tmp_path / "data").mkdir()
     mapping = tmp_path / "data/mapping.yaml"
-    for name in "Cliente", '"Kunden Nr"', "now":
+    for name in "Cliente", '"Kunden Nr"', '"[now]"':
         mapping.write_text(f"columns:\n  CUS_CUST_ID_BUY: {name}  # theirs\n")
         run("git", "add", "--all", cwd=tmp_path)
         run("git", "commit", "--quiet", "--message", "A mapping", cwd=tmp_path)
     (tmp_path / "data/mapping.replaced.yaml").write_text("{columns: {CUS_CUST_ID_BUY: User, SPENT: Total}}\n")
     names = id_columns(Mapping(), tmp_path)
-    assert {"cliente", "kunden nr", "now", "user", "user_id", "cus_cust_id_buy"} == names
+    assert {"cliente", "kunden nr", "[now]", "user", "user_id", "cus_cust_id_buy"} == names
     old = tmp_path / "object"
     old.write_text("Fecha;Cliente;Monto\n01/05/2024;123;1,00\n01/05/2024;7;1,00\n")
     assert Search(Subject("123"), Mapping(), tmp_path, names).finds(old)
     assert not Search(Subject("12"), Mapping(), tmp_path, names).finds(old)
+    old.write_text("[Fecha],[now]\n01/05/2024,123\n")
+    assert Search(Subject("123"), Mapping(), tmp_path, names).finds(old)

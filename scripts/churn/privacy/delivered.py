@@ -26,7 +26,7 @@ from churn.privacy.subject import USER_COLUMNS, Subject
 
 HEAD_BYTES, HEAD_LINES = 1 << 16, 40
 # How pages and JSON files begin.
-NO_CSV = (b"<", b"{", b"[")
+NO_CSV = ("<", "{", "[")
 # In a data/mapping.yaml: how the column with users' ids is named.
 RENAMED = re.compile(rf"{USER}\s*:\s*([^,}}\n#]+)")
 # Ids of the pipeline's own CSVs are written exactly.
@@ -108,7 +108,9 @@ def names_users(path: Path, mapping: Mapping, names: frozenset[str]) -> bool:
     """
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
-    if head.lstrip()[:1] in NO_CSV:
+    begin = head.lstrip()[:1].decode(errors="replace")
+    # Unless columns are named like that: [Cliente].
+    if begin in NO_CSV and not any(name.startswith(begin) for name in names):
         return False
     word = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(names)))})(?!\w)")
     encodings = {"utf-8", "utf-16", *(one.encoding for one in mapping.dialects.values())}

@@ -102,7 +102,7 @@ class Search:
             if is_unpacked:
                 raise UnsearchableError(printable(path), "is packed more than once")
             try:
-                return self._unpacked(path, lambda inner: self.finds(inner, form, is_unpacked=True))
+                return self._unpacked(path, lambda inner: self._finds_inside(path, inner, form))
             except UnsearchableError as error:
                 raise UnsearchableError(printable(path), error.why) from None
         has_names = names_users(path, self.mapping, self.names)
@@ -114,6 +114,13 @@ class Search:
         if form == UNKNOWN:
             self.doubts.add(path)
         return form != UNKNOWN
+
+    def _finds_inside(self, path: Path, inner: Path, form: str) -> bool:
+        found = self.finds(inner, form, is_unpacked=True)
+        if inner in self.doubts:
+            self.doubts.remove(inner)
+            self.doubts.add(path)
+        return found
 
     def is_table(self, path: Path) -> bool:
         """Return whether a file, of which only the beginning may be here, can be a table with users."""
