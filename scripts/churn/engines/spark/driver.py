@@ -32,7 +32,8 @@ def explain_driver(error: Exception, session: SparkSession, memory: str) -> str:
     context: Any = session.sparkContext
     code = exit_code(context._gateway.proc, error)
     if OUT_OF_MEMORY in text_of(error) or code == EXIT_OUT_OF_MEMORY:
-        return f"Spark ran out of memory. In params.yaml, raise spark.driver_memory (now {memory})."
+        workers = "" if str(context.master).startswith("local") else ", or give the workers more"
+        return f"Spark ran out of memory. In params.yaml, raise spark.driver_memory (now {memory}){workers}."
     if code is None:
         return ""
     if code == -signal.SIGKILL:
