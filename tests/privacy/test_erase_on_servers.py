@@ -17,7 +17,7 @@ from mlflow_server import run_server
 from running_stack import FOUND, s3_client
 
 from churn.base.command import UserError
-from churn.privacy.objects import delete_versions
+from churn.privacy.objects import abort_uploads, delete_versions
 from churn.stack.buckets import make_buckets
 from churn.stack.checks import check_page
 from churn.stack.settings import ARTIFACT_BUCKET, DVC_BUCKET
@@ -120,3 +120,14 @@ def test_a_login_that_may_not_delete_versions_is_named(tmp_path):
         delete_versions(s3, DVC_BUCKET, [version])
         with pytest.raises(ClientError):
             s3.head_object(Bucket=DVC_BUCKET, **version)
+
+
+def test_uploads_that_have_not_ended_are_aborted(tmp_path):
+    with serve_s3(tmp_path / "minio") as variables:
+        s3 = client(variables)
+        which = {"Bucket": DVC_BUCKET, "Key": "files/md5/ab/cd"}
+        upload = s3.create_multipart_upload(**which)["UploadId"]
+        s3.upload_part(**which, UploadId=upload, PartNumber=1, Body=b"a row")
+        assert len(s3.list_multipart_uploads(Bucket=DVC_BUCKET)["Uploads"]) == 1
+        abort_uploads(s3, DVC_BUCKET)
+        assert "Uploads" not in s3.list_multipart_uploads(Bucket=DVC_BUCKET)
