@@ -129,5 +129,7 @@ def test_uploads_that_have_not_ended_are_aborted(tmp_path):
         upload = s3.create_multipart_upload(**which)["UploadId"]
         s3.upload_part(**which, UploadId=upload, PartNumber=1, Body=b"a row")
         assert len(s3.list_multipart_uploads(Bucket=DVC_BUCKET)["Uploads"]) == 1
-        abort_uploads(s3, DVC_BUCKET)
+        abort_uploads(s3, DVC_BUCKET, "of another pipeline/")
+        assert len(s3.list_multipart_uploads(Bucket=DVC_BUCKET)["Uploads"]) == 1
+        abort_uploads(s3, DVC_BUCKET, "files/md5/")
         assert "Uploads" not in s3.list_multipart_uploads(Bucket=DVC_BUCKET)

@@ -1,6 +1,5 @@
 """make doctor prints a table of checks, with a fix for each fault."""
 
-import contextlib
 import re
 import ssl
 import sys
@@ -41,27 +40,13 @@ def test_without_servers_there_is_no_fault(tmp_path):
 @pytest.fixture
 def unknown_authority(tmp_path):
     """The address of a server whose certificate no authority that clients know has signed."""
-    names = ("-subj", "/CN=churn", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2")
-    run(
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-keyout",
-        "key",
-        "-out",
-        "own",
-        *names,
-        cwd=tmp_path,
-    )
+    made = "-x509 -newkey rsa:2048 -nodes -keyout key -out own -days 2 -subj /CN=churn"
+    run("openssl", "req", *made.split(), "-addext", "subjectAltName=IP:127.0.0.1", cwd=tmp_path)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(tmp_path / "own", tmp_path / "key")
-    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    server.handle_error = lambda *_: None
-    with contextlib.closing(server.socket):
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.handle_error = lambda *_: None
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"https://127.0.0.1:{server.server_port}"
         server.shutdown()

@@ -77,31 +77,26 @@ class Deliveries:
 
     def run_stages(self, drop: date) -> None:
         """Clean a drop, unless an earlier one had the same files, and compute its features."""
-        raw, clean = self.folder / "raw" / str(drop), self.folder / "clean" / str(drop)
+        raw = self.folder / "raw" / str(drop)
         content = b"".join(path.read_bytes() for path in sorted(raw.iterdir()))
         key = drop, self.has_text_ids, hashlib.sha256(content).digest()
-        coverage = Path("coverage", f"{drop}.json")
-        if key in CLEANED:
-            shutil.copytree(CLEANED[key] / "clean" / str(drop), clean, dirs_exist_ok=True)
-            (self.folder / "coverage").mkdir(exist_ok=True)
-            shutil.copy(CLEANED[key] / coverage, self.folder / coverage)
-        else:
-            self.clean(drop, raw, clean, self.folder / coverage)
-            # Kept apart, as a test may change its own.
+        if key not in CLEANED:
+            # Apart from what a test may change.
             CLEANED[key] = Path(tempfile.mkdtemp(dir=self.folder))
-            shutil.copytree(clean, CLEANED[key] / "clean" / str(drop))
-            (CLEANED[key] / "coverage").mkdir()
-            shutil.copy(self.folder / coverage, CLEANED[key] / coverage)
+            self.clean(drop, raw, CLEANED[key])
+        shutil.rmtree(self.folder / "clean" / str(drop), ignore_errors=True)
+        shutil.copytree(CLEANED[key], self.folder, dirs_exist_ok=True)
         self.compute_features(drop)
 
-    def clean(self, drop: date, raw: Path, clean: Path, coverage: Path) -> None:
-        """Clean a drop."""
-        counts = self.folder / "counts" / str(drop)
+    def clean(self, drop: date, raw: Path, folder: Path) -> None:
+        """Clean a drop into a folder."""
+        clean, coverage = folder / "clean" / str(drop), folder / "coverage" / f"{drop}.json"
+        counts = folder / "counts" / str(drop) / "users.json"
         tables = clean / "payments_clean.parquet", clean / "payments_rejects.parquet"
         settings = PARAMS["clean_payments"] | {"max_reject_share": 0.5}
         clean_payments(self._engine, raw / "PAYMENTS.csv", drop, *tables, coverage, settings, MAPPING)
         tables = clean / "user_base.parquet", clean / "user_base_rejects.parquet"
-        build_user_base(self._engine, raw, drop, *tables, counts / "users.json", PARAMS["build_user_base"], MAPPING)
+        build_user_base(self._engine, raw, drop, *tables, counts, PARAMS["build_user_base"], MAPPING)
         if self.has_text_ids:
             for name in ("payments_clean.parquet", "user_base.parquet"):
                 write_text_ids(clean / name, clean / name, "CUS_CUST_ID_BUY")

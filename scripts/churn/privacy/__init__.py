@@ -1,4 +1,4 @@
 """Erase a user from every place that holds rows of users, and remove what is older than params.yaml allows.
 
-May import: base, data, deliveries, release, stack.
+May import: base, data, deliveries, recognition, release, stack.
 """

@@ -127,13 +127,19 @@ def search_everything(search: Search, root: Path, s3: Any, client: "MlflowClient
     known = {key_of(name): name in held for name in names}
     if s3 is not None:
         buckets = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
-        # Other pipelines may share the server: their runs are theirs to erase.
-        prefixes = {DVC_BUCKET: OBJECTS, ARTIFACT_BUCKET: artifact_prefix(client)}
-        for bucket, prefix in prefixes.items():
+        for bucket, prefix in prefixes_of(client).items():
             if bucket in buckets and prefix:
                 found.versions[bucket] = search_objects(search, s3, bucket, prefix, known)
     found.artifacts = search_artifacts(search, client)
     return found
+
+
+def prefixes_of(client: "MlflowClient") -> dict[str, str]:
+    """Return how the keys of this pipeline's objects begin, by bucket; "" if it has none there.
+
+    Other pipelines may share the server: their runs are theirs to erase.
+    """
+    return {DVC_BUCKET: OBJECTS, ARTIFACT_BUCKET: artifact_prefix(client)}
 
 
 def erase_rest(search: Search, root: Path, found: Everything, s3: Any, client: "MlflowClient") -> None:
@@ -153,8 +159,9 @@ def erase_rest(search: Search, root: Path, found: Everything, s3: Any, client: "
     erase_in_folder(search, root, found.files)
     erase_artifacts(search, client, found.artifacts)
     if s3 is not None:
-        for bucket in found.versions:
-            abort_uploads(s3, bucket)
+        for bucket, prefix in prefixes_of(client).items():
+            if bucket in found.versions:
+                abort_uploads(s3, bucket, prefix)
         # MLflow has written new versions of its tables by now.
         delete_versions(s3, ARTIFACT_BUCKET, found.versions.get(ARTIFACT_BUCKET, []))
         if found.versions.get(ARTIFACT_BUCKET):

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-BLOCK, BLOCK_OF_TEXT = 1 << 26, 1 << 16
+from churn.recognition.encoding import find_utf16
+
+BLOCK, BEGIN = 1 << 26, 1 << 12
 NEWLINE, RETURN = 10, 13
 
 
@@ -45,7 +47,7 @@ def drop_lines(source: Path, lines: np.ndarray, target: Path, encoding: str = "u
 def text_lines(path: Path) -> Iterator[bytes]:
     """Yield the lines of a text with their ends, in UTF-16 or any encoding that writes ASCII in single bytes."""
     with path.open("rb") as file:
-        encoding = utf16_of(file.read(BLOCK_OF_TEXT))
+        encoding = find_utf16(file.read(BEGIN))
         file.seek(0)
         if not encoding:
             for block in file:
@@ -54,19 +56,6 @@ def text_lines(path: Path) -> Iterator[bytes]:
     with path.open(encoding=encoding, errors="surrogatepass", newline="") as text:
         for line in text:
             yield line.encode(encoding, "surrogatepass")
-
-
-def utf16_of(begin: bytes) -> str:
-    """Return the encoding of a text in UTF-16, by its mark or its zero bytes, "" for any other file."""
-    if begin.startswith(codecs.BOM_UTF16_LE):
-        return "utf-16-le"
-    if begin.startswith(codecs.BOM_UTF16_BE):
-        return "utf-16-be"
-    # Mostly ASCII: every other byte is zero.
-    even, odd = begin[0::2].count(0), begin[1::2].count(0)
-    if 2 * max(even, odd) < len(begin) // 2 or min(even, odd) > max(even, odd) // 10:
-        return ""
-    return "utf-16-be" if even > odd else "utf-16-le"
 
 
 def find_ends(data: np.ndarray, begin: int, end: int) -> np.ndarray:

@@ -112,10 +112,11 @@ def _holds(search: Search, s3: Any, bucket: str, version: dict[str, Any]) -> boo
         raise UnsearchableError(f"{bucket}/{version['Key']}", error.why) from None
 
 
-def abort_uploads(s3: Any, bucket: str) -> None:
-    """Abort the uploads to a bucket that have not ended: their parts may hold the user, and cannot be searched."""
+def abort_uploads(s3: Any, bucket: str, prefix: str) -> None:
+    """Abort the uploads of objects that have not ended: their parts may hold the user, and cannot be searched."""
+    # All are listed: MinIO takes a prefix for a whole key here.
     for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
-        for one in page.get("Uploads", []):
+        for one in (one for one in page.get("Uploads", []) if one["Key"].startswith(prefix)):
             s3.abort_multipart_upload(Bucket=bucket, Key=one["Key"], UploadId=one["UploadId"])
 
 

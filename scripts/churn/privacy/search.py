@@ -105,15 +105,17 @@ class Search:
                 return self._unpacked(path, lambda inner: self._finds_inside(path, inner, form))
             except UnsearchableError as error:
                 raise UnsearchableError(printable(path), error.why) from None
+        if form == TEXT:
+            return self._matches(path)
         has_names = names_users(path, self.mapping, self.names)
-        if form != TEXT and has_names and (layout := next(iter(self.learn(path)), None)):
+        if has_names and (layout := next(iter(self.learn(path)), None)):
             return bool(len(find_lines(path, layout, self.subject, self.scratch)))
-        # Tables may be written in a way that data/mapping.yaml no longer has.
-        if not (has_names or form in (TEXT, DELIVERED)) or not self._matches(path):
-            return False
-        if form == UNKNOWN:
+        # A table may be written in a way that data/mapping.yaml no longer has.
+        found = (has_names or form == DELIVERED) and self._matches(path)
+        if found and form == UNKNOWN:
             self.doubts.add(path)
-        return form != UNKNOWN
+            return False
+        return found
 
     def _finds_inside(self, path: Path, inner: Path, form: str) -> bool:
         found = self.finds(inner, form, is_unpacked=True)

@@ -68,7 +68,7 @@ class EncodingScan:
         if self._is_first:
             self._is_first = False
             self._mark = next((name for mark, name in BYTE_ORDER_MARKS.items() if chunk.startswith(mark)), "")
-            self._wide = self._mark if self._mark.startswith("utf-16") else _find_wide(chunk)
+            self._wide = find_utf16(chunk)
         if self._wide:
             return
         # UTF-8 never has these bytes within a character, so whole lines can be decoded on their own.
@@ -148,6 +148,12 @@ def _is_utf8(line: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def find_utf16(begin: bytes) -> str:
+    """Return the UTF-16 codec of a text that begins with these bytes, by its mark or its zero bytes, or ""."""
+    mark = next((name for mark, name in BYTE_ORDER_MARKS.items() if begin.startswith(mark)), "")
+    return mark if mark.startswith("utf-16") else _find_wide(begin)
 
 
 def _find_wide(chunk: bytes) -> str:
