@@ -8,7 +8,7 @@ import pytest
 from conftest import run
 from demo_pipeline import read, registry
 
-from churn.release.model_files import EXAMPLES, FILES_TAG, NOT_COMPARED
+from churn.release.model_files import COMPILED, EXAMPLES, FILES_TAG, NOT_COMPARED
 
 EVALUATE = (
     *("python", "scripts/evaluate_candidate.py", "--candidate", "reports/release/register_candidate.json"),
@@ -67,11 +67,20 @@ def test_a_changed_file_stops_all_that_load_the_model(demo_copy, model):
     assert not (demo_copy / "evaluation.json").exists()
 
 
+def test_a_version_that_mlflow_has_loaded_is_unchanged(demo_copy, model):
+    """MLflow imports the model's code from the store's own folder, where Python leaves it compiled."""
+    load = "import mlflow; mlflow.pyfunc.load_model('models:/churn-model/1')"
+    run(sys.executable, "-c", load, cwd=demo_copy, MLFLOW_TRACKING_URI="sqlite:///mlflow.db")
+    assert [*model.rglob(f"{COMPILED}/*.pyc")]
+    score(demo_copy)
+
+
 def test_a_version_of_before_is_used_with_a_warning_and_its_code_does_not_run(demo_copy, model):
     client = registry(demo_copy)
     (before,) = (demo_copy / "data/scores").rglob("scores.parquet")
     names = {path.relative_to(model).as_posix() for path in model.rglob("*") if path.is_file()}
-    # A test that has loaded the model with MLflow leaves a third file there.
+    # A test that has loaded the model with MLflow leaves a third file there, and compiled code.
+    names = {name for name in names if COMPILED not in name}
     more = names - set(json.loads(client.get_model_version("churn-model", "1").tags[FILES_TAG]))
     assert set(EXAMPLES) <= more <= set(NOT_COMPARED)
     client.delete_model_version_tag("churn-model", "1", FILES_TAG)

@@ -20,6 +20,8 @@ FILES_TAG = "files_sha256"
 EXAMPLES = ("input_example.json", "serving_input_example.json")
 # With the file that MLflow writes into each copy that it downloads.
 NOT_COMPARED = (*EXAMPLES, "registered_model_meta")
+# Where Python keeps the compiled code of what it imports, for example when MLflow loads a version from a local folder.
+COMPILED = "__pycache__"
 
 
 class ChangedFilesError(UserError):
@@ -28,8 +30,9 @@ class ChangedFilesError(UserError):
 
 def hash_files(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of each file in a model's folder, by its path there, but those that may come and go."""
-    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if not path.is_dir()}
-    return {name: hashlib.sha256(files[name].read_bytes()).hexdigest() for name in files if name not in NOT_COMPARED}
+    names = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if not path.is_dir()]
+    compared = [name for name in names if COMPILED not in name.parts and name.as_posix() not in NOT_COMPARED]
+    return {name.as_posix(): hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in compared}
 
 
 def files_tag(folder: Path) -> dict[str, str]:
