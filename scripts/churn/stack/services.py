@@ -201,7 +201,7 @@ def _spark(program: str) -> tuple[list[str], dict[str, str]]:
     import pyspark
 
     from churn.engines.spark.java import find_java
-    from churn.engines.spark.session import CONF, JAVA_HOME
+    from churn.engines.spark.session import CONF, JAVA_HOME, SHORT_WORK
 
     home = Path(pyspark.__file__).parent
     environment = {
@@ -209,6 +209,8 @@ def _spark(program: str) -> tuple[list[str], dict[str, str]]:
         "JAVA_HOME": str(JAVA_HOME),
         "SPARK_HOME": str(home),
         "SPARK_CONF_DIR": str(CONF),
+        # Master and workers do little themselves, and so they start sooner.
+        "SPARK_DAEMON_JAVA_OPTS": SHORT_WORK,
         # The driver asks for `python3`: on each machine, and in each container, the one that Spark is installed in.
         # Not the rest of the caller's PATH: from another shell, the settings would seem to have changed.
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.defpath)),
