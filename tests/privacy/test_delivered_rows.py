@@ -32,7 +32,8 @@ OTHERS = [
 
 
 def make_search(folder, user="123", **dialect):
-    return Search(Subject(user), Mapping(dict.fromkeys(FILES, Dialect(**dialect))), folder)
+    mapping = Mapping(dict.fromkeys(FILES, Dialect(**dialect)))
+    return Search(read_subject(user, mapping), mapping, folder)
 
 
 def mixed():
@@ -56,17 +57,28 @@ def test_only_the_users_records_go_and_every_other_byte_stays(tmp_path, end, enc
     assert not search.finds(path)
 
 
-def test_other_delimiters_names_and_thousands(tmp_path):
+@pytest.mark.parametrize("between", [".", " ", "'", "\u2019", "\u00a0", "\u202f"])
+def test_other_delimiters_names_and_thousands(tmp_path, between):
     path = tmp_path / "file"
     text = "sep=;\r\nFecha;Monto;Vendedor;Cliente;x\r\n01/05/2024;1,00;S;{};\r\n01/05/2024;12.345,00;S;9;\r\n"
     columns = {"FECHA": "Fecha", "SPENT": "Monto", "CUS_CUST_ID_SEL": "Vendedor", "CUS_CUST_ID_BUY": "Cliente"}
     others = "TPV_SEGMENT_DETAIL;DESCUENTO"
     text = text.replace(";x\r\n", f";{others}\r\n").replace("{};", "{};;").replace("9;", "9;;")
-    path.write_bytes(text.replace("{}", "12.345").encode())
-    search = make_search(tmp_path, "12345", delimiter=";", decimal=",", thousands=".", columns=columns)
-    assert search.finds(path)
-    search.remove(path)
-    assert path.read_bytes() == text.replace("\n01/05/2024;1,00;S;{};;\r", "").encode()
+    search = make_search(tmp_path, "12345", delimiter=";", decimal=",", thousands=between, columns=columns)
+    kept = text.replace("\n01/05/2024;1,00;S;{};;\r", "")
+    # As it is written with and without them; and in a row that cannot be cut into fields.
+    for line in f"S;12{between}345;;", "S;12345;;", f"S;{between}12345;;", f"S;12{between}345":
+        path.write_bytes(text.replace("S;{};;", line).encode())
+        assert search.finds(path), line
+        search.remove(path)
+        assert path.read_bytes() == kept.encode(), line
+        rejected = pa.table({"file": ["PAYMENTS.csv"] * 2, "raw": [f"01/05/2024;1,00;{line}", "S;1;"]})
+        pq.write_table(rejected, path)
+        assert search.finds(path), line
+        search.remove(path)
+        assert pq.read_table(path).to_pylist() == rejected.to_pylist()[1:]
+    path.write_bytes(kept.encode())
+    assert not search.finds(path)
 
 
 def test_text_ids_are_taken_as_written_and_packed_files_are_unpacked(tmp_path):
@@ -77,6 +89,12 @@ def test_text_ids_are_taken_as_written_and_packed_files_are_unpacked(tmp_path):
     assert search.finds(path)
     search.remove(path)
     assert gzip.decompress(path.read_bytes()).decode().splitlines() == [PAYMENTS, *rows[1:]]
+    # Between quotes, a quote is written twice.
+    path.write_bytes(f'{PAYMENTS}\n2024-05-01,S,"a""b",1,,\n2024-05-01,S,ab,1,,\n'.encode())
+    search = make_search(tmp_path, 'a"b', user_id="text")
+    assert search.finds(path)
+    search.remove(path)
+    assert path.read_text() == f"{PAYMENTS}\n2024-05-01,S,ab,1,,\n"
 
 
 def test_a_csv_that_no_mapping_describes_any_more_loses_the_lines_that_name_the_user(tmp_path):
@@ -98,6 +116,10 @@ def test_tables_are_searched_by_their_ids_and_rejected_rows_by_their_field(tmp_p
         return search.finds(tmp_path / "table")
 
     assert holds(user_id=[7, 123]) and holds(user_id=["7", "123"]) and holds(CUS_CUST_ID_BUY=[123], x=[1])
+    # As pandas writes ids of which some are missing.
+    assert holds(user_id=[None, 123.0]) and not holds(user_id=[None, 1234.0])
+    (tmp_path / "saved.csv").write_text("user_id,score\n123.0,0.5\n,0.1\n")
+    assert search.finds(tmp_path / "saved.csv")
     assert not holds(user_id=[7, 1234], amount=[123, 123])
     bad = "is after the drop of 2024-05-01"
     for raw, reason, is_found in [

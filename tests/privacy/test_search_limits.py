@@ -3,6 +3,7 @@
 import gzip
 import os
 import py_compile
+import shutil
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,18 @@ def test_of_unknown_files_only_tables_are_touched(search, tmp_path, user):
     assert [one.path for one in workspace.search_folder(search, root)] == [root / "users.csv"]
     # The command names it for its owner.
     assert search.doubts == {code, packed}
+    (root / "report.xlsx").write_bytes(b"PK\x03\x04 [Content_Types].xml")
+    (root / "users.parquet").write_bytes(b"PAR1 cut off")
+    workspace.search_folder(search, root)
+    assert {path.name for path in search.doubts} == {code.name, packed.name, "report.xlsx", "users.parquet"}
+    # The pipeline's own is no doubt: it stops the command.
+    (root / "data/features").mkdir(parents=True)
+    (root / "data/features/churn_features.parquet").write_bytes(b"PAR1 cut off")
+    with pytest.raises(UnsearchableError, match=r"churn_features\.parquet is a damaged Parquet file"):
+        workspace.search_folder(search, root)
+    shutil.rmtree(root / "data")
+    (root / "report.xlsx").unlink()
+    (root / "users.parquet").unlink()
     search.remove(root / "users.csv", UNKNOWN)
     assert (root / "users.csv").read_text() == "user_id,note\n7,a\n"
     assert files == {path: path.read_bytes() for path in files}

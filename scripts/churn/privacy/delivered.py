@@ -22,15 +22,13 @@ from churn.data.mapping import MAPPING, Dialect, Mapping
 from churn.data.reader import rows_of
 from churn.data.records import Records, cut_file, find_records
 from churn.data.transcode import is_utf8, transcode
-from churn.privacy.subject import USER_COLUMNS, Subject
+from churn.privacy.subject import USER_COLUMNS, Subject, has_text_ids
 
 HEAD_BYTES, HEAD_LINES = 1 << 16, 40
 # How pages and JSON files begin.
 NO_CSV = ("<", "{", "[")
 # In a data/mapping.yaml: how the column with users' ids is named.
 RENAMED = re.compile(rf"{USER}\s*:\s*([^,}}\n#]+)")
-# Ids of the pipeline's own CSVs are written exactly.
-OWN = Dialect(user_id="text")
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,8 @@ def find_layouts(path: Path, mapping: Mapping) -> list[Layout]:
     if not found and any(cell in USER_COLUMNS for cell in cells):
         place = next(place for place, cell in enumerate(cells) if cell in USER_COLUMNS)
         columns = [USER if at == place else f"extra {at}" for at in range(len(cells))]
-        found.append(Layout("", OWN, columns, len(first) + 1, 1))
+        own = Dialect(user_id="text" if has_text_ids(mapping) else "whole")
+        found.append(Layout("", own, columns, len(first) + 1, 1))
     return found
 
 
@@ -191,7 +190,7 @@ def _find_owned(records: Records, layout: Layout, subject: Subject) -> np.ndarra
             return None
         owned = connection.execute("SELECT rowid FROM ids WHERE id = $id", {"id": subject.id}).fetchnumpy()["rowid"]
         unread = connection.execute(
-            "SELECT rowid, text FROM ids WHERE id IS NULL AND contains(text, $id)", {"id": subject.id}
+            "SELECT rowid, text FROM ids WHERE id IS NULL AND regexp_matches(text, $id)", {"id": subject.spelling}
         ).fetchall()
     also = [row for row, written in unread if subject.is_word_in(written)]
     rows_owned = np.concatenate([np.asarray(owned, np.int64), np.array(also, np.int64)])

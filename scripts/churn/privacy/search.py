@@ -61,7 +61,7 @@ class Search:
     layouts : dict of list of Layout
         How the CSVs of each name in the contract are written: `raw` of the rejected rows is written alike.
     doubts : set of Path
-        Unknown files that may name the user and are no tables: nobody but their owner can say.
+        Unknown files that may name the user and cannot be searched as tables: nobody but their owner can say.
     """
 
     subject: Subject
@@ -97,7 +97,16 @@ class Search:
         if form == DELIVERED and (what := recognize(head)[0]):
             raise UnsearchableError(printable(path), f"is {what}")
         if mark == PARQUET:
-            return self._in_parquet(path)
+            try:
+                return self._in_parquet(path)
+            except (pa.ArrowInvalid, OSError):
+                if form != UNKNOWN:
+                    raise UnsearchableError(printable(path), "is a damaged Parquet file") from None
+                self.doubts.add(path)
+                return False
+        if form == UNKNOWN and _may_hide_tables(path, head):
+            self.doubts.add(path)
+            return False
         if mark[:2] == GZIP:
             if is_unpacked:
                 raise UnsearchableError(printable(path), "is packed more than once")
@@ -209,16 +218,13 @@ class Search:
             plain.write(block)
 
     def _in_parquet(self, path: Path) -> bool:
-        try:
-            table = ds.dataset(path, format="parquet", partitioning=None)
-        except (pa.ArrowInvalid, OSError):
-            return False
+        table = ds.dataset(path, format="parquet", partitioning=None)
         for column in COLUMNS:
             value = self._as(column, table.schema.field(column).type) if column in table.schema.names else None
             if value is not None and table.count_rows(filter=pc.field(column) == value):
                 return True
-        if "raw" in table.schema.names:
-            named = pc.match_substring(pc.field("raw"), self.subject.id)
+        if _has_raw(table.schema):
+            named = pc.match_substring_regex(pc.field("raw"), self.subject.spelling)
             return any(map(self._in_reject, table.scanner(filter=named).to_table().to_pylist()))
         return False
 
@@ -228,7 +234,7 @@ class Search:
         for column in COLUMNS:
             if column in table.column_names and (value := self._as(column, table[column].type)) is not None:
                 owned = pc.or_(owned, pc.fill_null(pc.equal(table[column], value), False))
-        if "raw" in table.column_names:
+        if _has_raw(table.schema):
             owned = pc.or_(owned, pa.array([self._in_reject(row) for row in table.to_pylist()], pa.bool_()))
         return owned
 
@@ -250,6 +256,9 @@ class Search:
                 return pa.scalar(self.subject.number, kind)
             except (pa.ArrowInvalid, OverflowError):
                 return None
+        if pa.types.is_floating(kind) and self.subject.number is not None:
+            # As pandas has ids of which some are missing.
+            return pa.scalar(float(self.subject.number), kind)
         return None
 
     def _in_reject(self, row: dict[str, object]) -> bool:
@@ -275,3 +284,15 @@ class Search:
     def _names(self, line: bytes) -> bool:
         # Without the zero bytes, UTF-16 is searched too.
         return not HEADING.fullmatch(line) and self.subject.word.search(line.replace(b"\0", b"")) is not None
+
+
+def _has_raw(schema: pa.Schema) -> bool:
+    """Return whether a table has the rows that were rejected, as they were written."""
+    kind = schema.field("raw").type if "raw" in schema.names else None
+    return kind is not None and (pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _may_hide_tables(path: Path, head: bytes) -> bool:
+    """Return whether a file may have tables inside that are not searched: a workbook or an archive, not a program."""
+    what, _ = recognize(head)
+    return bool(what) and (what != "a zip archive" or path.suffix == ".zip")
