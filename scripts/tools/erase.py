@@ -43,7 +43,7 @@ def main() -> None:
     print(f"Not searched: {'; '.join(list_unsearched())}.")
     if doubts:
         names = ", ".join(printable(one) for one in doubts)
-        print(f"Look into these files yourself: they are no tables, and may name the user: {names}.")
+        print(f"Look into these files yourself: they may name the user, and cannot be searched as tables: {names}.")
     if not counts:
         print("Nothing holds this user: no file here, no object of the buckets, no artifact of MLflow.")
         return

@@ -101,6 +101,23 @@ def test_what_is_not_pinned_is_found(tmp_path):
         ("Dockerfile", "python:3.11.14-slim-bookworm"),
         ("requirements-docs.lock", "left-pad==1.0"),
     }
+    # However it is written.
+    workflow.write_text(
+        "jobs:\n  one:\n    container: node:20\n    services: {db: {image: postgres:18}}\n    steps:\n"
+        "      - {uses: actions/checkout@v4}\n      - 'uses': actions/cache@v4\n      - uses : ./own\n"
+    )
+    pinned = f"alpine:3@sha256:{'0' * 64}"
+    docker.write_text(f"FROM {pinned} AS built\nfrom python:3\nCOPY --from=built a b\ncopy --from=busybox:1 a b\n")
+    found = {(one.where, one.what) for one in find_unpinned(tmp_path)}
+    assert found >= {
+        (".github/workflows/tests.yml:3", "node:20"),
+        (".github/workflows/tests.yml:4", "postgres:18"),
+        (".github/workflows/tests.yml:6", "actions/checkout@v4"),
+        (".github/workflows/tests.yml:7", "actions/cache@v4"),
+        ("Dockerfile:2", "python:3"),
+        ("Dockerfile:4", "busybox:1"),
+    }
+    assert not {what for _, what in found} & {"./own", "built", pinned}
 
 
 def test_ranges_and_versions_as_osv_defines_them():
@@ -111,6 +128,8 @@ def test_ranges_and_versions_as_osv_defines_them():
     ranges = advisory(ranges=[{"type": "ECOSYSTEM", "events": events}])
     versions = ("0.1", "1.2", "1.3", "2rc1", "2.0", "2.4.9", "2.5")
     assert {text for text in versions if affects(ranges, "a-b", Version(text))} == {"0.1", "1.2", "2.0", "2.4.9"}
+    for unread in {"events": [{"introduced": "0"}, {"fixed": "3.x"}]}, {}, {"events": [{}]}:
+        assert affects(advisory(ranges=[{"type": "ECOSYSTEM"} | unread]), "a-b", Version("9")), "somebody must look"
     listed = advisory(versions=["1.0.0", "not a version"])
     assert affects(listed, "a-b", Version("1.0.0")) and not affects(listed, "a-b", Version("1.0.1"))
     assert not affects(listed, "other", Version("1.0.0"))

@@ -29,6 +29,13 @@ SECRET = "secret"
         ("https://h/x?pwd=secret", "https://h/x?pwd=..."),
         ("https://h/x#access_token=secret", "https://h/x#access_token=..."),
         ("HTTP://ana:secret@host", "HTTP://host"),
+        ("ana:secret@127.0.0.1:9000/x", "127.0.0.1:9000/x"),
+        ("http:/ana:secret@host", "host"),
+        ("-http://ana:secret@host", "-http://host"),
+        ("postgresql://db/mlflow?user=ana&sslpassword=secret", "postgresql://db/mlflow?user=ana&sslpassword=..."),
+        ("https://h/x?authToken=secret&y=1", "https://h/x?authToken=...&y=1"),
+        ("https://h/x?ownSecretKey=secret", "https://h/x?ownSecretKey=..."),
+        ("https://h/x?password=a;secret", "https://h/x?password=..."),
     ],
 )
 def test_no_login_is_shown(address, shown):
@@ -45,6 +52,8 @@ def test_no_login_is_shown(address, shown):
         "drift-reports",
         "user@host: mail ana@example.com, see http://host:1/x",
         "https://host/x?key_name=1&y=2",
+        "git@github.com:a/b.git, at 12:30 ana@example.com",
+        "sqlite:////srv/a@b/mlflow.db",
     ],
 )
 def test_other_texts_stay(text):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, run
 
-from churn.base.private import FOLDERS, close_to_others
+from churn.base.private import FILES, FOLDERS, close_to_others
 from churn.stack.variables import machine_variables
 
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
@@ -42,7 +42,7 @@ def test_another_user_can_open_code_and_documents_after_a_run_and_nothing_that_h
     opened = {path for path in readable(repository) if not path.startswith(".git/")}
     assert "README.md" in opened and "scripts/train_model.py" in opened
     made = {path for path in opened - tracked if not path.startswith(("metrics/", "scripts/", "workflow/", "tests/"))}
-    assert made <= {"dvc.lock", ".dvc/config.local"}
+    assert made <= {"dvc.lock"}
     for path in ("mlflow.db", "data/scores", ".dvc/cache", "logs", ".snakemake", "models"):
         assert (repository / path).exists()
 
@@ -58,13 +58,14 @@ def test_old_rights_are_taken_and_a_group_keeps_those_that_it_is_given(tmp_path,
         os.umask(0o022)
         for name in (*FOLDERS, "inbox", "metrics"):
             (tmp_path / name).mkdir(parents=True, exist_ok=True)
-        (tmp_path / "mlflow.db").touch()
+        for name in FILES:
+            (tmp_path / name).touch()
         for mask, folder, file in ("027", 0o750, 0o640), ("", 0o700, 0o600):
             monkeypatch.setenv("CHURN_UMASK", mask)
             close_to_others()
             assert {(tmp_path / name).stat().st_mode & 0o777 for name in FOLDERS} == {folder}
             (tmp_path / "new").write_text("")
-            assert {(tmp_path / name).stat().st_mode & 0o777 for name in ("mlflow.db", "new")} == {file}
+            assert {(tmp_path / name).stat().st_mode & 0o777 for name in (*FILES, "new")} == {file}
             (tmp_path / "new").unlink()
         assert (tmp_path / "inbox").stat().st_mode & 0o777 == 0o755
         for wrong in "022", "o77", "0o77", "00077":

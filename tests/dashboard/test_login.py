@@ -49,7 +49,14 @@ def test_without_the_password_nothing_of_the_pages_is_sent(demo, tmp_path):
         assert b"Production" in sent.content
         other = browser.new_page()
         assert "Log in" in open_page(other, address, "scores"), "each tab logs in for itself"
+        # The server would believe a header that a program of this machine sends, and count each as another address.
+        for number in range(MAX_TRIES):
+            page = browser.new_context(extra_http_headers={"X-Forwarded-For": f"10.1.2.{number}"}).new_page()
+            open_page(page, address)
+            assert "Wrong password. " in log_in(page, "guess")
+        assert f"After {MAX_TRIES} wrong passwords, wait a minute" in log_in(page, PASSWORD)
     printed = log.read_text()
+    assert "Wrong password for the dashboard, from a proxy" in printed
     assert "Wrong password for the dashboard, from this machine" in printed and PASSWORD not in printed
 
 

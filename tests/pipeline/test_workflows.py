@@ -8,6 +8,7 @@ import yaml
 from conftest import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+GUIDE = (ROOT / "docs/guides/schedules.md").read_text()
 # A YAML 1.1 reader takes the key `on` for true.
 ON = True
 
@@ -102,6 +103,17 @@ def test_each_step_has_only_the_secrets_that_it_needs():
         "Get the data": s3,
         "Compare": s3,
     }
+
+
+def test_keys_that_write_are_those_of_an_environment_that_branches_do_not_get():
+    """Any branch of the repository can change its workflows, and so read all secrets that are not in an environment."""
+    for path in WORKFLOWS:
+        for job in read(path)["jobs"].values():
+            names = set(re.findall(r"secrets\.(\w+)", str(job)))
+            writes = names - {"AWS_ENDPOINT_URL", "CI_READER_ACCESS_KEY_ID", "CI_READER_SECRET_ACCESS_KEY"}
+            assert (job.get("environment") == "production") is bool(writes), path
+            for name in writes:
+                assert re.search(rf"`{name}`.*\| secrets? of `production` \|", GUIDE), name
 
 
 def test_code_of_a_pull_request_runs_in_no_job_that_can_write():

@@ -1,6 +1,7 @@
 """A user is erased from a finished pipeline: nothing holds the id, all other rows stay, and a run goes on."""
 
 import contextlib
+import fcntl
 import gzip
 import shutil
 import signal
@@ -148,8 +149,23 @@ def test_what_cannot_be_erased_is_said_before_anything_changes(demo_copy, user):
     assert "A reason is required" in fails("--why", " ")
     (demo_copy / ".stack/minio").mkdir(parents=True)
     assert "make up" in fails("--why", "request 42")
-    (demo_copy / ".stack/minio").rmdir()
+    shutil.rmtree(demo_copy / ".stack")
     assert before == {path: path.read_bytes() for path in before}
+    # A branch has another version of a drop, which is in no commit of this one.
+    run("git", "add", "--all", cwd=demo_copy)
+    run("git", "commit", "--quiet", "--message", "All", cwd=demo_copy)
+    run("git", "switch", "--quiet", "--create", "corrected", cwd=demo_copy)
+    pointer = demo_copy / f"data/raw/{OLD}.dvc"
+    pointer.write_text(pointer.read_text().replace("md5: ", "md5: 0", 1))
+    run("git", "commit", "--quiet", "--all", "--message", "Corrected", cwd=demo_copy)
+    run("git", "switch", "--quiet", "-", cwd=demo_copy)
+    assert f"refs/heads/corrected has a version of the drop {OLD}" in fails("--why", "request 42")
+    # It is no reason any more when it was merged, and replaced here since; an ingestion is the next one.
+    run("git", "merge", "--quiet", "corrected", cwd=demo_copy)
+    run("git", "revert", "--no-edit", "HEAD", cwd=demo_copy)
+    with (demo_copy / ".snakemake/freshness/lock").open() as ingestion:
+        fcntl.flock(ingestion, fcntl.LOCK_SH)
+        assert "data is being changed" in fails("--why", "request 42")
     shutil.rmtree(demo_copy / "data/raw" / OLD)
     assert f"{OLD}. Get them first: make pull" in fails("--why", "request 42")
 

@@ -1,6 +1,8 @@
 """A user is erased from a real S3 server in all versions, and from the tables of MLflow's server."""
 
 import contextlib
+import hashlib
+import json
 import subprocess
 import sys
 import time
@@ -90,10 +92,19 @@ def test_no_version_of_an_object_holds_the_user_and_a_clone_gets_the_new_drops(d
         for text in f"CUS_CUST_ID_BUY,SPENT_ML,RECENCY_ML,FREQUENCY_ML\n{user},1,,1\n", "nothing":
             s3.put_object(Bucket=DVC_BUCKET, Key="files/md5/00/1122", Body=text.encode())
         s3.delete_object(Bucket=DVC_BUCKET, Key="files/md5/00/1122")
+        # Another one has pushed a drop with the user: nobody here could write it again.
+        held = (demo_copy / "data/raw" / NEW / "MARKETPLACE_DATA.csv").read_bytes()
+        listed = json.dumps([{"md5": hashlib.md5(held).hexdigest(), "relpath": "MARKETPLACE_DATA.csv"}])
+        s3.put_object(Bucket=DVC_BUCKET, Key="files/md5/00/33.dir", Body=listed.encode())
+        erase = ("scripts", "erase", "--why", "request 42")
+        said = tool(*erase, CHURN_ERASE_USER=user, fails=True).stderr
+        assert "no commit here names (its list is files/md5/00/33.dir)" in said and "Nothing was changed" in said
+        version = s3.list_object_versions(Bucket=DVC_BUCKET, Prefix="files/md5/00/33.dir")["Versions"][0]["VersionId"]
+        s3.delete_object(Bucket=DVC_BUCKET, Key="files/md5/00/33.dir", VersionId=version)
         before = holders(s3, user, tmp_path / "before")
         assert {path.split("/")[0] for path in before} == {*BUCKETS}
 
-        said = tool("scripts", "erase", "--why", "request 42", CHURN_ERASE_USER=user).stdout
+        said = tool(*erase, CHURN_ERASE_USER=user).stdout
         assert f"bucket {DVC_BUCKET}" in said and f"bucket {ARTIFACT_BUCKET}" in said
         assert holders(s3, user, tmp_path / "after") == [] == find_user(demo_copy, user)
         assert "Nothing holds this user" in tool("scripts", "erase", "--why", "again", CHURN_ERASE_USER=user).stdout

@@ -47,6 +47,12 @@ def test_old_things_go_new_ones_stay_and_nothing_is_stale(demo_copy):
     schedule = demo_copy / "logs/schedule.log"
     runs = [f"\n==== {NOW - timedelta(days=days)}\nran\n" for days in (50, 40, 2)]
     schedule.write_text("".join(runs))
+    (demo_copy / ".stack").mkdir()
+    assert "make up" in call_script("retention", cwd=demo_copy, fails=True).stderr, "the remote is down"
+    assert [path.exists() for path in old] == [False] * 4 + [True] * 2
+    (demo_copy / ".stack").rmdir()
+    for path in old[:4]:
+        make_old(path)
     before = {path for path in demo_copy.rglob("*") if path.is_file()}
 
     said = call_script("retention", cwd=demo_copy).stdout

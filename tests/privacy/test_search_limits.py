@@ -160,6 +160,34 @@ def test_of_unknown_files_only_tables_are_touched(search, tmp_path, user):
     assert files == {path: path.read_bytes() for path in files}
 
 
+def test_a_place_that_is_a_link_is_searched_where_it_leads_and_other_clones_are_not(search, tmp_path):
+    root, disk = tmp_path / "root", tmp_path / "large disk"
+    for name in "scores/2026-03-22", "data/features", "other":
+        (disk / name).mkdir(parents=True)
+        (disk / name / "table").write_bytes(TABLE)
+    (disk / "data/raw/2026-03-22").mkdir(parents=True)
+    (disk / "data/raw/2026-03-22/MARKETPLACE_DATA.csv").write_bytes(TABLE)
+    (root / ".dvc/tmp/exps/one").mkdir(parents=True)
+    for clone in root / "worktree", root / ".dvc/tmp/exps/one":
+        (clone / "data").mkdir(parents=True)
+        (clone / ".git").write_text("gitdir: elsewhere")
+        (clone / "data/table").write_bytes(TABLE)
+    (root / "data").symlink_to(disk / "data")
+    (disk / "data/scores").symlink_to(disk / "scores")
+    (root / "elsewhere").symlink_to(disk / "other")
+    (root / "data/loop").symlink_to(root)
+    found = workspace.search_folder(search, root)
+    assert {str(one.path.relative_to(root)): one.place.name for one in found} == {
+        "data/features/table": "features",
+        "data/scores/2026-03-22/table": "scores",
+        "data/raw/2026-03-22/MARKETPLACE_DATA.csv": "raw drops",
+        ".dvc/tmp/exps/one/data/table": "DVC's scratch",
+    }
+    (root / "saved.csv").symlink_to(disk / "other/table")
+    with pytest.raises(UserError, match=r"saved\.csv is a link to .*large disk/other/table, which holds the user"):
+        workspace.search_folder(search, root)
+
+
 def test_names_that_the_column_of_ids_had_before_count(tmp_path):
     run("git", "init", "--quiet", cwd=tmp_path)
     (tmp_path / "data").mkdir()

@@ -131,7 +131,10 @@ def test_a_certificate_for_the_address_opens_the_stack(certificates, variables):
         ({"CHURN_BIND_ADDRESS": "0.0.0.0"}, r"is for 10\.77\.0\.1, .*clients would use 127\.0\.0\.1.*CHURN_HOST_NAME"),
         ({"CHURN_HOST_NAME": "other.example.com"}, "clients would use other.example.com"),
         ({"CHURN_HOST_NAME": ".example.com"}, "clients would use .example.com"),
-        ({"CHURN_DASHBOARD_PASSWORD": "short"}, "fewer than 12 characters"),
+        ({"CHURN_DASHBOARD_PASSWORD": "short"}, "CHURN_DASHBOARD_PASSWORD has fewer than 12 characters"),
+        ({"MLFLOW_TRACKING_PASSWORD": "admin"}, "MLFLOW_TRACKING_PASSWORD has fewer than 12 characters"),
+        ({"MINIO_ROOT_PASSWORD": "12345678"}, "MINIO_ROOT_PASSWORD has fewer than 12 characters"),
+        ({"CHURN_TLS_KEY": "~no-such-user/key"}, "CHURN_TLS_KEY is '~no-such-user/key', and there is no such user"),
     ],
 )
 def test_a_certificate_that_clients_would_refuse_is_refused(certificates, variables, message):

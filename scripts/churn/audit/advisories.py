@@ -77,16 +77,23 @@ def affects(advisory: Advisory, name: str, version: Version) -> bool:
     """Return whether an advisory is about this version of a package."""
     return any(
         str(version) in map(_normal, affected.get("versions", []))
-        or any(_in_range(one["events"], version) for one in affected.get("ranges", []) if one["type"] == "ECOSYSTEM")
+        or any(_in_range(one, version) for one in affected.get("ranges", []) if one.get("type") == "ECOSYSTEM")
         for affected in advisory.get("affected", [])
         if _name(affected) == name
     )
 
 
-def _in_range(events: list[dict[str, str]], version: Version) -> bool:
-    """Return whether a version is in a range: OSV's own algorithm, over events in the order of their versions."""
+def _in_range(affected: dict[str, Any], version: Version) -> bool:
+    """Return whether a version is in a range: OSV's own algorithm, over events in the order of their versions.
+
+    A range that cannot be read counts as one that it is in: somebody must look.
+    """
+    try:
+        events = sorted((next(iter(event.items())) for event in affected["events"]), key=lambda one: _order(one[1]))
+    except (InvalidVersion, LookupError, TypeError, AttributeError, RuntimeError):
+        return True
     inside = False
-    for kind, at in sorted((next(iter(event.items())) for event in events), key=lambda event: _order(event[1])):
+    for kind, at in events:
         if kind == "introduced" and version >= _order(at):
             inside = True
         elif (kind == "fixed" and version >= _order(at)) or (kind == "last_affected" and version > _order(at)):

@@ -13,7 +13,8 @@ from churn.base.reading import read_text
 
 UNPINNED = "unpinned"
 COMMIT, DIGEST = re.compile(r"@[0-9a-f]{40}$"), re.compile(r"@sha256:[0-9a-f]{64}$")
-USES = re.compile(r"^\s*(?:-\s*)?uses:\s*['\"]?([^\s'\"#]+)")
+# Of an action that builds its own image.
+BUILT = ("Dockerfile", "")
 REQUIREMENT = re.compile(r"^[A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?\s*==\s*[^\s;\\]+|^[^\s#-][^\\]*")
 
 
@@ -24,15 +25,31 @@ def find_unpinned(root: Path) -> list[Finding]:
 
 def _actions(root: Path) -> Iterator[Finding]:
     for path in sorted((root / ".github").rglob("*.y*ml")):
-        for number, line in enumerate(read_text(path).splitlines(), start=1):
-            if not (found := USES.match(line)) or found[1].startswith("./"):
-                continue
-            pattern, by = (DIGEST, "digest") if found[1].startswith("docker://") else (COMMIT, "commit")
-            if not pattern.search(found[1]):
-                fix = (
-                    f"a tag can be moved to other code. Pin it by its {by}: the 40 digits of git ls-remote, and the tag"
-                )
-                yield Finding(f"{path.relative_to(root)}:{number}", found[1], UNPINNED, f"{fix} as a comment.")
+        try:
+            document = yaml.compose(read_text(path), yaml.SafeLoader)
+        except yaml.YAMLError as error:
+            raise UserError(f"{path} is not valid YAML: {error}. Restore it: git checkout {path}") from None
+        for key, value in _pairs(document):
+            where = f"{path.relative_to(root)}:{value.start_mark.line + 1}"
+            if key in ("image", "container") and value.value not in BUILT:
+                yield from _image(where, value.value.removeprefix("docker://"))
+            elif key == "uses" and value.value.startswith("docker://"):
+                yield from _image(where, value.value)
+            elif key == "uses" and not value.value.startswith("./") and not COMMIT.search(value.value):
+                fix = "a tag can be moved to other code. Pin it by its commit, the 40 digits of git ls-remote"
+                yield Finding(where, value.value, UNPINNED, f"{fix}, and write the tag as a comment.")
+
+
+def _pairs(node: yaml.Node | None) -> Iterator[tuple[str, yaml.ScalarNode]]:
+    """Yield the keys of a document that have one value, with it."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if isinstance(value, yaml.ScalarNode):
+                yield str(key.value), value
+            yield from _pairs(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for one in node.value:
+            yield from _pairs(one)
 
 
 def _images(root: Path) -> Iterator[Finding]:
@@ -53,15 +70,18 @@ def _bases(dockerfile: Path) -> Iterator[Finding]:
     values: dict[str, str] = {}
     stages = {"scratch"}
     for number, line in enumerate(read_text(dockerfile).splitlines(), start=1):
-        match line.split():
+        first, *words = line.split() or [""]
+        match [first.upper(), *words]:
             case ["ARG", setting] if "=" in setting:
                 name, _, values[name] = setting.partition("=")
-            case ["FROM", *words]:
-                image, *rest = [word for word in words if not word.startswith("--")]
-                image = re.sub(r"\$\{?(\w+)\}?", lambda found: values.get(found[1], found[0]), image)
-                if image not in stages:
-                    yield from _image(f"{dockerfile.name}:{number}", image)
-                stages.update(rest[1:])
+            case ["FROM" | "COPY" as instruction, *words]:
+                sources = [word.removeprefix("--from=") for word in words if word.startswith("--from=")]
+                rest = [word for word in words if not word.startswith("--")]
+                for image in rest[:1] if instruction == "FROM" else sources:
+                    image = re.sub(r"\$\{?(\w+)\}?", lambda found: values.get(found[1], found[0]), image)
+                    if image not in stages and not image.isdigit():
+                        yield from _image(f"{dockerfile.name}:{number}", image)
+                stages.update(rest[2:] if instruction == "FROM" else [])
 
 
 def _image(where: str, image: str) -> Iterator[Finding]:

@@ -5,10 +5,14 @@ import re
 # A password may contain any of : / ? # @, and a token may stand alone: the login ends at the last @ of the word. In
 # a bucket's address, only what comes before the first slash may be a login; its keys may contain @.
 BUCKETS = r"(?:s3|s3a|gs|gcs|az|abfss?|file|sqlite)"
-LOGIN = re.compile(rf"(?i)(?<![a-z0-9+.-])(?!{BUCKETS}://)([a-z][a-z0-9+.-]*://)\S*@")
+LOGIN = re.compile(rf"(?i)(?<![a-z0-9])(?!{BUCKETS}://)([a-z][a-z0-9+.-]*://)\S*@")
 LOGIN_OF_BUCKET = re.compile(rf"(?i)\b({BUCKETS}://)(?:[^\s/:@]*:\S*|[^\s/@]*)@")
-SECRETS = "credential|signature|security-token|sig|token|password|passwd|pwd|pass|auth|secret|key|apikey"
-SIGNATURE = re.compile(rf"(?i)([?&;#](?:[a-z0-9]+[-_.])*(?:access)?(?:{SECRETS})=)[^&;\s'\"]+")
+# An address without its scheme, as somebody may write it.
+BARE_LOGIN = re.compile(r"(?<![\w@.+-])[^\s/:@'\"(]+:(?!//)[^\s@'\"]+@(?=[\w\[])")
+# Parts of names whose value is secret, and names that end like this.
+PARTS = "credential|signature|token|passwd|password|pwd|secret"
+ENDS = "sig|pass|auth|key"
+SIGNATURE = re.compile(rf"(?i)([?&;#](?:[\w.-]*(?:{PARTS})[\w.-]*|[\w.-]*(?:{ENDS}))=)[^&\s'\"]+")
 
 
 def hide_logins(text: str) -> str:
@@ -19,4 +23,6 @@ def hide_logins(text: str) -> str:
     text : str
         An address, or a message that may contain addresses. If a word could be read in two ways, more is hidden.
     """
-    return SIGNATURE.sub(r"\1...", LOGIN_OF_BUCKET.sub(r"\1", LOGIN.sub(r"\1", text)))
+    for login in LOGIN, LOGIN_OF_BUCKET:
+        text = login.sub(r"\1", text)
+    return SIGNATURE.sub(r"\1...", BARE_LOGIN.sub("", text))

@@ -17,6 +17,7 @@ from churn.base.private import close_to_others
 
 ENV_FILE = Path(".env")
 INTERRUPTED = 130
+NO_PROXY, THIS_MACHINE = ("no_proxy", "NO_PROXY"), ("127.0.0.1", "localhost", "::1")
 
 
 class UserError(Exception):
@@ -77,7 +78,7 @@ def is_output_closed() -> bool:
 
 
 def load_environment() -> None:
-    """Add the variables in `.env` to the environment, and close what holds users' data to other users.
+    """Add the variables in `.env` to the environment, and close what holds users' data to other users and to proxies.
 
     Raises
     ------
@@ -86,6 +87,7 @@ def load_environment() -> None:
     """
     try:
         load_dotenv(ENV_FILE)
+        bypass_proxies()
         close_to_others()
     except UnicodeDecodeError as error:
         raise UserError(f"{ENV_FILE} is not UTF-8 text: byte {error.start + 1} is wrong. Save it as UTF-8.") from None
@@ -93,6 +95,14 @@ def load_environment() -> None:
         raise UserError(explain_failure(error)) from None
     except ValueError as error:
         raise UserError(str(error)) from None
+
+
+def bypass_proxies() -> None:
+    """Reach the servers of this machine directly: a proxy would read their logins, which are sent by http."""
+    if any(name.lower() in ("http_proxy", "https_proxy", "all_proxy") for name in os.environ):
+        # Of the two spellings, some programs read only one.
+        known = [host for name in NO_PROXY for host in os.environ.get(name, "").split(",") if host]
+        os.environ.update(dict.fromkeys(NO_PROXY, ",".join(dict.fromkeys([*known, *THIS_MACHINE]))))
 
 
 def describe(error: Exception) -> str:

@@ -16,7 +16,7 @@ FOLDERS = (
     *("data", "models", "plots", "reports", "drift-reports", "logs", "mlartifacts", "mlruns", "dvc_plots"),
     *(".dvc/cache", ".dvc/tmp", ".snakemake", ".duckdb", ".stack", "inbox/.done"),
 )
-FILES = ("mlflow.db",)
+FILES = ("mlflow.db", ".env", ".dvc/config.local")
 # Where DVC keeps its records of this repository, which contain pickles: by default in a folder that all users write to.
 SITE_CACHE = Path(".dvc/tmp/site")
 

@@ -36,8 +36,8 @@ def read_yaml(path: Path) -> Any:
         raise UserError(f"{path} is not valid YAML: {shorten(str(error))}") from None
     except RecursionError:
         raise UserError(f"{path} is nested too deeply, or contains itself. Write it without such nesting.") from None
-    except ValueError as error:
-        # Such as 2026-02-30, which looks like a date, or a number of a thousand digits.
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        # Such as 2026-02-30, which looks like a date, a number of a thousand digits, or `!!bool x`.
         raise UserError(f"{path} has a value that cannot be read: {shorten(str(error))}. Correct it.") from None
 
 

@@ -12,25 +12,36 @@ LOCK = Path(".snakemake/freshness/lock")
 
 
 @contextmanager
-def no_run(root: Path) -> Iterator[None]:
+def no_run(root: Path, alone: bool = False) -> Iterator[None]:
     """Keep Snakemake from starting in the repository; several deliveries may be ingested at a time.
+
+    Parameters
+    ----------
+    root : Path
+        The repository's folder.
+    alone : bool
+        Also keep out everything else that calls this.
 
     Raises
     ------
     UserError
-        When Snakemake runs there.
+        When Snakemake runs there, or a command that must be alone, or any if this one must be.
     """
     path = root / LOCK
+    if alone:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     if not path.exists():
         # Nothing has ever run here.
         yield
         return
     with path.open() as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(lock, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
         except BlockingIOError:
+            other = "data is being changed" if alone else "a user is being erased"
             raise UserError(
-                f"Snakemake is running in {root.resolve()}, and this command would change files that it reads. Wait "
-                "until it is done, then run this command again. Nothing was changed."
+                f"Snakemake is running, or {other}, in {root.resolve()}, and this command would change files that are "
+                "read there. Wait until it is done, then run this command again. Nothing was changed."
             ) from None
         yield

@@ -31,6 +31,7 @@ from churn.privacy.artifacts import (
 from churn.privacy.delivered import id_columns
 from churn.privacy.objects import (
     abort_uploads,
+    check_lists,
     delete_versions,
     list_of_removed,
     list_versions,
@@ -77,6 +78,10 @@ class Everything:
         """Return the names of the objects in DVC's cache."""
         return {one.path.parent.name + one.path.name for one in self.files if one.place.name == "DVC's cache"}
 
+    def objects(self) -> set[str]:
+        """Return the names of DVC's objects, in the cache and on the remote."""
+        return self.cached() | {digest_of(one["Key"]) for one in self.versions.get(DVC_BUCKET, [])}
+
     def count(self) -> Counter[str]:
         """Return the number of files, objects and artifacts by place."""
         counts = Counter(one.place.name for one in self.files)
@@ -105,6 +110,8 @@ def erase_user(subject: Subject, mapping: Mapping, why: str, root: Path) -> tupl
         search = Search(subject, mapping, scratch, id_columns(mapping, root))
         found = search_everything(search, root, s3, client)
         check_arriving(found.files, inbox_folder(), mapping)
+        if s3 is not None:
+            check_lists(s3, root, found.objects())
         counts = found.count()
         if counts:
             write_entry(client, why, counts.total())
@@ -147,15 +154,14 @@ def erase_rest(search: Search, root: Path, found: Everything, s3: Any, client: "
     for one in found.files:
         if one.place.name == "MLflow's artifacts" and (run_id := remove_examples(one.path)):
             mark_run(client, run_id)
-    objects = found.versions.get(DVC_BUCKET, [])
-    removed = found.cached() | {digest_of(one["Key"]) for one in objects}
+    removed = found.objects()
     # The lists before the files: after a kill, the files that are left lead to them.
     remove_lists(root, removed)
     if s3 is not None and DVC_BUCKET in found.versions:
         _, drops = read_list(root / "data/drops.yaml")
         send_drops(s3, [root / RAW / str(drop) for drop in drops])
         delete_versions(s3, DVC_BUCKET, list_of_removed(s3, removed))
-        delete_versions(s3, DVC_BUCKET, objects)
+        delete_versions(s3, DVC_BUCKET, found.versions[DVC_BUCKET])
     erase_in_folder(search, root, found.files)
     erase_artifacts(search, client, found.artifacts)
     if s3 is not None:
@@ -203,8 +209,8 @@ def explain_left(left: Everything) -> str:
 
 @contextmanager
 def _alone(root: Path) -> Iterator[None]:
-    """Keep runs and the inbox from starting."""
-    with no_run(root), ExitStack() as stack:
+    """Keep runs, ingestions and other erasures from starting; the inbox waits."""
+    with no_run(root, alone=True), ExitStack() as stack:
         inbox = inbox_folder()
         if inbox.is_dir() and os.access(inbox, os.W_OK):
             lock = stack.enter_context(open_lock(inbox / ".lock"))

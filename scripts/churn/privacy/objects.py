@@ -2,20 +2,25 @@
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from churn.base.command import UserError
-from churn.deliveries.folders import tracked_md5, tracked_md5s
+from churn.base.git import run_git
+from churn.deliveries.folders import RAW, tracked_md5, tracked_md5s
 from churn.privacy.search import Search, UnsearchableError
 from churn.stack.remote_contents import OBJECTS, digest_of, is_whole, key_of
 from churn.stack.remote_objects import CACHE, RUNS
 from churn.stack.settings import DVC_BUCKET, read_settings
 
 HEAD_BYTES = 1 << 16
+# How the pointer of a drop names the list of its files.
+LIST = re.compile(r"md5: ([0-9a-f]{32}\.dir)")
 
 
 def remove_lists(root: Path, removed: set[str]) -> None:
@@ -160,3 +165,27 @@ def list_of_removed(s3: Any, removed: set[str]) -> list[dict[str, Any]]:
         if leads_to(content, removed):
             found.append(version)
     return found
+
+
+def check_lists(s3: Any, root: Path, removed: set[str]) -> None:
+    """Raise `UserError` if a CSV that is to be removed is in a drop on the remote that nothing here names.
+
+    Another clone has pushed the drop, or another pipeline uses the bucket: nobody would write the CSV again.
+    """
+    texts = [run_git("-C", str(root), "log", "--all", "--format=", "--patch", "--", str(RAW)).stdout]
+    texts += [pointer.read_text() for pointer in (root / RAW).glob("*.dvc")]
+    known = {name for text in texts for name in LIST.findall(text)}
+    for version in list_of_removed(s3, removed):
+        key = version["Key"]
+        if digest_of(key) in known or (root / CACHE / key).exists():
+            continue
+        which = {"Bucket": DVC_BUCKET, "Key": key, "VersionId": version["VersionId"]}
+        with suppress(ValueError, TypeError, LookupError):
+            files = json.loads(s3.get_object(**which)["Body"].read())
+            if any(file["md5"] in removed and file["relpath"].endswith(".csv") for file in files):
+                raise UserError(
+                    f"The bucket {DVC_BUCKET} has a drop that holds the user and that no commit here names (its list "
+                    f"is {key}): another clone has pushed it, or another pipeline uses the bucket. All of its rows "
+                    "would be lost. Get the other clone's commits (git pull) and make pull, then erase; give the other "
+                    "pipeline a bucket of its own; or delete this object if nobody needs the drop. Nothing was changed."
+                )

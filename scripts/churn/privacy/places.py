@@ -75,3 +75,9 @@ CACHES = ("__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypoth
 def find_place(path: str) -> Place | None:
     """Return the place of a file, by its path from the repository's folder; None for a file that is in none."""
     return next((place for place in PLACES if any(fnmatch(path, one) for one in place.patterns)), None)
+
+
+def has_places(folder: str) -> bool:
+    """Return whether a folder is a place or has places in it, by its path from the repository's folder."""
+    below = f"{folder}/"
+    return find_place(below) is not None or any(one.startswith(below) for place in PLACES for one in place.patterns)

@@ -45,12 +45,12 @@ def check_servers(root: Path) -> None:
     traces = {
         str(FOLDER): (root / FOLDER).is_dir(),
         "MinIO's login in .env": bool(read_settings().variables.get("MINIO_ROOT_PASSWORD")),
-        "DVC's remote in .dvc/config.local": any(name.strip("'") == REMOTE for name in read_local()),
+        "DVC's remote in .dvc/config.local": REMOTE in read_local(),
     }
     if found := [name for name, is_there in traces.items() if is_there]:
         raise UserError(
-            f"The buckets of the stack that was set up here ({', '.join(found)}) may hold the user, but "
-            "AWS_ENDPOINT_URL is not set, so they cannot be searched. Start the stack: make up, or make up-containers. "
+            f"The buckets of the stack that was set up here ({', '.join(found)}) may hold users' data, but "
+            "AWS_ENDPOINT_URL is not set, so they cannot be reached. Start the stack: make up, or make up-containers. "
             f"{UNCHANGED}"
         )
 
@@ -68,7 +68,10 @@ def check_buckets(s3: Any) -> None:
 
 def list_unsearched() -> list[str]:
     """Return what a search does not reach, for the user to read."""
-    unsearched = ["other clones, backups, old commits of git", "what killed processes left in the temporary folder"]
+    unsearched = [
+        "other clones (also inside this folder), backups, old commits of git",
+        "what killed processes left in the temporary folder",
+    ]
     if shutil.which("docker"):
         unsearched.append("what Docker keeps of the containers' output (make down-containers removes it)")
     if not has_remote():
@@ -101,18 +104,23 @@ def check_cache(root: Path) -> None:
 
 
 def check_branches(root: Path) -> None:
-    """Raise `UserError` if a branch has a drop that HEAD lacks: its objects would go, and nobody would rewrite it."""
-    here = _drops_of(root, "HEAD")
+    """Raise `UserError` if a branch has a drop, or a version of one, that this branch never had.
+
+    Its objects would go, and nobody would rewrite it.
+    """
     git = ("-C", str(root))
+    # Also those that were withdrawn or replaced since: an older branch may still have them.
+    listed = run_git(*git, "rev-list", "--objects", "--full-history", "HEAD", "--", str(RAW)).stdout.splitlines()
+    ours = {line.split(" ", 1)[0] for line in listed}
     references = run_git(*git, "for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes").stdout.split()
     for reference in references:
-        more = sorted(_drops_of(root, reference) - here)
-        # An older commit may have drops that were withdrawn since.
-        if more and run_git(*git, "merge-base", "--is-ancestor", reference, "HEAD").returncode:
+        tree = run_git(*git, "ls-tree", reference, f"{RAW}/").stdout.splitlines()
+        pointers = {Path(path).stem: words.split()[2] for words, path in (line.split("\t") for line in tree)}
+        if more := sorted(name for name, blob in pointers.items() if blob not in ours):
             raise UserError(
-                f"{reference} has the drop {more[0]}, which this branch lacks: its objects may hold the user, and "
-                f"would be lost for all users. Erase on the branch with all drops, or delete {reference}. "
-                f"{UNCHANGED}"
+                f"{reference} has a version of the drop {more[0]} that this branch never had: its objects may hold the "
+                "user, and would be lost for all users. Merge it first, erase on the branch with all drops, or delete "
+                f"{reference}. {UNCHANGED}"
             )
 
 
@@ -150,8 +158,3 @@ def write_journal(root: Path, drops: set[str]) -> None:
         write_json(sorted(drops), root / JOURNAL, durable=True)
     else:
         (root / JOURNAL).unlink(missing_ok=True)
-
-
-def _drops_of(root: Path, reference: str) -> set[str]:
-    listed = run_git("-C", str(root), "ls-tree", "--name-only", reference, f"{RAW}/")
-    return {Path(one).stem for one in listed.stdout.splitlines() if one.endswith(".dvc")}

@@ -14,7 +14,7 @@ from churn.base.drops import parse_drop, read_list
 from churn.deliveries.inbox_layout import DONE, inbox_folder
 from churn.deliveries.run_lock import no_run
 from churn.privacy.places import BEGIN, SCHEDULE
-from churn.privacy.ready import has_remote
+from churn.privacy.ready import check_servers, has_remote
 from churn.stack.buckets import open_s3
 from churn.stack.remote_contents import OBJECTS, key_of, list_keys
 from churn.stack.remote_objects import CACHE
@@ -37,14 +37,15 @@ def apply_retention(params: dict[str, Any], now: datetime, root: Path) -> list[s
     Raises
     ------
     UserError
-        When Snakemake is running, or the S3 server does not answer.
+        When Snakemake is running, or the S3 server does not answer or is down.
     """
     days = params.get("retention", {})
     kinds = {
-        "rejects_days": ("tables of rejected rows", remove_rejects),
         "scores_days": ("folders of scores", remove_scores),
         "deliveries_days": ("ingested deliveries in the inbox", remove_deliveries),
         "logs_days": ("logs", remove_logs),
+        # Last: without the S3 server, this fails.
+        "rejects_days": ("tables of rejected rows", remove_rejects),
     }
     removed = []
     with no_run(root):
@@ -66,6 +67,8 @@ def remove_rejects(root: Path, before: datetime) -> int:
     # Imported here, because a scheduled run asks every time.
     from dvc.repo import Repo, lock_repo
 
+    # A stack that is down holds tables, too.
+    check_servers(root)
     held = None
     if has_remote():
         with open_s3() as s3:
@@ -77,10 +80,11 @@ def remove_rejects(root: Path, before: datetime) -> int:
         for out in outs:
             key = key_of(out.hash_info.value)
             if out.fs_path in going and (held is None or key in held) and not out.changed_checksum():
-                Path(out.fs_path).unlink()
-                number += 1
                 if out.hash_info.value not in kept:
                     (root / CACHE / key).unlink(missing_ok=True)
+                # Last: after a kill, the next call finds what is left by it.
+                Path(out.fs_path).unlink()
+                number += 1
     return number
 
 

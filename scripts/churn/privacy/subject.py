@@ -43,7 +43,7 @@ class Subject:
 
     @cached_property
     def spelling(self) -> str:
-        """A regular expression that finds the id wherever it may be: with a character between digits, quotes doubled."""
+        """A regular expression that finds the id wherever it may be: digits in groups, quotes doubled."""
         if self.number is None:
             return "".join(f"{re.escape(one)}{{1,2}}" if one in QUOTES else re.escape(one) for one in self.id)
         return self._between.join(self.id)

@@ -20,9 +20,10 @@ from churn.base.printable import printable
 from churn.base.reading import read_json
 from churn.deliveries.folders import RAW, folder_md5, held_md5s, pointer_of, track_folders, tracked_md5
 from churn.deliveries.inbox_layout import inbox_folder
-from churn.privacy.places import CACHES, REBUILD, REMOVE, REWRITE, SKIPPED, UNKNOWN, Place, find_place
+from churn.privacy.places import CACHES, REBUILD, REMOVE, REWRITE, SKIPPED, UNKNOWN, Place, find_place, has_places
 from churn.privacy.ready import read_journal, write_journal
 from churn.privacy.search import Search
+from churn.stack.remote_objects import CACHE
 
 WORKERS = 4
 OTHER = Place("other files", (), REWRITE, UNKNOWN)
@@ -42,6 +43,8 @@ class Found:
 def list_files(root: Path) -> Iterator[tuple[Path, Place]]:
     """Yield every file in the repository's folder and the inbox that may hold users, with its place.
 
+    A place that is a link to another folder is searched there. Other clones are not, wherever they are.
+
     Raises
     ------
     UserError
@@ -51,21 +54,37 @@ def list_files(root: Path) -> Iterator[tuple[Path, Place]]:
     arrived = inbox.resolve()
     # What git has is code and numbers; its history could not be rewritten here anyway.
     tracked = set(run_git("-C", str(root), "ls-files", "-z").stdout.split("\0"))
-    for top in [root, *([inbox] if not arrived.is_relative_to(root.resolve()) else [])]:
+    tops = [root, *([inbox] if not arrived.is_relative_to(root.resolve()) else [])]
+    for top in tops:
         for folder, inner, names in os.walk(top, onerror=_refuse):
             is_delivered = Path(folder).resolve().is_relative_to(arrived)
             # Wherever the inbox is.
             here = f"inbox/{os.path.relpath(folder, inbox)}" if is_delivered else os.path.relpath(folder, root)
-            inner[:] = sorted(one for one in inner if is_delivered or not _is_skipped(here, one))
+            inner[:] = sorted(one for one in inner if is_delivered or not _is_skipped(root, here, one))
+            if not is_delivered:
+                tops += [Path(folder, one) for one in inner if _is_elsewhere(root, arrived, here, one)]
             for name in sorted(names):
                 path, relative = Path(folder, name), os.path.normpath(f"{here}/{name}")
                 if relative not in tracked and _is_file(path, is_delivered) and not name.endswith(NO_ROWS):
                     yield path, find_place(relative) or OTHER
 
 
-def _is_skipped(folder: str, name: str) -> bool:
+def _is_skipped(root: Path, folder: str, name: str) -> bool:
     """Return whether a folder is not searched, by the path of the folder that it is in."""
-    return name in CACHES or os.path.normpath(f"{folder}/{name}") in SKIPPED
+    path = os.path.normpath(f"{folder}/{name}")
+    # In DVC's scratch, experiments are clones.
+    is_clone = find_place(f"{path}/") is None and (root / path / ".git").exists()
+    return name in CACHES or path in SKIPPED or is_clone
+
+
+def _is_elsewhere(root: Path, arrived: Path, folder: str, name: str) -> bool:
+    """Return whether a place is a link to a folder that is not in the repository's."""
+    path = os.path.normpath(f"{folder}/{name}")
+    if not (root / path).is_symlink():
+        return False
+    target, here = (root / path).resolve(), root.resolve()
+    is_other = not any(target.is_relative_to(one) or one.is_relative_to(target) for one in (here, arrived))
+    return is_other and target.is_dir() and has_places(path)
 
 
 def _refuse(error: OSError) -> None:
@@ -107,7 +126,21 @@ def search_folder(search: Search, root: Path) -> list[Found]:
         return False
 
     with ThreadPoolExecutor(WORKERS) as pool:
-        return [Found(*one) for one, is_found in zip(files, pool.map(holds, files), strict=True) if is_found]
+        found = [Found(*one) for one, is_found in zip(files, pool.map(holds, files), strict=True) if is_found]
+    for one in found:
+        _check_link(one.path, root)
+    return found
+
+
+def _check_link(path: Path, root: Path) -> None:
+    """Raise `UserError` if a file is a link to a file elsewhere: that would keep the user."""
+    target = path.resolve()
+    # DVC may have links to its cache in the folders of data.
+    if path.is_symlink() and not any(target.is_relative_to(one.resolve()) for one in (root, root / CACHE)):
+        raise UserError(
+            f"{printable(path)} is a link to {printable(target)}, which holds the user and is not in this folder. Put "
+            "the file itself here, or remove both; then erase again."
+        )
 
 
 def erase_in_raw(search: Search, root: Path, found: list[Found]) -> None:

@@ -18,6 +18,15 @@ from churn.stack.settings import CERTIFICATE, KEY, TRUSTED, Settings
 
 GUIDE = 'docs/guides/stack.md, "Open it to the network", shows how to make one'
 MIN_PASSWORD = 12
+# By the variable of the server that has them, if that is the stack's own.
+PASSWORDS = {
+    "": ("CHURN_DASHBOARD_PASSWORD",),
+    "MLFLOW_TRACKING_URI": ("MLFLOW_TRACKING_PASSWORD",),
+    "AWS_ENDPOINT_URL": (
+        *("MINIO_ROOT_PASSWORD", "CHURN_S3_PIPELINE_PASSWORD"),
+        *("CHURN_S3_MLFLOW_PASSWORD", "CHURN_S3_READER_PASSWORD"),
+    ),
+}
 # The reasons that OpenSSL gives: https://docs.openssl.org/3.0/man3/X509_STORE_CTX_get_error/
 NOT_YET_VALID, EXPIRED, SELF_SIGNED = 9, 10, 18
 
@@ -28,15 +37,19 @@ def check_opening(settings: Settings) -> None:
     Raises
     ------
     UserError
-        When the certificate or its key is missing, cannot be used, or is not for the address that clients use, or the
-        dashboard's password is short.
+        When the certificate or its key is missing, cannot be used, or is not for the address that clients use, or a
+        password is short.
     """
     if settings.is_open:
+        own = [
+            name for server, names in PASSWORDS.items() if not server or settings.is_managed(server) for name in names
+        ]
         # An empty one is generated.
-        if 0 < len(settings["CHURN_DASHBOARD_PASSWORD"]) < MIN_PASSWORD:
+        if short := [name for name in own if 0 < len(settings.variables.get(name, "")) < MIN_PASSWORD]:
             raise UserError(
-                f"CHURN_DASHBOARD_PASSWORD has fewer than {MIN_PASSWORD} characters, which is too short for a network. "
-                "Set a longer one in .env, or remove it: make up generates one."
+                f"{short[0]} has fewer than {MIN_PASSWORD} characters, which is too short for a network. Set a longer "
+                'one in .env (docs/guides/operations.md, "Change the secrets"), or remove it on a new stack: make up '
+                "generates one."
             )
         certificate, key = _find_files(settings)
         _find_trusted(settings, certificate, key)
@@ -81,7 +94,12 @@ def _find_files(settings: Settings) -> tuple[Path, Path]:
 
 
 def _read_pem(settings: Settings, variable: str, kind: str) -> Path:
-    path = Path(settings[variable]).expanduser()
+    try:
+        path = Path(settings[variable]).expanduser()
+    except RuntimeError:
+        raise UserError(
+            f"{variable} is {settings[variable]!r}, and there is no such user. Correct it in .env."
+        ) from None
     try:
         if not path.is_file():
             raise UserError(f"{variable} is {str(path)!r}, which is not a file. Correct it in .env; {GUIDE}.")

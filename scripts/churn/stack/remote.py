@@ -8,7 +8,8 @@ from churn.stack.private_files import write_private_ini
 from churn.stack.settings import Settings
 
 LOCAL = Path(".dvc/config.local")
-REMOTE = 'remote "minio"'
+# As DVC writes it when it changes the file; an older `make up` wrote it without the outer quotes, which DVC reads, too.
+REMOTE, OLD_REMOTE = "'remote \"minio\"'", 'remote "minio"'
 
 
 def configure_dvc(settings: Settings, folder: Path) -> None:
@@ -54,7 +55,10 @@ def reset_dvc() -> None:
 
 
 def read_local() -> configparser.RawConfigParser:
-    """Return .dvc/config.local."""
+    """Return .dvc/config.local, with the remote under one name: DVC refuses a file that has it twice."""
     parser = configparser.RawConfigParser()
     parser.read(LOCAL)
+    if OLD_REMOTE in parser:
+        parser[REMOTE] = dict(parser[OLD_REMOTE])
+        del parser[OLD_REMOTE]
     return parser
