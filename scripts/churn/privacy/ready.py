@@ -51,7 +51,7 @@ def check_servers(root: Path) -> None:
         raise UserError(
             f"The buckets of the stack that was set up here ({', '.join(found)}) may hold users' data, but "
             "AWS_ENDPOINT_URL is not set, so they cannot be reached. Start the stack: make up, or make up-containers. "
-            f"{UNCHANGED}"
+            f"If it is gone for good, remove these traces of it. {UNCHANGED}"
         )
 
 
