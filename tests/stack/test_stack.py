@@ -276,6 +276,8 @@ def test_down_leaves_no_process_and_up_finds_all_data_again(ran_stack, stack, cl
     pids = [process.pid for process in [stack.manager.process, *stack.manager.process.children(recursive=True)]]
     assert "stopped" in stack.down()
     assert not [pid for pid in pids if psutil.pid_exists(pid)]
+    _, printed = stack.manager.log("postgres")
+    assert "database system is shut down" in printed[-1], "it was not killed"
     commands = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
     assert not [command for command in commands if str(stack.repository) in command]
     assert not {"AWS_ENDPOINT_URL", "MLFLOW_TRACKING_URI", "SPARK_MASTER"} & stack.variables.keys()

@@ -190,6 +190,7 @@ class Manager:
                 "stdout_logfile_backups=3",
                 "redirect_stderr=true",
                 "startsecs=2",
+                f"stopsignal={service.stop_signal}",
                 "stopasgroup=true",
                 "killasgroup=true",
             ]

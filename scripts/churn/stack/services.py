@@ -49,6 +49,7 @@ class Service:
     ports: dict[str, tuple[str, str]] = field(default_factory=dict)
     # All that it gets, besides what any program needs of the machine (churn.stack.variables).
     environment: dict[str, str] = field(default_factory=dict)
+    stop_signal: str = "TERM"
 
 
 def list_names(settings: Settings) -> list[str]:
@@ -117,6 +118,8 @@ def _postgres(settings: Settings, folder: Path) -> Service:
         f"{LOCAL}:{port}",
         lambda: checks.check_login(settings.postgres_uri),
         {"CHURN_POSTGRES_PORT": (LOCAL, port)},
+        # SIGTERM would wait for its clients.
+        stop_signal="INT",
     )
 
 
