@@ -128,15 +128,14 @@ def report(table: pd.DataFrame, has_stack: bool) -> None:
         print(f"| {name} | {first:,.6g} | {last:,.6g} | {slope:+,.1f} | {'yes' if is_flat else 'no'} |")
 
 
-def soak(trial: Trial, drops: int, has_stack: bool) -> pd.DataFrame:
-    """Deliver and run so many times, and return what was measured after each."""
+def soak(trial: Trial, drops: int, has_stack: bool, rows: list[dict[str, float]]) -> None:
+    """Deliver and run so many times, and add what was measured after each to `rows`."""
     trial.create()
     if has_stack:
         trial.start_stack()
     for _ in range(FIRST_WEEKS):
         trial.deliver()
     trial.run(*TOOL, "scheduled_run")
-    rows = []
     for number in range(1, drops + 1):
         trial.deliver()
         began = time.monotonic()
@@ -144,7 +143,6 @@ def soak(trial: Trial, drops: int, has_stack: bool) -> pd.DataFrame:
         rows.append({"drop": number, "seconds of a run": time.monotonic() - began} | look(trial))
         pd.DataFrame(rows).to_csv(trial.folder / "soak.csv", index=False)
         print(f"drop {number}: {rows[-1]['seconds of a run']:.1f} s", file=sys.stderr, flush=True)
-    return pd.DataFrame(rows)
 
 
 def main() -> None:
@@ -158,13 +156,17 @@ def main() -> None:
     end_by_signal()
     folder = args.keep or Path(tempfile.mkdtemp())
     trial = Trial(folder.absolute(), args.users, FIRST_WEEKS + args.drops)
+    rows: list[dict[str, float]] = []
     try:
-        report(soak(trial, args.drops, not args.embedded), not args.embedded)
+        soak(trial, args.drops, not args.embedded, rows)
         if not args.embedded:
             trial.run(*TOOL, "down")
         if left := trial.processes():
             print(f"\nStill running after make down: {left}")
     finally:
+        # Also when it is stopped.
+        if rows:
+            report(pd.DataFrame(rows), not args.embedded)
         trial.kill_all()
         if not args.keep:
             shutil.rmtree(folder)

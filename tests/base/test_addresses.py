@@ -30,7 +30,8 @@ SECRET = "secret"
         ("https://h/x#access_token=secret", "https://h/x#access_token=..."),
         ("HTTP://ana:secret@host", "HTTP://host"),
         ("ana:secret@127.0.0.1:9000/x", "127.0.0.1:9000/x"),
-        ("http:/ana:secret@host", "host"),
+        ("http:/ana:secret@host.example.com", "host.example.com"),
+        ("ana:secret@minio:9000", "minio:9000"),
         ("-http://ana:secret@host", "-http://host"),
         ("postgresql://db/mlflow?user=ana&sslpassword=secret", "postgresql://db/mlflow?user=ana&sslpassword=..."),
         ("https://h/x?authToken=secret&y=1", "https://h/x?authToken=...&y=1"),
@@ -54,6 +55,7 @@ def test_no_login_is_shown(address, shown):
         "https://host/x?key_name=1&y=2",
         "git@github.com:a/b.git, at 12:30 ana@example.com",
         "sqlite:////srv/a@b/mlflow.db",
+        "failed to run dvc.yaml:build_features@2026-03-22: see ../dvc.yaml:score_users@2026-03-22",
     ],
 )
 def test_other_texts_stay(text):

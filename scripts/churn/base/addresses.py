@@ -7,8 +7,9 @@ import re
 BUCKETS = r"(?:s3|s3a|gs|gcs|az|abfss?|file|sqlite)"
 LOGIN = re.compile(rf"(?i)(?<![a-z0-9])(?!{BUCKETS}://)([a-z][a-z0-9+.-]*://)\S*@")
 LOGIN_OF_BUCKET = re.compile(rf"(?i)\b({BUCKETS}://)(?:[^\s/:@]*:\S*|[^\s/@]*)@")
-# An address without its scheme, as somebody may write it.
-BARE_LOGIN = re.compile(r"(?<![\w@.+-])[^\s/:@'\"(]+:(?!//)[^\s@'\"]+@(?=[\w\[])")
+# An address without its scheme, as somebody may write it: before a host with a port, a dot or a bracket. Nothing else:
+# `dvc.yaml:build_features@2026-03-22` is a stage.
+BARE_LOGIN = re.compile(r"(?<![\w@.+-])[^\s/:@'\"(]+:(?!//)[^\s@'\"]+@(?=\[|localhost\b|[\w-]+(?:\.[\w-]|:\d))")
 # Parts of names whose value is secret, and names that end like this.
 PARTS = "credential|signature|token|passwd|password|pwd|secret"
 ENDS = "sig|pass|auth|key"
