@@ -202,7 +202,7 @@ bench-hostile: install ## [NUMBER=200]: put hostile deliveries into an inbox, ea
 bench-kills: install ## [KILLS=100]: kill the whole stack at random times of a run, and compare with an undisturbed one
 	@python benchmarks/kills.py "$$KILLS"
 
-bench-soak: install ## [DROPS=60]: deliver a drop after each run; do open files, memory and folders grow? (an hour)
+bench-soak: install ## [DROPS=60]: deliver a drop after each run; do open files, memory and folders grow? (two hours)
 	@python benchmarks/soak.py "$$DROPS"
 
 try-containers: install ## the stack in containers from no image to a pulled clone, with kills (ten minutes; needs Docker)

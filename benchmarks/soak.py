@@ -1,4 +1,4 @@
-"""Deliver a drop a minute, simulated, and watch what grows: `make bench-soak DROPS=60`, about a minute a drop.
+"""Deliver drop after drop, and watch what grows: `make bench-soak DROPS=60`, about two minutes a drop.
 
 Reads
     a clone of this repository, as committed, with a stack of its own
