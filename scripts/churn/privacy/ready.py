@@ -115,7 +115,8 @@ def check_branches(root: Path) -> None:
     references = run_git(*git, "for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes").stdout.split()
     for reference in references:
         tree = run_git(*git, "ls-tree", reference, f"{RAW}/").stdout.splitlines()
-        pointers = {Path(path).stem: words.split()[2] for words, path in (line.split("\t") for line in tree)}
+        files = [line.split("\t") for line in tree if line.endswith(".dvc")]
+        pointers = {Path(path).stem: words.split()[2] for words, path in files}
         if more := sorted(name for name, blob in pointers.items() if blob not in ours):
             raise UserError(
                 f"{reference} has a version of the drop {more[0]} that this branch never had: its objects may hold the "
