@@ -36,6 +36,13 @@ def publish_drift_report(report: Path, receipt: Path) -> None:
     uri = name_page(page.name)
     # Logins in the address are not shown or stored.
     shown = hide_logins(uri)
+    if uri.startswith(("s3:", "s3a:")) and uri != shown:
+        # S3's library would repeat it as part of a bucket's name.
+        raise UserError(
+            "DRIFT_REPORT_URI has a login in it, which an address of S3 cannot have. Set it to "
+            f"{hide_logins(report_uri())}, and the login in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; then run "
+            "again."
+        )
     content = page.read_bytes()
     try:
         uploaded = put_once(content, uri)

@@ -102,6 +102,13 @@ def test_a_wrong_address_gives_one_message_and_no_receipt(folder, uri):
     assert "DRIFT_REPORT_URI" in done.stderr and not Path("receipt.json").exists()
 
 
+def test_a_login_in_an_address_of_s3_is_refused_and_not_shown(monkeypatch):
+    monkeypatch.setenv("DRIFT_REPORT_URI", "s3://ana:not-shown@bucket/drift")
+    with pytest.raises(UserError, match=r"s3://bucket/drift, and the login in AWS_ACCESS_KEY_ID") as raised:
+        publish()
+    assert "not-shown" not in str(raised.value) and not Path("receipt.json").exists()
+
+
 def test_an_unreachable_s3_server_is_reported(monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")

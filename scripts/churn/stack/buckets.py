@@ -32,9 +32,9 @@ def open_s3(environment: Mapping[str, str] = os.environ) -> Iterator[Any]:
         )
     except (BotoCoreError, ClientError, ValueError) as error:
         raise UserError(
-            f"S3 at {hide_logins(str(address))}: {hide_logins(str(error))} Check that it is running (make up) and that "
-            "AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are right (in the environment, "
-            "or else in .env)."
+            f"S3 at {hide_logins(str(address))}: {hide_logins(str(error)).rstrip('.')}. Check that it is running "
+            "(make up) and that AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are right (in the "
+            "environment, or else in .env)."
         ) from error
 
 
