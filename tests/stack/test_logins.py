@@ -88,7 +88,8 @@ def test_no_process_has_a_password_that_is_not_its_own(stack, tmp_path):
     driver = stack.open(sys.executable, "-c", OUR_DRIVER, stop, PYTHONPATH=str(ROOT / "scripts"))
     try:
         # With Spark's executors and their Pythons, as they run.
-        while not any("pyspark.daemon" in process.cmdline() for process in families(stack)["spark-worker-1"]):
+        # Read as a file: psutil fails for a process that ends meanwhile.
+        while not any(b"pyspark.daemon" in read_process(one, "cmdline") for one in families(stack)["spark-worker-1"]):
             assert driver.poll() is None, driver.communicate()[0]
             time.sleep(0.3)
         found = families(stack)
@@ -103,7 +104,8 @@ def test_no_process_has_a_password_that_is_not_its_own(stack, tmp_path):
             assert not [name for name, secret in secrets.items() if secret.encode() in arguments], process
     finally:
         stop.touch()
-    printed, _ = driver.communicate(timeout=TIMEOUT_SECONDS)
+        # Whatever happened, its application must be gone before the next test.
+        printed, _ = driver.communicate(timeout=TIMEOUT_SECONDS)
     assert printed.strip().endswith("3"), printed
     events = [path for path in (stack.repository / ".stack/spark").rglob("*") if path.is_file()]
     holders = {path.name for path in events if secrets[SPARK_SECRET].encode() in path.read_bytes()}
