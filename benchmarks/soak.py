@@ -45,12 +45,12 @@ def family(process: psutil.Process) -> list[psutil.Process]:
 
 
 def look_at(processes: list[psutil.Process]) -> tuple[int, float]:
-    """Return the number of open files and sockets of processes, and their memory in MB."""
+    """Return the number of open files and sockets of processes, and their memory in MB, shared pages counted once."""
     files, memory = 0, 0.0
     for process in processes:
         try:
             files += process.num_fds()
-            memory += process.memory_info().rss / 1e6
+            memory += process.memory_full_info().pss / 1e6
         except psutil.Error:
             continue
     return files, memory
