@@ -19,13 +19,17 @@ WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 # How Streamlit marks a page that is drawn completely.
 DONE = "[data-testid=stApp][data-test-script-state=notRunning][data-test-connection-state=CONNECTED]"
 BUSY = "[data-stale=true], [data-testid=stSkeleton], [data-testid=stSpinner]"
-# Sets window.hasRun when the script of the page starts or ends.
-WATCH = """
-window.hasRun = false;
-new MutationObserver(() => {window.hasRun = true}).observe(
-    document.querySelector("[data-testid=stApp]"), {attributeFilter: ["data-test-script-state"]}
-);
-"""
+# Sets window.hasRun when the server answers what the page sends next. The state that the page shows is no sign of it:
+# if the machine is busy, the start and the end of a run are drawn at once.
+WATCH = """() => {
+    window.hasRun = false;
+    const send = WebSocket.prototype.send;
+    WebSocket.prototype.send = function (...sent) {
+        WebSocket.prototype.send = send;
+        this.addEventListener("message", () => {window.hasRun = true}, {once: true});
+        return send.apply(this, sent);
+    };
+}"""
 
 
 @contextlib.contextmanager
